@@ -43,6 +43,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, others = _parser().parse_known_args(arguments)
     if others:
         raise DoraError(_unknown_arguments(others, options))
+    if options.command_name is None:
+        raise DoraError(["COMMAND is missing", _help_hint("")])
     return options
 
 
@@ -75,19 +77,21 @@ _PLAIN_ERRORS = {
 
 def _help_hint(command: str) -> str:
     name = f"dora-metrics {command} --help" if command else "dora-metrics --help"
-    return f"'{name}' lists what it takes"
+    return f"run '{name}' for usage"
 
 
 def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
     """The first argument that a command does not take, with similar options, and where the options are listed."""
     from difflib import get_close_matches  # noqa: PLC0415 - only errors need it
 
-    unknown, command = arguments[0], options.command_name
+    unknown, command = arguments[0], options.command_name or ""
     name = unknown.partition("=")[0]
     names = [name.replace("_", "-") for name in vars(options) if not name.startswith("command")]
+    names += [] if command else ["version", "help"]
     similar = get_close_matches(name.lstrip("-"), names, 1) if name.startswith("-") else []
-    kind = f"there is no option {name}" if name.startswith("-") else f"{shlex.quote(unknown)} is not expected"
-    return [f"{command}: {kind}{f'; did you mean --{similar[0]}?' if similar else ''}", _help_hint(command)]
+    kind = f"unknown option {name}" if name.startswith("-") else f"{shlex.quote(unknown)} is not expected"
+    prefix = f"{command}: " if command else ""
+    return [f"{prefix}{kind}{f'; did you mean --{similar[0]}?' if similar else ''}", _help_hint(command)]
 
 
 _COMMANDS = {
@@ -108,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="'dora-metrics COMMAND --help' lists the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", dest="command_name")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", dest="command_name")
     add_options = {
         "report": _add_report,
         "compute": _add_compute,

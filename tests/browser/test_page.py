@@ -46,7 +46,7 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
         "low (possibly high)",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
-        "1 of 7 in the 30 days before · no clear change",
+        "1 of 7 in the previous 30 days · no clear change",
         "Copy as image",
     ]
 

@@ -38,7 +38,7 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
         "dora.yml services: web: 'a\\\\b' has a backslash",
         "dora.yml services: api: has no paths",
         "dora.yml services: a service has no name",
-        "dora.yml services: docs: '../docs' has ..",
+        "dora.yml services: docs: '../docs' contains '..'",
     ):
         assert said in ran.log
 
@@ -187,7 +187,7 @@ def test_a_name_that_no_file_can_have_is_a_problem_of_the_settings(tmp_path: Pat
 def test_a_wrong_look_back_names_its_choices(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "schedule", {}, {"since": "ages"})
     assert ran.code == 2
-    assert "input since: 'ages' is not a valid time to look back; write for example 90d, 12w or all" in ran.log
+    assert "input since: 'ages' is not a valid period; write for example 90d, 12w or all" in ran.log
 
 
 def test_of_very_many_problems_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_settings_and_facts_need_not_be_wrong_together_to_be_told(compute: Compu
         ("window: !!python/object:os.system x", "not YAML"),
         ("benchmark: custom", "needs a `custom:` table"),
         ("custom: [1]", "custom"),
-        ("custom: {lead_time: [[a, 6h]]}", "the last limit, and no other, is null"),
+        ("custom: {lead_time: [[a, 6h]]}", "the last limit must be null, and only the last"),
         ("x: " + "[" * 5000, "dora.yml"),
         (b"\xff\xfe", "it is not UTF-8"),
         (b"window: \x00", "not YAML"),

@@ -132,7 +132,7 @@ def test_the_deploy_job_is_recorded_without_any_event_for_it(tmp_path: Path) -> 
 def test_without_a_ledger_the_summary_shows_what_the_event_alone_gives(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
     assert ran.code == 0
-    assert "ledger – none: this run has only its own facts" in ran.summary
+    assert "ledger – none: the numbers include only this run's facts" in ran.summary
     assert not (tmp_path / "ledger").exists()
 
 

@@ -116,6 +116,15 @@ def test_a_format_without_notes_says_it_on_standard_error(tmp_path: Path) -> Non
 # A git clone
 
 
+@pytest.mark.parametrize("kind", ["weekly", "monthly", "quarterly"])
+def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(facts: str, kind: str) -> None:
+    code, out, err = run("compute", "--facts", facts, "--now", "2026-04-01T00:00:00Z", "--format", kind)
+    assert (code, out) == (0, "")
+    (line,) = err.splitlines()
+    assert line.startswith(f"dora-metrics: there is no {kind} report, because no deployment or incident is known from ")
+    assert line.endswith(" (the last one was on 2024-03-06); name an earlier time with --now")
+
+
 def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -> None:
     two_releases(repository := GitRepository.create(tmp_path / "shop"))
     repository.tag("latest", "main")
@@ -124,7 +133,7 @@ def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -
     assert (code, err) == (0, "")
     assert out.startswith("acme/shop · production · since 2024-03-01\n")
     assert "0 of 2; a git history has no incidents\n" in out
-    assert "  - The whole history has 2 tags on 2 commits: 2 deployments." in out
+    assert "  - The history has 2 tags, which make 2 deployments." in out
 
 
 # `sync` and `rebuild`
@@ -197,6 +206,16 @@ def test_the_demo_shows_text_on_a_terminal_and_the_job_summary_elsewhere(tmp_pat
     assert f"{tmp_path / 'demo'}/summary.md  the job summary, as GitHub shows it\n" in out
     _, out, _ = run("demo", "--output", str(tmp_path / "demo"))
     assert "| Deployment frequency |" in out
+
+
+def test_a_demo_that_cannot_write_says_so_in_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "file" / "demo"
+    code, out, err = run("demo", "--output", str(output))
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith(f"dora-metrics: demo: {output} cannot be written (")
+    assert second == "dora-metrics: name another folder with --output"
 
 
 # A real terminal

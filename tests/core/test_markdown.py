@@ -101,6 +101,7 @@ def test_no_line_begins_a_block(text: str) -> None:
         ("`@octocat` and `<b>`", f"\\`@{ZERO_WIDTH_SPACE}octocat\\` and \\`&lt;b&gt;\\`"),
         ("``code`", "\\``code`"),
         ("`--tags 'web@*'` or `--tags GLOB`", "`--tags 'web@*'` or `--tags GLOB`"),
+        ("`--now 2026-11-30T00:00:01Z`", "`--now 2026-11-30T00:00:01Z`"),
         ("`--tags '<b>'`", "\\`--tags '&lt;b&gt;'\\`"),
         ("$\\math$", "\\$\\\\math\\$"),
         ("# head", "\\# head"),

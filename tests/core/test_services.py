@@ -218,12 +218,12 @@ def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
         ({"web": "/a"}, ["web: '/a' begins with /"]),
         ({"web": "!/a, b"}, ["web: '!/a' begins with /"]),
         ({"web": "a\\b"}, ["web: 'a\\\\b' has a backslash"]),
-        ({"web": "../a"}, ["web: '../a' has .., . or nothing as a folder"]),
-        ({"web": "a/.."}, ["web: 'a/..' has .., . or nothing as a folder"]),
-        ({"web": "./a"}, ["web: './a' has .., . or nothing as a folder"]),
-        ({"web": "a//b"}, ["web: 'a//b' has .., . or nothing as a folder"]),
+        ({"web": "../a"}, ["web: '../a' contains '..', '.' or an empty folder name"]),
+        ({"web": "a/.."}, ["web: 'a/..' contains '..', '.' or an empty folder name"]),
+        ({"web": "./a"}, ["web: './a' contains '..', '.' or an empty folder name"]),
+        ({"web": "a//b"}, ["web: 'a//b' contains '..', '.' or an empty folder name"]),
         ({"web": "a[z-a]"}, ["web: 'a[z-a]' has a range that ends before it begins"]),
-        ({"web": "/a\\.., b", "": "x", "api": ["c//"]}, ["begins with /", "a backslash", "no name", "'c//' has"]),
+        ({"web": "/a\\.., b", "": "x", "api": ["c//"]}, ["begins with /", "a backslash", "no name", "'c//' contains"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_all_at_once(written: object, problems: list[str]) -> None:

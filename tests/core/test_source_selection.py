@@ -34,7 +34,7 @@ def test_a_list_is_taken_as_it_is() -> None:
     assert not sources.is_selected("releases")
     assert (
         sources.explanation("acme/shop")
-        == "Deployments are taken from `deployments`, `pushes`, as set in `deployment-source`."
+        == "Deployments come from `deployments`, `pushes`, as set in `deployment-source`."
     )
 
 
@@ -47,7 +47,7 @@ def test_none_is_none() -> None:
 
 def test_the_sentence_says_what_was_taken_and_what_is_not_there() -> None:
     assert SourceSelection(AUTO, on_github={"workflow-runs"}).explanation("acme/shop") == (
-        "Deployments are taken from `workflow-runs` (`deployment-source: auto`): "
+        "Deployments come from `workflow-runs` (`deployment-source: auto`): "
         "acme/shop has successful runs of a workflow that deploys, but no production deployment, no published release."
     )
 

@@ -55,7 +55,7 @@ def test_wherever_a_summary_is_cut_its_blocks_are_closed(max_bytes: int) -> None
         (1.0, 30, True, True, None),
         (0.99, 30, False, True, "The evidence is too large to include here"),
         (0.7, 30, False, False, "Evidence and weeks are too large to include here"),
-        (0.1, 1, False, False, "1 of 30 scopes is here"),
+        (0.1, 1, False, False, "Only 1 of 30 scopes is included"),
     ],
 )
 def test_a_document_loses_evidence_then_weeks_then_other_scopes(

@@ -203,7 +203,7 @@ def test_an_event_reads_the_months_in_which_the_same_may_have_happened(shop: Sho
 def test_runs_count_again_where_releases_were_given_up(shop: Shop) -> None:
     release = shop.repository.release("v1", sha=shop.shas[0], published_at=at(DAY))
     shop.release_event("published", release)
-    assert "taken from `releases`" in shop.run_event(shop.repository.run(at=at(DAY + 1))).summary
+    assert "come from `releases`" in shop.run_event(shop.repository.run(at=at(DAY + 1))).summary
     later = shop.repository.run(at=at(DAY + 24 * 200))
     shop.run_event(later, now=at(DAY + 24 * 200 + 1))
     assert f"github:run:{later.database_id}" in shop.deployments

@@ -44,7 +44,7 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
         ("window: " + "1:" * 400 + "1.0", "a number of more than 30 digits; put it in quotes if it is a string"),
         ('service: "\\ud800"', "dora.yml:1: cannot be used: holds a NUL or half a character"),
         ('service: "\\0"', "dora.yml:1: cannot be used: holds a NUL"),
-        ("window: !!bool maybe", "dora.yml:1: not YAML: not a valid bool"),
+        ("window: !!bool maybe", "dora.yml:1: 'maybe' is not a valid boolean"),
         ("window: !!timestamp soon", "dora.yml window: 'soon' is not a valid window"),
         ("window: 2026-02-31", "dora.yml window: '2026-02-31' is not a valid window"),
         ("window: !!python/name:os.system", "dora.yml:1: not YAML: could not determine a constructor"),

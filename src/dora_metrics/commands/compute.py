@@ -1,6 +1,6 @@
 """Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -9,6 +9,7 @@ from typing import TextIO
 
 import msgspec
 
+from dora_metrics.core import formatting
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
@@ -106,6 +107,7 @@ def _print(
     _WRITERS.get(request.format, console.write_text)(runtime.stdout, text)
     has_notes = request.format in _FORMATS_WITH_NOTES
     lines = (
+        *(_no_report_lines(request.format, results, settings) if not text and request.format in PERIOD_KINDS else ()),
         *(() if results.document.scopes or has_notes else results.document.notes),
         *((f"page: {request.page_file}",) if request.page_file else ()),
     )
@@ -113,9 +115,22 @@ def _print(
         console.write_line(runtime.stderr, f"dora-metrics: {line}")
 
 
+def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> Iterator[str]:
+    """Say why no scope has a report of a period, and what to do."""
+    period = due_period(kind, results.now, settings.zone, settings.report_day)
+    start, end = (formatting.date(moment, settings.zone) for moment in (period.basis.start, period.basis.end))
+    latest = last_deployed(results.evaluation.histories, results.now)
+    newest = latest.last_deployment_by(results.now) if latest else None
+    last = f" (the last one was on {formatting.date(newest.finished_at, settings.zone)})" if newest else ""
+    yield (
+        f"there is no {kind} report, because no deployment or incident is known from {start} to {end}{last}; "
+        "name an earlier time with --now"
+    )
+
+
 def _text(request: ComputeRequest, results: Results) -> Iterable[Block]:
     """The summary for people, how to go on from it, and at the end where the page is."""
-    latest = last_deployed(results.evaluation.histories)
+    latest = last_deployed(results.evaluation.histories, results.now)
     yield from summary_blocks(results, latest.scope if latest else None)
     hints = (
         ("Explain", explain_hint(latest, results.window) if latest else ""),
@@ -179,7 +194,7 @@ def _markdown(results: Results, source_facts: SourceFacts, _settings: Settings) 
     """What the source took as deployments, the scope that was deployed last in full, the others in a line each."""
     from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
-    latest = last_deployed(results.evaluation.histories)
+    latest = last_deployed(results.evaluation.histories, results.now)
     selection = EventInfo(source_facts.selection.removesuffix(".")) if source_facts.selection else None
     report = summary.build(results, latest.scope if latest else None, selection, None)
     return render.summary_markdown(report, load_template("summary.md.j2"), load_parts())

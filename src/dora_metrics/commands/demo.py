@@ -49,16 +49,15 @@ def run(output: Path, runtime: Runtime) -> int:
     """Run the sample event, print its summary and where everything is, and return the exit code.
 
     Raises:
-        DoraError: if the output folder holds a ledger that no demo wrote.
+        DoraError: if the output folder holds a ledger that no demo wrote, or cannot be written.
     """
     output = output.resolve()
     paths = _Paths(output / "ledger", output / "summary.md", output / "outputs.txt", output / "weekly.md")
-    if paths.ledger.exists() and not _is_demo_ledger(paths.ledger):
-        raise DoraError(f"{paths.ledger} is not the folder of an earlier demo; name another folder with --output")
-    for path in paths:
-        _remove(path)
-    code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
-    paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
+    try:
+        code = _write_files(output, paths, runtime)
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise DoraError([f"demo: {output} cannot be written ({reason})", _OTHER_FOLDER]) from None
     if runtime.stdout.isatty():
         _show_on_terminal(paths.ledger, runtime)
     else:
@@ -67,10 +66,24 @@ def run(output: Path, runtime: Runtime) -> int:
     return code
 
 
+_OTHER_FOLDER = "name another folder with --output"
+
+
+def _write_files(output: Path, paths: _Paths, runtime: Runtime) -> int:
+    """Write everything in place of what an earlier demo left, and return the exit code of the run."""
+    if paths.ledger.exists() and not _is_demo_ledger(paths.ledger):
+        raise DoraError(f"{paths.ledger} is not the folder of an earlier demo; {_OTHER_FOLDER}")
+    for path in paths:
+        _remove(path)
+    code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
+    paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
+    return code
+
+
 def _show_on_terminal(ledger: Path, runtime: Runtime) -> None:
     """Show the numbers after the event, as `compute` would; the job summary is Markdown for GitHub."""
     results = evaluate(fact_files.read(str(ledger), runtime.stdin).facts, Settings(), parse_instant(NOW))
-    latest = last_deployed(results.evaluation.histories)
+    latest = last_deployed(results.evaluation.histories, results.now)
     Terminal.of(runtime.stdout, runtime.environment).show(summary_blocks(results, latest.scope if latest else None))
 
 

@@ -10,7 +10,7 @@ EXCLUSION_TEXTS = {
     "first_deployment": "{:,} from the first deployment",
     "bots": "{:,} by bots",
     "no_start": "{:,} without a known start",
-    "negative": "{:,} deployed before their start",
+    "negative": "{:,} with a start after the deployment",
 }
 """By field of `schema.Excluded`: how many changes have no lead time, and why."""
 

@@ -45,7 +45,7 @@ def escape(text: object) -> Md:
     return _safe(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", line))
 
 
-_FLAG = r"--[a-z-]{1,30} (?:[A-Z]{1,30}|'[\w.@/*-]{1,80}')"
+_FLAG = r"--[a-z-]{1,30} (?:[A-Z]{1,30}|'[\w.@/*-]{1,80}'|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"
 _CODE_SPAN = re.compile(rf"(`(?:[A-Za-z][\w.: -]{{0,60}}|{_FLAG})`)", re.ASCII)
 
 _SHA = re.compile(r"(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE)

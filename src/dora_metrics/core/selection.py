@@ -184,10 +184,10 @@ class SourceSelection:
             return f"{self._reason_for_none(repository)}, so there are no deployments from GitHub."
         names = ", ".join(f"`{source}`" for source in self.selected)
         if "auto" not in self.setting:
-            return f"Deployments are taken from {names}, as set in `deployment-source`."
+            return f"Deployments come from {names}, as set in `deployment-source`."
         best = str(self._best(SOURCES_BEST_FIRST))
         presence = f"{repository} has {_PRESENT_WORDING[best]}" + ("" if best in self.on_github else " in the ledger")
-        return f"Deployments are taken from {names} (`deployment-source: auto`): {presence}{self._absences(best)}."
+        return f"Deployments come from {names} (`deployment-source: auto`): {presence}{self._absences(best)}."
 
     def _absences(self, best: str) -> str:
         """Say what the better sources do not have, and which sources could not be read."""
@@ -212,5 +212,5 @@ class SourceSelection:
             return "`deployment-source` is none"
         if self.unreadable:
             names = ", ".join(f"`{name}`" for name in self.unreadable)
-            return f"{names} of {repository} could not be read, and no lesser source replaces them"
+            return f"{names} of {repository} could not be read, and no lower-ranked source is used instead"
         return f"{repository} has {', '.join(map(self._absence, SOURCES_BEST_FIRST))}"

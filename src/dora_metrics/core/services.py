@@ -194,7 +194,7 @@ def _pattern_problems(pattern: str) -> Iterator[str]:
         yield f"{pattern!r} has a backslash; write / between folders"
     folders = path.lstrip("/").removesuffix("/")
     if folders and not {"", ".", ".."}.isdisjoint(folders.split("/")):
-        yield f"{pattern!r} has .., . or nothing as a folder; write the path as git lists it"
+        yield f"{pattern!r} contains '..', '.' or an empty folder name; write the path as git lists it"
     try:
         compile_pattern(path)
     except re.error:

@@ -24,7 +24,7 @@ class PagesRead:
             UnexpectedAnswerError: if it was read before.
         """
         if mark in self._marks:
-            raise UnexpectedAnswerError(f"GitHub shows a page of {self.list_name} a second time, so it is not read on")
+            raise UnexpectedAnswerError(f"GitHub shows a page of {self.list_name} a second time, so reading stopped")
         self._marks.add(mark)
 
 

@@ -95,9 +95,9 @@ def prometheus_families(
     return LedgerCollector(histories, counters, fact_counts, results.policy, results.now, sequence, __version__)
 
 
-def last_deployed(histories: Sequence[ScopeHistory]) -> ScopeHistory | None:
-    """The scope that was deployed last; without any deployment, the first scope."""
-    deployed = [history for history in histories if history.deployments]
+def last_deployed(histories: Sequence[ScopeHistory], now: datetime) -> ScopeHistory | None:
+    """The scope that was deployed last as of `now`; without any deployment by then, the first scope."""
+    deployed = [(newest.finished_at, each) for each in histories if (newest := each.last_deployment_by(now))]
     if deployed:
-        return max(deployed, key=lambda history: history.deployments[-1].finished_at)
+        return max(deployed, key=lambda pair: pair[0])[1]
     return histories[0] if histories else None

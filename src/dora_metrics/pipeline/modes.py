@@ -91,7 +91,7 @@ def _rebuild(context: RunContext) -> RecordRequest:
     title = f"Rebuilt: {_COMPUTED}" if context.settings.mode == "rebuild" else _COMPUTED.capitalize()
 
     def observe_ledger(contents: LedgerContents) -> Observation:
-        return Observation((), title) if contents.facts else nothing_to_record("no facts were read from a ledger")
+        return Observation((), title if contents.facts else "The ledger has no facts")
 
     publish = site_publisher(with_page=context.settings.page)
     return RecordRequest(observe_ledger, identify=context.identify, reads_everything=True, publish=publish)

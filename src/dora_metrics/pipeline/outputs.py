@@ -84,7 +84,8 @@ def _note_facts_left_out(
 def main_scope(result: RunResult, repository: str) -> Scope | None:
     """The scope that outputs and summary are about: the event's, otherwise the one of the repository deployed last."""
     histories = _histories_of(result, repository)
-    latest = last_deployed(_touched(result, histories)) or last_deployed(histories)
+    now = result.results.now
+    latest = last_deployed(_touched(result, histories), now) or last_deployed(histories, now)
     return latest.scope if latest else None
 
 
@@ -201,7 +202,10 @@ def _with_scope(document: schema.Document, scope: Scope | None) -> schema.Docume
     """Return the document with one scope of many, without evidence and weeks, and without earlier notes."""
     short = _without_weeks(document, scope)
     own = [each for each in short.scopes if Scope(each.repository, each.service, each.environment) == scope]
-    note = f"1 of {len(short.scopes)} scopes is here, for the size of all; metrics.json in the ledger has them."
+    note = (
+        f"Only 1 of {len(short.scopes)} scopes is included; all of them would be too large. "
+        "metrics.json in the ledger has all."
+    )
     return structs.replace(short, scopes=own, notes=[note])
 
 

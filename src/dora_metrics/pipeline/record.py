@@ -282,7 +282,7 @@ def _note_ledger(context: RunContext, result: RunResult) -> None:
 
 def _ledger_outcome(result: RunResult, ledger: str) -> Outcome:
     if not result.storage.is_persistent:
-        return Outcome("ledger", "skipped", "none: this run has only its own facts")
+        return Outcome("ledger", "skipped", "none: the numbers include only this run's facts")
     count = len(result.merge.new_facts)
     news = f"+{formatting.count(count, 'fact')}" if count else "nothing new"
     return Outcome("ledger", "done", f"{news}, in a new ledger ({ledger})" if result.is_new_ledger else news)

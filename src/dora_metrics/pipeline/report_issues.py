@@ -56,7 +56,7 @@ _MAX_TRIES = 3
 _MESSAGE = "Record who makes the report, and its issues"
 
 _MISSING = (
-    "GitHub does not show issue {} with that of {}, so it stays as it is: somebody has deleted or transferred it, or "
+    "GitHub did not return issue {} (the report of {}), so it was not updated: somebody deleted or transferred it, or "
     "GitHub has a problem; the next scheduled run looks again"
 )
 _UNCLOSED = "issue {} of an earlier report is still open: {}; the next scheduled run tries again"

@@ -123,7 +123,12 @@ class DueReports:
         """The scopes with a report, the most recently deployed first."""
         histories = self.results.evaluation.histories
         own = [each for each in histories if self.repository in (EVERY_REPOSITORY, each.scope.repository)]
-        return sorted((each for each in own if has_activity(each, self.period)), key=_deployed_last, reverse=True)
+        return sorted((each for each in own if has_activity(each, self.period)), key=self._deployed_last, reverse=True)
+
+    def _deployed_last(self, history: ScopeHistory) -> tuple[str, Scope]:
+        """Sorts scopes by their last deployment."""
+        newest = history.last_deployment_by(self.results.now)
+        return newest.finished_at.isoformat() if newest else "", history.scope
 
     @property
     def _scope_markers(self) -> list[str]:
@@ -219,12 +224,6 @@ def _by_user_template(template: str) -> RenderBodies:
         return render_apart(inputs, template, parts, user_length) if inputs else []
 
     return render
-
-
-def _deployed_last(history: ScopeHistory) -> tuple[str, Scope]:
-    """Sorts scopes by their last deployment."""
-    last = history.deployments[-1].finished_at.isoformat() if history.deployments else ""
-    return last, history.scope
 
 
 def read_template(workspace: Path, path: Path) -> str:

@@ -128,6 +128,8 @@ def _load_yaml(name: str, text: str) -> object:
         return yaml_text.load(text)
     except yaml_text.YamlLimitError as limit:
         raise SettingsError(f"config {_place(name, limit)}: cannot be used: {limit.problem}") from None
+    except yaml_text.InvalidValueError as error:
+        raise SettingsError(f"{_place(name, error)}: {error.problem}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{_place(name, error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
 

@@ -81,7 +81,7 @@ def _check_since(value: str) -> str:
         try:
             windows.parse_duration(value)
         except ValueError:
-            raise ValueError(f"{value!r} is not a valid time to look back; write for example 90d, 12w or all") from None
+            raise ValueError(f"{value!r} is not a valid period; write for example 90d, 12w or all") from None
     return value
 
 

@@ -32,6 +32,20 @@ class YamlLimitError(yaml.MarkedYAMLError):
         super().__init__(problem=problem, problem_mark=mark)
 
 
+class InvalidValueError(yaml.MarkedYAMLError):
+    """A value is not what it looks like, or what its tag says; `problem` says so."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        kind = str(node.tag).rpartition(":")[2]
+        text = repr(node.value[:_MAX_SHOWN_LENGTH]) if isinstance(node, yaml.ScalarNode) else "this"
+        super().__init__(problem=f"{text} is not a valid {_KINDS.get(kind, kind)}", problem_mark=node.start_mark)
+
+
+_MAX_SHOWN_LENGTH = 60
+_KINDS = {"bool": "boolean", "int": "number", "float": "number"}
+"""Usual words for the types of YAML."""
+
+
 def load(text: str) -> object:
     """Return the value of a text, None if it is empty.
 
@@ -102,10 +116,9 @@ class _BoundedLoader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except _INVALID_VALUE_ERRORS:
-            kind = str(node.tag).rpartition(":")[2]
-            if kind == "timestamp" and isinstance(node, yaml.ScalarNode):
+            if node.tag.endswith(":timestamp") and isinstance(node, yaml.ScalarNode):
                 return node.value  # a string, which the setting reports with all other problems
-            raise yaml.MarkedYAMLError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from None
+            raise InvalidValueError(node) from None
 
 
 _DEPTH_PROBLEM = f"nested more than {MAX_DEPTH} levels deep; check brackets, indentation and aliases"

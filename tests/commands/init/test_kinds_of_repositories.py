@@ -180,7 +180,9 @@ def test_a_workflow_that_deploys_to_staging_only_is_no_deployment(tmp_path: Path
     found = proposal_of(tmp_path, deploy=staging)
     assert (found.sources, found.triggers.workflows) == (("none",), ())
     assert found.triggers.repository_dispatch
-    assert any("What does can report it by a repository_dispatch" in note for note in found.notes)
+    assert any(
+        "The system that does can report each deployment with a `repository_dispatch`" in note for note in found.notes
+    )
 
 
 def test_beside_it_one_that_may_deploy_to_production_is_named(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_where_all_failed_the_rate_is_one_and_stays_one() -> None:
     assert scope.metrics.change_failure_rate.ratio == 1
     assert scope.metrics.recovery_time.open == 14
     goal = scope.outlook.goals[2]
-    assert (goal.met, goal.distance, goal.progress) == (False, 0.9, None)  # no deployment in the window before
+    assert (goal.met, goal.distance, goal.progress) == (False, 0.9, None)  # no deployment in the previous window
 
 
 def test_where_no_run_ever_succeeded_there_is_no_rate_but_a_reason() -> None:
@@ -218,7 +218,7 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     found = metrics_of(*facts)
     assert (
         found.lead_time.reason
-        == "every delivered change is left out (1 without a known start, 1 deployed before their start)"
+        == "every delivered change is excluded (1 without a known start, 1 with a start after the deployment)"
     )
     assert found.recovery_time.reason == "every recorded recovery is before its failure"
     assert found.incident_restore.p50_seconds is None

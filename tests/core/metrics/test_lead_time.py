@@ -179,7 +179,7 @@ def test_a_change_that_is_listed_without_a_fact_has_no_start() -> None:
 def test_a_change_without_the_start_that_is_chosen_has_none(start: str) -> None:
     found = lead_time(deployment(1, changes=[1]), change(1, None), lead_time_start=start)
     assert (found.changes, found.p50_seconds, found.excluded.no_start) == (0, None, 1)
-    assert str(found.reason).startswith("every delivered change is left out (1 ")
+    assert str(found.reason).startswith("every delivered change is excluded (1 ")
 
 
 def test_a_negative_span_is_dropped_and_counted_and_never_clamped() -> None:
@@ -301,12 +301,12 @@ def test_without_data_it_is_null_with_the_reason() -> None:
     assert lead_time(deployment(1)).reason == "the deployments in the window delivered no changes"
     assert lead_time(deployment(1, changes=None)).reason == "what the deployments delivered is not known yet"
     left_out = lead_time(deployment(1, changes=[1]), change(1, bot=True)).reason
-    assert str(left_out).startswith("every delivered change is left out (1 ")
+    assert str(left_out).startswith("every delivered change is excluded (1 ")
 
 
 def test_what_is_not_known_yet_is_said_in_a_note() -> None:
     found = document_of(BASELINE, deployment(1, changes=None))
-    assert found.notes == ["What 1 of the deployments delivered is not known yet. Lead time leaves out their changes."]
+    assert found.notes == ["The changes in 1 deployment are not known yet; lead time leaves them out."]
 
 
 def test_ids_of_deployments_stay_in_the_evidence() -> None:

@@ -52,8 +52,8 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but there are too few data to be sure "
-        "(it has too few values and change failure rate could be as low as low)"
+        "shares the lowest measured level, medium, with deployment frequency. Lead time for changes has too few values "
+        "to be sure of its level. Change failure rate may even be low (95 % interval)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -66,7 +66,7 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
     """30 deployments, all of them good: elite, and a failure rate of 0 to 11 %. Lead times of 3 or 200 hours."""
     days = days_of_march(*range(1, 31))
     slow = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=800)
-    assert advice_by_metric(*slow)["lead_time"].because == "its level, low, is the lowest"
+    assert advice_by_metric(*slow)["lead_time"].because == "has the lowest level, low"
     weekly = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=100)
     metrics = scope_of(FIRST, *weekly).metrics
     assert (metrics.lead_time.level_span, metrics.change_failure_rate.level_span) == (
@@ -74,8 +74,8 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
         ("medium", "elite"),
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
-        "its measured level, high, is the lowest, but there are too few data to be sure "
-        "(change failure rate could be as low as medium)"
+        "shares the lowest measured level, high, with deployment frequency. "
+        "Change failure rate may even be medium (95 % interval)"
     )
 
 
@@ -83,9 +83,9 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but there are too few data to be sure "
-        "(it has too few values and change failure rate could be as low as low); "
-        "its goal, at most 1 d by 2024-06-01, is not met"
+        "shares the lowest measured level, medium, with deployment frequency, and misses its goal, at most 1 d by "
+        "2024-06-01. Lead time for changes has too few values to be sure of its level. "
+        "Change failure rate may even be low (95 % interval)"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
     assert "lead_time" not in advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
@@ -108,7 +108,7 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
         "93.8 % of the lead time of 4 changes is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
-        "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
+        "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
         "If that wait were half as long, the median lead time of these changes would be 1 d 2 h.",
     ]
     assert [measure.do for measure in advice.measures] == ["Deploy on more days", "Deploy on merge"]
@@ -160,8 +160,8 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
     advice = missed_lead_time(*facts)
     (text,) = advice.evidence
     assert text == (
-        "The slowest stage is unknown: all 4 changes are squash merges, which hide when coding began, so their "
-        "lead time starts at the merge."
+        "The slowest stage is unknown: all 4 changes are squash merges, which hide when coding began, so "
+        "lead time starts when the squashed commit was authored."
     )
     assert advice.measures == []
 
@@ -170,7 +170,7 @@ def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() 
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="merged").evidence == [
         "Lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment.",
-        "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
+        "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
         "If that wait were half as long, the median lead time of these changes would be 22 h 30 min.",
     ]
 
@@ -479,7 +479,7 @@ def deployments_in_march(count: int) -> list[Any]:
 
 def test_a_level_is_reached_where_the_intervals_of_both_windows_decide_it() -> None:
     """None in February, ten in March: at most 0.12 a day before, 0.15 to 0.59 a day now. High begins at 0.14."""
-    reached = "Deployment frequency reached the level high; it was at most medium in the window before"
+    reached = "Deployment frequency reached the level high; it was at most medium in the previous window"
     assert achievement_texts(FIRST, *deployments_in_march(10)) == [reached]
 
 
@@ -596,12 +596,12 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     said = outlook_text(outlook_of(*facts, window=MARCH, goals=parse_goals(table)))
     assert said.goals == (
-        "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 3 d at the start, 50 % of the way, "
+        "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 50 % of the way from 3 d, "
         "too few weeks for a trend: it needs 5 complete weeks with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency**: its measured level, medium, is the lowest, but there are too few data "
-        "to be sure (it could be as high as high, lead time for changes has too few values and change "
-        "failure rate could be as low as low)."
+        "**Deployment frequency** has the lowest measured level, medium. It may be as good as high (95 % interval). "
+        "Lead time for changes has too few values to be sure of its level. "
+        "Change failure rate may even be low (95 % interval)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

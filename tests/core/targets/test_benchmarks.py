@@ -136,13 +136,13 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
     ("metric", "rows", "said"),
     [
         ("deployment_frequency", [["a", 1], ["b", 2], ["c", None]], "smaller"),
-        ("deployment_frequency", [["a", 1], ["b", 1], ["c", None]], "strictly"),
-        ("lead_time", [["a", "6h"], ["b", "360m"], ["c", None]], "strictly greater"),
+        ("deployment_frequency", [["a", 1], ["b", 1], ["c", None]], "smaller than the one before"),
+        ("lead_time", [["a", "6h"], ["b", "360m"], ["c", None]], "greater than the one before"),
         ("lead_time", [["a", "2d"], ["b", "6h"], ["c", None]], "greater"),
         ("change_failure_rate", [["a", 0.2], ["b", 0.1], ["c", None]], "greater"),
         ("change_failure_rate", [["a", 15], ["b", None]], "ratios"),
-        ("lead_time", [["a", "6h"]], "the last limit, and no other, is null"),
-        ("lead_time", [["a", None], ["b", None]], "no other"),
+        ("lead_time", [["a", "6h"]], "the last limit must be null, and only the last"),
+        ("lead_time", [["a", None], ["b", None]], "and only the last"),
         ("lead_time", [["a", "6h"], ["a", None]], "named twice"),
         ("lead_time", [["a", 6], ["b", None]], "a duration such as 6h"),
         ("lead_time", [["a", "soon"], ["b", None]], "is not a valid duration"),
@@ -235,14 +235,14 @@ def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
             + ", ".join(LEVELLED_METRICS)
             + "; lead_time: expected a list of [name, limit], best first, the last limit null",
         ),
-        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last limit, and no other, is null"),
+        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last limit must be null, and only the last"),
         (
             {"deployment_frequency": [["a", 1], ["b", 2], ["c", None]]},
-            "deployment_frequency: limits must grow strictly smaller, best first",
+            "deployment_frequency: each limit must be smaller than the one before it, best first",
         ),
         (
             {"lead_time": [["a", "2h"], ["b", "1h"], ["c", None]]},
-            "lead_time: limits must grow strictly greater, best first",
+            "lead_time: each limit must be greater than the one before it, best first",
         ),
         (
             {"change_failure_rate": [["a", 1.5], ["b", None]]},

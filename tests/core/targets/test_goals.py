@@ -101,14 +101,14 @@ def test_progress_is_the_share_of_the_way_from_where_it_started() -> None:
     """From 72 h to 24 h are 48 h. At 36 h three quarters are done, and 12 h remain."""
     found = assess_lead_time(GoalSpec("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
     assert (found.start, found.met, found.distance, found.progress) == (72 * HOUR, False, 12 * HOUR, 0.75)
-    assert describe_goal(found) == "at most 1 d: 12 h to go, 3 d at the start, 75 % of the way"
+    assert describe_goal(found) == "at most 1 d: 12 h to go, 75 % of the way from 3 d"
 
 
 def test_without_a_start_of_its_own_it_started_in_the_window_before() -> None:
     found = assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6, before=0.2)
     assert (found.start, found.distance) == (0.2, 0.4)
     assert found.progress == pytest.approx(0.5)
-    assert describe_goal(found) == "at least 1 a day: 2.8 a week to go, 1.4 a week at the start, 50 % of the way"
+    assert describe_goal(found) == "at least 1 a day: 2.8 a week to go, 50 % of the way from 1.4 a week"
     assert assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6).progress is None
 
 
@@ -134,7 +134,7 @@ def test_the_course_is_where_the_line_through_the_weeks_leads_by_the_day() -> No
     assert (found.expected, found.course) == (25, "on course")
     found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "not on course")
-    assert describe_goal(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected then)"
+    assert describe_goal(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected by then)"
     found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
     assert (found.expected, found.course) == (22, "on course")
 
@@ -162,6 +162,17 @@ def test_after_its_day_a_goal_was_met_or_missed() -> None:
         goal = GoalSpec("lead_time", 1, date.fromisoformat(f"2024-{day}"))
         assert assess_lead_time(goal, value, line=line(0, 60)).course == course
     assert assess_lead_time(GoalSpec("lead_time", 1, date(2030, 1, 1)), 1, line=line(9, 0)).course == "met"
+
+
+def test_a_goal_that_was_missed_has_its_value_and_no_way_to_go() -> None:
+    found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 3, 31)), 60, before=90, line=line(0, 60))
+    assert describe_goal(found) == "at most 1 s by 2024-03-31: missed; now 1 min"
+
+
+@pytest.mark.parametrize("slope", [-3, -2.56])
+def test_a_line_that_reaches_zero_is_a_direction_and_no_value_to_expect(slope: float) -> None:
+    found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 9, 30)), 60, line=line(slope, 100))
+    assert describe_goal(found) == "at most 1 s by 2024-09-30: 59 s to go, on course"
 
 
 def test_a_goal_without_a_day_has_no_course() -> None:
@@ -224,7 +235,7 @@ def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> N
     assert said(0.05) == "at most 10 %: met"
     assert said(0.2) == "at most 10 %: 10 points to go"
     assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 1.0)) == (
-        "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected then)"
+        "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected by then)"
     )
     few = (
         "at most 10 % by 2024-05-01: 10 points to go, too few weeks for a trend: it needs 5 complete weeks with a value"

@@ -253,9 +253,10 @@ def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tu
     best = min([*map(order.index, known), order.index(source)])
     observed = observe_event(*PAYLOADS_BY_SOURCE[source], *known)
     assert bool(observed.facts) == (order[best] == source)
+    names = {"deployments": "GitHub deployments", "workflow-runs": "workflow runs"}
     if observed.facts:
         assert observed.notes == (
-            (f"Deployments are taken from `{source}` (`deployment-source: auto`; no better source is recorded here)"),
+            f"Deployments come from {names.get(source, source)}, the best source found (`deployment-source: auto`)",
         )
 
 
@@ -269,7 +270,7 @@ def test_a_list_takes_what_it_names_whatever_is_known(source: str) -> None:
 
 def test_a_refused_source_says_which_is_taken_and_what_to_do() -> None:
     assert observe_event("release", release(), "deployments").title == (
-        "Nothing to record: this repository's deployments are taken from `deployments`; "
+        "Nothing to record: this repository's deployments come from `deployments`; "
         "add releases to `deployment-source` to count releases as well"
     )
 

@@ -21,7 +21,7 @@ def test_production_deployments_are_taken_and_nothing_else_is_asked_for(github: 
     one = read_fake_history(github)
     assert deployment_ids_of(one) == sorted([identity, staging])
     assert not [logged for logged in github.requests if "actions" in logged.path]
-    assert "taken from `deployments` (`deployment-source: auto`)" in one.notes
+    assert "come from `deployments` (`deployment-source: auto`)" in one.notes
 
 
 def test_releases_are_taken_where_nothing_reaches_production(github: FakeGitHub, shop: Repository) -> None:

@@ -188,6 +188,7 @@ def test_a_tag_from_the_future_is_in_no_number_yet(repository: GitRepository, re
     found = report(repository.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 2
     assert "Tags later than 2024-04-01T00:00:00Z, not counted yet: 1 (v2.0.0)." in found.notes
+    assert "Last deployment  v1.1.0 on 2024-03-" in report(repository.folder, "--format", "text").out
 
 
 @pytest.mark.parametrize("time", ["", "nonsense", "1709251200", "-5 +0000", "1709251200 +99999999"])

@@ -145,7 +145,7 @@ def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unk
     found = report(clone.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 3
     assert found.metrics["lead_time"]["changes"] == 0
-    assert "What 2 of the deployments delivered is not known yet" in found.notes
+    assert "The changes in 2 deployments are not known yet" in found.notes
 
 
 def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(

@@ -65,7 +65,7 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
-    assert "Pull requests of the whole history that were squashed into one commit: 2." in found.notes
+    assert "2 pull requests in the history were squash-merged." in found.notes
 
 
 def squashes(repository: GitRepository, count: int, direct_count: int = 0) -> None:
@@ -159,7 +159,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     repository.tag("latest", repository.git("rev-parse", "HEAD"))
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
-        "The whole history has 4 tags on 4 commits: 4 deployments. "
+        "The history has 4 tags, which make 4 deployments. "
         "Other tags, which do not look like versions, or move with each release: 1 (latest)."
     )
 
@@ -202,7 +202,7 @@ def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, r
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
-    assert "The whole history has 4 tags on 4 commits: 4 deployments." in out
+    assert "The history has 4 tags, which make 4 deployments." in out
     assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) by `hotfix`" in out
 
 
@@ -270,7 +270,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     found = report(repository.folder, "--tags", "api/*")
     assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
-    assert "The whole history has 2 tags on 2 commits selected by api/*: 2 deployments." in found.notes
+    assert "The history has 2 tags selected by api/*, which make 2 deployments." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
 
 
@@ -288,7 +288,10 @@ def test_deployments_with_the_time_of_their_commit_are_counted_in_the_notes(
     repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     repository.release("v1.1.0", "More", start, at="03-02", tagged="03-03")
-    assert "because lightweight tags have none: 1 of 2." in report(repository.folder).notes
+    assert (
+        "1 of 2 deployments in the history uses the commit's time, because lightweight tags have no date."
+        in report(repository.folder).notes
+    )
     repository.tag("1.0.0", start, "03-01")
     assert "lightweight" not in report(repository.folder).notes
 

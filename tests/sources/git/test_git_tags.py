@@ -26,7 +26,9 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.lead_time_hours == {second: 48}
-    assert found.document["notes"][0] == ("The whole history has 3 tags on 2 commits: 3 deployments.")
+    assert found.document["notes"][0] == (
+        "The history has 3 tags, which make 3 deployments; a prerelease and a release on one commit are two."
+    )
     assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
 
 
@@ -52,7 +54,7 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
-        "The whole history has 3 tags on 2 commits: 2 deployments. "
+        "The history has 3 tags, which make 2 deployments. "
         "Other tags, which do not look like versions, or move with each release: 1 (v1.1)."
     )
 
@@ -67,7 +69,7 @@ def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back
     found = report(repository.folder, "--tags", "v*")
     assert list(found.deployments) == ["v3.0.0", "v3.1.0"]
     assert found.failure_rules == {}
-    assert found.document["notes"][0] == "The whole history has 4 tags on 2 commits selected by v*: 2 deployments."
+    assert found.document["notes"][0] == "The history has 4 tags selected by v*, which make 2 deployments."
 
 
 def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_them(
@@ -82,15 +84,25 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
     assert (
         found.document["notes"][0]
-        == "The whole history has 5 tags on 3 commits: 3 deployments; for one package: `--tags 'shop@*'`."
+        == "The history has 5 tags, which make 3 deployments. To count one package only, use `--tags 'shop@*'`."
     )
     assert "`--tags 'shop@*'`" in report(repository.folder, "--format", "markdown").out
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "The whole history has 2 tags on 2 commits selected by shop@*: 2 deployments. Other tags, which do not match: "
+        "The history has 2 tags selected by shop@*, which make 2 deployments. Other tags, which do not match: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
+
+
+def test_an_odd_tag_and_names_of_prereleases_are_no_second_package(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    first = repository.release("v1.0.0", "Start", at="03-01")
+    second = repository.release("v1.1.0", "More", first, at="03-02")
+    for name in ("example-v1.1.0", "pre-release-1.1", "pre-release-1.1-2"):
+        repository.tag(name, second)
+    assert "To count one package only" not in report(repository.folder).notes
 
 
 def test_names_that_move_and_names_of_lines_are_no_deployments(

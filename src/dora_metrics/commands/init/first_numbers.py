@@ -91,7 +91,7 @@ def _problems(outcomes: list[Outcome]) -> Iterator[str]:
 
 def _first_numbers(result: RunResult, since: datetime | None, problems: tuple[str, ...]) -> FirstNumbers:
     histories = result.results.evaluation.histories
-    latest = last_deployed(histories)
+    latest = last_deployed(histories, result.results.now)
     return FirstNumbers(
         results=result.results,
         scope=latest.scope if latest else None,

@@ -78,8 +78,9 @@ def _elsewhere_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
     """Say which workflows do not count though their names say that they deploy."""
     if choice.sources == ("none",):
         yield (
-            "Nothing here deploys to production. What does can report it by a repository_dispatch: see docs/events.md "
-            "of dora-metrics. If a workflow here deploys to production, name it in `deploy-workflows`"
+            "No workflow here deploys to production. The system that does can report each deployment with a "
+            "`repository_dispatch`: see docs/events.md of dora-metrics. If a workflow here deploys to production, name "
+            "it in `deploy-workflows`"
         )
     if choice.deploy_workflows and "workflow-runs" in choice.sources:
         for workflow in analysis.workflows_named_deploy:

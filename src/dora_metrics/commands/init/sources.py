@@ -113,7 +113,7 @@ def _push_evidence(analysis: Analysis) -> Iterator[str]:
     for evidence in analysis.findings.checkout.gitops_evidence:
         yield f"{evidence}: a controller deploys what is merged"
     yield (
-        "no job has a production `environment:`, nothing publishes releases, and no workflow's name says that it "
+        "no job has a production `environment:`, nothing publishes releases, and no workflow's name suggests that it "
         "deploys"
     )
 

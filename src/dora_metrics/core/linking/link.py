@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, DeliveredChange, deliver_changes
@@ -124,7 +124,8 @@ def _environment_notes(
         yield f"No environment is recorded for {repository}, so all its deployments count as production."
     counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
     if counts:
-        yield f"Deployments outside production, which are not counted: {names_with_counts(sorted(counts.items()))}."
+        names = formatting.names_with_counts(sorted(counts.items()))
+        yield f"Deployments outside production, which are not counted: {names}."
     yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
 
 
@@ -135,7 +136,7 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
         counts = Counter(filter(None, environments))
         yield (
             f"No production deployment of {repository} is recorded. If one of these environments is production, "
-            f"name it in `production-environments`: {names_with_counts(sorted(counts.items()))}."
+            f"name it in `production-environments`: {formatting.names_with_counts(sorted(counts.items()))}."
         )
 
 
@@ -147,6 +148,5 @@ def _note_unknown_changes(linked: LinkedFacts) -> None:
         if deployment.changes is None
     )
     if unknown_count:
-        linked.notes.append(
-            f"What {unknown_count} of the deployments delivered is not known yet. Lead time leaves out their changes."
-        )
+        deployments = formatting.count(unknown_count, "deployment")
+        linked.notes.append(f"The changes in {deployments} are not known yet; lead time leaves them out.")

@@ -220,7 +220,7 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
         reasons = ", ".join(
             formatting.EXCLUSION_TEXTS[reason].format(count) for reason, count in excluded_counts.items() if count
         )
-        return f"every delivered change is left out ({reasons})"
+        return f"every delivered change is excluded ({reasons})"
     baseline = history.first_success
     if successful == [baseline]:
         return "the first recorded deployment is the baseline and has no lead time"

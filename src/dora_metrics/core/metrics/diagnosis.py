@@ -141,7 +141,7 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
         yield Finding(evidence, (smaller_pull_requests, agree_approach))
 
 
-_DEPLOY_ON_MERGE = recommend("Deploy on merge", "nobody works on a change between merge and deployment")
+_DEPLOY_ON_MERGE = recommend("Deploy on merge", "a merged change only waits")
 
 
 def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
@@ -163,10 +163,10 @@ def _diagnose_deployment_days(data: DiagnosisInput, changes: Sequence[MeasuredCh
     merge_days = _merge_weekdays(changes, data.policy)
     merged_on_other_days = sum(day not in deployment_days for day in merge_days)
     if merged_on_other_days and len(deployment_days) <= _MAX_DEPLOYMENT_WEEKDAYS:
-        day_names = " and ".join(WEEKDAYS[day] for day in sorted(deployment_days))
+        day_names = formatting.join_with_and([f"{WEEKDAYS[day]}s" for day in sorted(deployment_days)])
         more_days = recommend("Deploy on more days", "merged changes wait on every day without a deployment")
         yield Finding(
-            f"Deployments happened on {day_names} only; {merged_on_other_days} of "
+            f"Deployments happened only on {day_names}; {merged_on_other_days} of "
             f"{formatting.count(len(merge_days), 'change')} were merged on other days",
             (more_days, _DEPLOY_ON_MERGE),
         )
@@ -236,7 +236,7 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     """Find the longest time without a success. It may run from the window's start, and to its end."""
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
-        one_step = recommend("Let anyone start a deployment in one step", "nobody then has to wait for one person")
+        one_step = recommend("Let anyone start a deployment in one step", "waiting for one person delays deployments")
         pause_text = _pause_text(pause, data)
         yield Finding(f"the longest pause between deployments {data.long_window_text} {pause_text}", (one_step,))
 
@@ -303,7 +303,7 @@ _IF_UNDONE = (
         "Test in a production-like environment first",
         "most failures were undone: the version was not ready",
     ),
-    recommend("Put risky changes behind a feature flag", "undoing one then needs no deployment"),
+    recommend("Put risky changes behind a feature flag", "a flag can be switched off without a deployment"),
 )
 _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
     "explicit": _IF_USERS_NOTICED,

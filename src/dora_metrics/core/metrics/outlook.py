@@ -1,5 +1,6 @@
 """The outlook of a scope: trends of its weeks, goals, advice on what to improve, and achievements."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,39 +126,57 @@ def _advice_for(data: DiagnosisInput, metric: str, because: str) -> schema.Advic
 def _reasons_by_metric(
     benchmark: Benchmark, metrics: schema.Metrics, goal_states: Iterable[schema.Goal]
 ) -> dict[str, str]:
-    """For each metric to improve: why.
+    """For each metric to improve: why, as what follows its name, without the last full stop.
 
     It has the lowest measured level (unless that is the best level of the benchmark), or misses its goal.
     """
     overall = metrics.overall_level
-    reasons: dict[str, str] = {}
+    clauses: defaultdict[str, list[str]] = defaultdict(list)
+    doubts: dict[str, list[str]] = {}
     for metric in LEVELLED_METRICS:
-        verdict = getattr(metrics, metric)
-        if overall and verdict.level == overall.level and verdict.level != benchmark.edges[metric][0][0]:
-            reasons[metric] = _lowest_level_text(benchmark, metrics, metric, overall)
+        level = METRICS[metric].result_in(metrics).level
+        if overall and level == overall.level and level != benchmark.edges[metric][0][0]:
+            clauses[metric].append(_lowest_level_clause(benchmark, metrics, metric, overall))
+            doubts[metric] = _level_doubts(benchmark, metrics, metric, overall)
     for goal in goal_states:
         if goal.met is False:
-            reasons[goal.metric] = "; ".join(
-                reason
-                for reason in (reasons.get(goal.metric), f"its goal, {goals.target_text(goal)}, is not met")
-                if reason
-            )
-    return reasons
+            clauses[goal.metric].append(f"misses its goal, {goals.target_text(goal)}")
+    return {
+        metric: ". ".join((", and ".join(own_clauses), *doubts.get(metric, [])))
+        for metric, own_clauses in clauses.items()
+    }
 
 
-def _lowest_level_text(benchmark: Benchmark, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel) -> str:
-    """Say that a metric has the lowest level, or that it only was measured as the lowest and why others may be it."""
-    verdict = METRICS[metric].result_in(metrics)
+def _lowest_level_clause(
+    benchmark: Benchmark, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel
+) -> str:
+    """Say that a metric has the lowest level, alone or with others, or that it was measured as the lowest."""
+    if equal := _metrics_of_equal_level(metrics, metric, overall):
+        labels = formatting.join_with_and([METRICS[key].label.lower() for key in equal])
+        return f"shares the lowest measured level, {overall.level}, with {labels}"
     others = [key for key in overall.rests_on if key != metric]
-    highest = _possible_levels(benchmark, metrics, metric)[1]
-    lowest_of_others = [_possible_levels(benchmark, metrics, key)[0] for key in others]
-    own_doubt = _own_doubt(verdict)
-    if all(benchmark.ranks[highest] <= benchmark.ranks[level] for level in lowest_of_others):
-        return f"its level, {verdict.level}, is the lowest{f' ({own_doubt})' if own_doubt else ''}"
-    doubts = [own_doubt, *(_doubt_about(benchmark, metrics, key, overall.level) for key in others)]
-    doubts_text = formatting.join_with_and([doubt for doubt in doubts if doubt])
-    text = f"its measured level, {verdict.level}, is the lowest, but there are too few data to be sure"
-    return f"{text} ({doubts_text})"
+    highest_rank = benchmark.ranks[_possible_levels(benchmark, metrics, metric)[1]]
+    is_certain = all(highest_rank <= benchmark.ranks[_possible_levels(benchmark, metrics, key)[0]] for key in others)
+    return f"has the lowest {'' if is_certain else 'measured '}level, {overall.level}"
+
+
+def _metrics_of_equal_level(metrics: schema.Metrics, metric: str, overall: schema.OverallLevel) -> list[str]:
+    """Return the other metrics that have the overall level."""
+    others = (key for key in overall.rests_on if key != metric)
+    return [key for key in others if METRICS[key].result_in(metrics).level == overall.level]
+
+
+def _level_doubts(
+    benchmark: Benchmark, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel
+) -> list[str]:
+    """Return a sentence for each reason why another metric may have the lowest level; without full stops."""
+    others = [key for key in overall.rests_on if key != metric]
+    subject = METRICS[metric].label if _metrics_of_equal_level(metrics, metric, overall) else "It"
+    doubts = (
+        _own_doubt(subject, METRICS[metric].result_in(metrics)),
+        *(_doubt_about(benchmark, metrics, key, overall.level) for key in others),
+    )
+    return [doubt for doubt in doubts if doubt]
 
 
 def _possible_levels(benchmark: Benchmark, metrics: schema.Metrics, metric: str) -> tuple[str, str]:
@@ -165,22 +184,24 @@ def _possible_levels(benchmark: Benchmark, metrics: schema.Metrics, metric: str)
     return METRICS[metric].result_in(metrics).level_span or benchmark.all_levels(metric)
 
 
-def _own_doubt(verdict: schema.MetricVerdict) -> str:
+def _own_doubt(subject: str, verdict: schema.MetricVerdict) -> str:
     """Name the highest level inside the 95 % interval; empty if it is the measured one."""
     if verdict.level_span is None:
-        return "it has too few values"
+        return f"{subject} has too few values to be sure of its level"
     highest = verdict.level_span[1]
-    return f"it could be as high as {highest}" if highest != verdict.level else ""
+    return f"{subject} may be as good as {highest} (95 % interval)" if highest != verdict.level else ""
 
 
 def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, level: str) -> str:
     """Say that another metric could be below a level; empty if it could not."""
     verdict = METRICS[metric].result_in(metrics)
-    label = METRICS[metric].label.lower()
+    label = METRICS[metric].label
     lowest = _possible_levels(benchmark, metrics, metric)[0]
     if benchmark.ranks[lowest] >= benchmark.ranks[level]:
         return ""
-    return f"{label} could be as low as {lowest}" if verdict.level_span else f"{label} has too few values"
+    if verdict.level_span is None:
+        return f"{label} has too few values to be sure of its level"
+    return f"{label} may even be {lowest} (95 % interval)"
 
 
 def _as_sentence(text: str) -> str:
@@ -263,7 +284,7 @@ def _levels_reached(data: AchievementInput, benchmark: Benchmark) -> Iterator[st
         if lowest == highest and benchmark.ranks[lowest] > benchmark.ranks[previous_highest]:
             before = previous_highest if previous_lowest == previous_highest else f"at most {previous_highest}"
             title = METRICS[metric].name.capitalize()
-            yield f"{title} reached the level {lowest}; it was {before} in the window before"
+            yield f"{title} reached the level {lowest}; it was {before} in the previous window"
 
 
 def _goals_met(data: AchievementInput) -> Iterator[str]:

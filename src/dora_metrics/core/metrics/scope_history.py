@@ -61,6 +61,10 @@ class ScopeHistory:
         """When the scope's first recorded deployment finished; None without one."""
         return self.deployments[0].finished_at if self.deployments else None
 
+    def last_deployment_by(self, moment: datetime) -> Deployment | None:
+        """Return the newest deployment that finished at or before a time; None without one."""
+        return next((each for each in reversed(self.deployments) if each.finished_at <= moment), None)
+
     @cached_property
     def knows_incidents(self) -> bool:
         """Whether incidents can be recorded for the scope: not if all that is known is a git history."""

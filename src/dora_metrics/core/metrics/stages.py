@@ -84,8 +84,8 @@ class StageBreakdown:
 
 _HIDDEN_STAGE_TEXTS = {
     "squash": (
-        "is a squash merge, which hides when coding began, so its lead time starts at the merge",
-        "are squash merges, which hide when coding began, so their lead time starts at the merge",
+        "is a squash merge, which hides when coding began, so lead time starts when the squashed commit was authored",
+        "are squash merges, which hide when coding began, so lead time starts when the squashed commit was authored",
     ),
     "direct": (
         "is a commit without a pull request, which shows neither coding nor review",

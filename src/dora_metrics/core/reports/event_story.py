@@ -132,8 +132,9 @@ def _no_deployment_sentences(context: StoryContext) -> Iterator[Md]:
         return
     yield Md("**No production deployment is known yet**, so there are no numbers.")
     yield Md(
-        "They start with the first recorded deployment: a deployment to an environment named like `production`, a "
-        "published release, a run of a deploy workflow, or a deploy job that calls this action with `environment:`."
+        "They start with the first recorded deployment: a deployment to an environment such as `production` "
+        "or `eu-prod`, a published release, a run of a deploy workflow, or a deploy job that calls this action with "
+        "`environment:`."
     )
 
 

@@ -132,7 +132,7 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
     labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
     name = overall_level_name(metrics, benchmark)
-    return f"{name}, set by {labels}, the lowest of {len(overall.rests_on)} metrics with data"
+    return f"{name}, set by {labels}, the lowest of the {len(overall.rests_on)} metrics with a level"
 
 
 def previous_value(
@@ -166,7 +166,7 @@ def sample_size(result: schema.MetricVerdict) -> str:
             days = f" on {formatting.count(result.deployment_days, 'day')}" if result.deployments else ""
             return formatting.count(result.deployments, "deployment") + days
         case schema.LeadTime() if result.p50_seconds is not None:
-            return formatting.count(result.changes, "change") + excluded_text(result.excluded, " ({} left out)")
+            return formatting.count(result.changes, "change") + excluded_text(result.excluded, " (excluded: {})")
         case schema.ChangeFailureRate() if result.ratio is not None:
             return f"{result.failed:,} of {result.deployments:,}"
         case schema.ReworkRate() if result.ratio is not None:
@@ -286,7 +286,7 @@ def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md
 
 
 def _lead_time_line(lead_time: schema.LeadTime, policy: Policy) -> Md:
-    left_out = excluded_text(lead_time.excluded, " Left out: {}.")
+    left_out = excluded_text(lead_time.excluded, " Excluded: {}.")
     if lead_time.p50_seconds is None:
         text = md("**Lead time**: {}.", lead_time.reason or formatting.NO_VALUE)
     else:
@@ -432,7 +432,7 @@ def hints_from(outlook: schema.Outlook) -> tuple[Hint, ...]:
 
 
 def _hint(advice: schema.Advice) -> Hint:
-    reason = md("**{}**: {}.", METRICS[advice.metric].label, advice.because)
+    reason = md("**{}** {}.", METRICS[advice.metric].label, advice.because)
     text = join_non_empty(" ", (reason, *(md("{}", sentence) for sentence in advice.evidence)))
     return Hint(text, tuple(md("{}, since {}.", measure.do, measure.because) for measure in advice.measures))
 

@@ -140,8 +140,8 @@ def _previous_heading(results: Results) -> str:
     if results.window_spec.is_all:
         return ""
     if results.window_spec.length:
-        return f"{results.window_text.removeprefix('last ')} before"
-    return "the period before"
+        return f"previous {results.window_text.removeprefix('last ')}"
+    return "previous window"
 
 
 def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:

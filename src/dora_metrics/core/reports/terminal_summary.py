@@ -193,9 +193,9 @@ def _end_of(failure: Failure) -> str:
 
 def _last_deployment(history: ScopeHistory, results: Results) -> Iterator[str]:
     """The newest deployment; with a hint if the window has none."""
-    if not history.deployments:
+    newest = history.last_deployment_by(results.now)
+    if newest is None:
         return
-    newest = history.deployments[-1]
     when = formatting.date_time(newest.finished_at, results.policy.zone)
     is_before_window = newest.finished_at < results.window.start
     hint = ", before this window; --window all includes it" if is_before_window else ""

@@ -161,11 +161,13 @@ def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
     edges = tuple(_parse_edge(metric, row) for row in rows)
     values = [edge for _, edge in edges[:-1]]
     if edges[-1][1] is not None or None in values:
-        raise ValueError("the last limit, and no other, is null")
+        raise ValueError("the last limit must be null, and only the last")
     numbers = [value for value in values if value is not None]
     higher_is_better = METRICS[metric].higher_is_better
     if numbers != sorted(set(numbers), reverse=higher_is_better):
-        raise ValueError(f"limits must grow strictly {'smaller' if higher_is_better else 'greater'}, best first")
+        raise ValueError(
+            f"each limit must be {'smaller' if higher_is_better else 'greater'} than the one before it, best first"
+        )
     if METRICS[metric].unit == "ratio" and any(number > 1 for number in numbers):
         raise ValueError("limits must be ratios; write 0.15 for 15 %")
     if len({name for name, _ in edges}) < len(edges):

@@ -150,10 +150,14 @@ def _expected_value(goal: GoalSpec, state: MetricState, zone: ZoneInfo) -> float
     return min(1.0, value) if METRICS[goal.metric].unit == "ratio" else value
 
 
+_MISSED = "missed"
+"""The course of a goal that was not met by its day."""
+
+
 def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: ZoneInfo, *, is_met: bool) -> str:
     deadline = _deadline(goal, zone)
     if deadline is not None and deadline <= now:
-        return "met" if is_met else "missed"
+        return "met" if is_met else _MISSED
     if is_met:
         return "met"
     if expected is None:
@@ -164,7 +168,7 @@ def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: Zo
 def describe_goal(goal: schema.Goal) -> str:
     """Write a goal and its state.
 
-    Example: `at most 1 d by 2027-03-31: 6 h to go, 3 d at the start, 80 % of the way, on course (20 h expected then)`.
+    Example: `at most 1 d by 2027-03-31: 6 h to go, 75 % of the way from 2 d, on course (20 h expected by then)`.
     """
     return f"{target_text(goal)}: {_state_text(goal)}"
 
@@ -180,6 +184,8 @@ def _state_text(goal: schema.Goal) -> str:
         return f"no value yet, {goal.reason}"
     if goal.met:
         return "met"
+    if goal.course == _MISSED:
+        return f"{_MISSED}; now {units.format_value(goal.metric, goal.value)}"
     return ", ".join(_state_parts(goal))
 
 
@@ -187,10 +193,13 @@ def _state_parts(goal: schema.Goal) -> Iterator[str]:
     """Yield the distance, the progress and the course of a goal that is not met."""
     yield f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
     if goal.start is not None and goal.progress is not None:
-        yield f"{units.format_value(goal.metric, goal.start)} at the start"
-        yield f"{formatting.percent(goal.progress)} of the way"
+        start = units.format_value(goal.metric, goal.start)
+        yield f"{formatting.percent(goal.progress)} of the way from {start}"
     if goal.course:
-        expected_text = (
-            f" ({units.format_value(goal.metric, goal.expected)} expected then)" if goal.expected is not None else ""
+        expected = units.format_value(goal.metric, goal.expected)
+        # A trend that reaches 0 by then shows the direction, and no value to expect.
+        yield (
+            goal.course
+            if not goal.expected or expected.startswith("0 ")
+            else f"{goal.course} ({expected} expected by then)"
         )
-        yield goal.course + expected_text

@@ -162,14 +162,14 @@ def _filter_automatically(observation: Observation, source: str, known_sources: 
     )
     if better:
         return _source_not_used(source, f"`{better}`")
-    note = f"Deployments are taken from `{source}` (`deployment-source: auto`; no better source is recorded here)"
+    note = f"Deployments come from {_SOURCE_NAMES[source]}, the best source found (`deployment-source: auto`)"
     return replace(observation, notes=(*observation.notes, note))
 
 
 def _source_not_used(source: str, used_sources: str) -> Observation:
     """Return an empty observation that names the sources that count."""
     return nothing_to_record(
-        f"this repository's deployments are taken from {used_sources}; "
+        f"this repository's deployments come from {used_sources}; "
         f"add {source} to `deployment-source` to count {_SOURCE_NAMES[source]} as well"
     )
 

@@ -155,16 +155,17 @@ def selection_note(selection: TagSelection) -> str:
 
 
 def _taken_text(selection: TagSelection) -> str:
-    """Return such as `The whole history has 38 tags on 19 commits: 19 deployments; for one package: --tags 'a@*'.`"""
+    """Return `The history has 38 tags, which make 19 deployments. To count one package only, use --tags 'a@*'.`"""
     releases = selection.releases
     tag_count = sum(len(release.names) for release in releases)
-    tags = formatting.count(tag_count, "tag")
-    commits = formatting.count(len({release.commit for release in releases}), "commit")
-    deployments = formatting.count(len(releases), "deployment")
     pattern = "" if selection.pattern is None else f" selected by {selection.pattern}"
+    verb = "makes" if tag_count == 1 else "make"
+    tags, deployments = formatting.count(tag_count, "tag"), formatting.count(len(releases), "deployment")
+    has_prereleases_apart = len({release.commit for release in releases}) < len(releases)
+    apart = "; a prerelease and a release on one commit are two" if has_prereleases_apart else ""
     package = _package_pattern(selection)
-    hint = f"; for one package: `--tags {shlex.quote(package)}`" if package else ""
-    return f"The whole history has {tags} on {commits}{pattern}: {deployments}{hint}."
+    hint = f" To count one package only, use `--tags {shlex.quote(package)}`." if package else ""
+    return f"The history has {tags}{pattern}, which {verb} {deployments}{apart}.{hint}"
 
 
 def _others_text(selection: TagSelection) -> str:
@@ -177,11 +178,13 @@ def _others_text(selection: TagSelection) -> str:
 def _package_pattern(selection: TagSelection) -> str:
     """Return the pattern of one package where the tags are of several; empty otherwise.
 
-    That is the package named like the repository, otherwise the one with the most tags.
+    That is the package named like the repository, otherwise the one with the most tags. One odd tag, such as
+    `example-v0.46.0`, and the names of prereleases, such as `pre-release-0.39`, are no packages.
     """
     names = (name for release in selection.releases for name in release.names)
-    versions = [version for name in names if (version := parse_version(name))]
-    if len({version.package for version in versions}) < 2:  # noqa: PLR2004 - one package needs no choice
+    versions = [version for name in names if (version := parse_version(name)) and not version.is_prerelease]
+    release_counts = Counter(version.package for version in versions)
+    if sum(count > 1 for count in release_counts.values()) < 2:  # noqa: PLR2004 - one package needs no choice
         return ""
     counts = Counter((version.package, version.pattern) for version in versions if version.pattern)
     own_name = selection.identity.repository.rpartition("/")[2]
@@ -217,7 +220,8 @@ def age_notes(git: Git, log: CommitLog, releases: Sequence[TagRelease], now: dat
         yield (
             f"The newest commit of this clone is {formatting.count((now - newest).days, 'day')} old "
             f"({newest:%Y-%m-%d}). The time since then counts as time without deployments. If the clone is out of "
-            f"date, run `git fetch --tags`, or compute as of then with `--now {end:%Y-%m-%dT%H:%M:%SZ}`."
+            f"date, run `git fetch --tags`, or add `--now {end:%Y-%m-%dT%H:%M:%SZ}` to compute "
+            "the numbers for that date."
         )
 
 
@@ -226,9 +230,11 @@ def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -
     timed_names = {tag.name for tag in tags if tag.tagged_at is not None}
     untimed_count = sum(timed_names.isdisjoint(release.names) for release in releases)
     if untimed_count:
+        deployments, verb = formatting.count(len(releases), "deployment"), "uses" if untimed_count == 1 else "use"
+        lead_times = "Its lead time leaves" if untimed_count == 1 else "Their lead times leave"
         yield (
-            f"Deployments of the whole history with the time of their commit, because lightweight tags have none: "
-            f"{untimed_count:,} of {len(releases):,}. Their lead times lack the wait from that commit to the tag."
+            f"{untimed_count:,} of {deployments} in the history {verb} the commit's time, because lightweight tags "
+            f"have no date. {lead_times} out the wait between commit and tag."
         )
 
 
@@ -248,10 +254,12 @@ def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
 
 def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
     """Say where the start of a change is assumed or unknown."""
-    if squashed_count := deployments.changes.squashed_count:
+    squashed_count = deployments.changes.squashed_count
+    if squashed_count and deployments.settings.lead_time_start in ("first-commit", "commit"):
+        pull_requests, verb = formatting.count(squashed_count, "pull request"), "was" if squashed_count == 1 else "were"
         yield (
-            f"Pull requests of the whole history that were squashed into one commit: {squashed_count:,}. Each starts "
-            "when that commit was authored, because its branch is not in the history."
+            f"{pull_requests} in the history {verb} squash-merged. "
+            "Lead time starts when the squashed commit was authored, because its branch is not in the history."
         )
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()

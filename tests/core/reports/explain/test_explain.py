@@ -79,6 +79,16 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     ]
 
 
+def test_outside_the_window_nothing_is_said_of_a_rate_that_does_not_include_the_deployment() -> None:
+    one = explain_only("v1", deployment(1, "02-10", version="v1"))
+    assert [unescaped(sentence) for sentence in one.sentences[1:]] == [
+        (
+            f"{COUNTS_TEXT} It is outside the window 2024-03-01 00:00 to 2024-04-01 00:00, "
+            "so these numbers do not include it."
+        ),
+    ]
+
+
 def test_every_rule_says_why_it_did_not_hit() -> None:
     facts = [
         deployment(0, "03-01"),
@@ -92,7 +102,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     assert [unescaped(line) for line in one.sections[0].lines] == [
         "`explicit`: no. No incident names this deployment, and no deployment is recorded as its fix.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
-        "`revert`: no. No later deployment reverted one of the 1 change that it delivered.",
+        "`revert`: no. No later deployment reverted its change.",
         "`hotfix`: no. The next deployment, `v2`, came 2 d later and delivered no hotfix.",
         "`incident`: no. No incident without a named deployment was detected after it.",
         "`health-check`: no. No health check was recorded for it.",
@@ -110,7 +120,7 @@ def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
-    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`): V1 was deployed again."
+    assert rule_text("rollback", one) == "would match, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
         "no. No incident without a named deployment was detected after it. It is also switched off (`failure-rules`)."
     )
@@ -140,7 +150,7 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
     other = explain_only("v2", *facts)
     assert (
         rule_text("revert", other)
-        == "no. It delivered a revert itself, and no later deployment reverted one of its changes."
+        == "no. It delivered a revert itself, and no later deployment reverted any of its changes."
     )
     assert section_lines("What it repaired", other) == [
         "It is rework (revert: #2 reverts #1).",
@@ -201,7 +211,7 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     )
     assert (
         rule_text("failed-run", one)
-        == "it would, but this deployment is not in the failure rate: the run itself failed."
+        == "would match, but this deployment is not in the failure rate: the run itself failed."
     )
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."

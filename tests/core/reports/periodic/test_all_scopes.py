@@ -146,7 +146,9 @@ def test_a_scope_that_usually_is_deployed_and_was_not_needs_attention() -> None:
 def test_a_clear_change_for_the_worse_needs_attention() -> None:
     before = [deployment(number, f"03-{number % 7 + 4:02}T{number % 24:02}:00") for number in range(40)]
     report = report_on(*CALM, deployment(90, "02-01"), *before, deployment(91, "03-13"))
-    assert needs_of(report) == ["**production**: deployment frequency worse: 1 on 1 day, 40 on 7 days the week before."]
+    assert needs_of(report) == [
+        "**production**: deployment frequency worse: 1 on 1 day, 40 on 7 days in the previous week."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_what_is_clearly_better_and_what_has_gone_quiet_is_named() -> None:
     busy = [deployment(number, f"03-{number % 7 + 11:02}T{number % 24:02}:00") for number in range(40)]
     quiet = [deployment(200 + number, "02-01", service=f"quiet-{number}") for number in range(5)]
     report = report_on(deployment(90, "02-01"), *busy, *quiet)
-    assert "Clearly better than the week before: production (deployment frequency)." in report
+    assert "Clearly better than in the previous week: production (deployment frequency)." in report
     names = ", ".join(f"quiet-{number} production" for number in range(3))
     assert f"No deployment for 30 days or more: {names} and 2 more." in report
 

@@ -117,7 +117,7 @@ def test_levels_and_goals_are_read_from_ninety_days() -> None:
 
 def test_a_quarter_is_its_own_measure() -> None:
     found = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-08T06:00")
-    assert "| | Q1 | 91 days before | level (2023) |" in found.text
+    assert "| | Q1 | previous 91 days | level (2023) |" in found.text
     assert "read from" not in found.text
 
 

@@ -132,6 +132,16 @@ def test_other_files_are_no_badges(path: str) -> None:
     assert not is_badge_path(path)
 
 
+def test_a_deployment_of_the_future_makes_no_scope_the_one_deployed_last() -> None:
+    results = results_of(
+        deployment(1, "03-09"), deployment(2, "03-08", service="web"), deployment(3, "2031-01-01", service="web")
+    )
+    (first, _), (second, _) = scopes_latest_first(results)
+    assert (first.scope.service, second.scope.service) == ("shop", "web")
+    latest = last_deployed(results.evaluation.histories, results.now)
+    assert latest is first
+
+
 def test_several_scopes_have_each_their_own_and_the_repository_those_of_the_one_deployed_last() -> None:
     found = build_badges(
         results_of(deployment(1), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web"))
@@ -149,7 +159,7 @@ def test_the_main_scope_is_the_first_of_the_page_and_that_of_the_summary() -> No
             deployment(n, f"03-{day}", service=name) for n, (day, name) in enumerate(zip(days, ("a", "b"), strict=True))
         ]
         shop = results_of(*two, deployment(9, "03-01", service=two[0].service))
-        latest = last_deployed(shop.evaluation.histories)
+        latest = last_deployed(shop.evaluation.histories, shop.now)
         assert latest
         assert scopes_latest_first(shop)[0][0] is latest
         found = build_badges(shop)

@@ -228,7 +228,7 @@ def test_a_metric_that_clearly_changed_is_in_the_row_and_above_the_table() -> No
     page = make_page(results_of(*faster, *slower, window="28d", now="03-29"))
     assert row_of(page, "a · production").improved == ["deployment frequency"]
     assert row_of(page, "b · production").attention == ["deployment frequency worse"]
-    assert page.highlights[0] == "Better than in the window before: a · production (1 of 2 scopes)"
+    assert page.highlights[0] == "Better than in the previous window: a · production (1 of 2 scopes)"
 
 
 def test_more_than_three_scopes_are_counted_and_not_all_named() -> None:

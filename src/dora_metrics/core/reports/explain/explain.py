@@ -119,13 +119,18 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
         names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
         yield md("It is one attempt of a run and has {} parts: {}.", len(parts), names)
     yield md("{}. {}", membership_text(timeline.scope), context.window_sentence(deployment.finished_at))
+    if context.window.contains(deployment.finished_at):
+        yield _rate_sentence(context, deployment)
+
+
+def _rate_sentence(context: ExplainContext, deployment: Deployment) -> Md:
+    """Say whether a deployment in the window counts in the failure rate, and why."""
     if deployment.status == "cancelled":
-        yield Md("A cancelled deployment counts in no rate and delivers nothing.")
-    elif counts_in_failure_rate(deployment, context.policy):
+        return Md("A cancelled deployment counts in no rate and delivers nothing.")
+    if counts_in_failure_rate(deployment, context.policy):
         reason = "It reached users" if has_reached_users(deployment) else "`count-failed-runs` is on"
-        yield md("{}, so it counts in the failure rate.", reason)
-    else:
-        yield Md("It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off).")
+        return md("{}, so it counts in the failure rate.", reason)
+    return Md("It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off).")
 
 
 def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:

@@ -39,9 +39,9 @@ def _hit_text(
     if is_deciding:
         return md("**yes, and it decides:** {}.", causes)
     if not is_rule_enabled(hits[0].rule, context.policy):
-        return md("it would, but it is switched off (`failure-rules`): {}.", causes)
+        return md("would match, but it is switched off (`failure-rules`): {}.", causes)
     if not counts_in_failure_rate(deployment, context.policy):
-        return md("it would, but this deployment is not in the failure rate: {}.", causes)
+        return md("would match, but this deployment is not in the failure rate: {}.", causes)
     return md("also yes, but an earlier rule decides: {}.", causes)
 
 
@@ -76,9 +76,9 @@ def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
     if not deliveries:
         return Md("It was not the first to deliver any change, so none of its changes could be reverted.")
     if any(is_revert(delivery.change) for delivery in deliveries):
-        return Md("It delivered a revert itself, and no later deployment reverted one of its changes.")
-    change_count, note = formatting.count(len(deliveries), "change"), _switched_off_note(context, "revert")
-    return md("No later deployment reverted one of the {} that it delivered.{}", change_count, note)
+        return Md("It delivered a revert itself, and no later deployment reverted any of its changes.")
+    changes = "its change" if len(deliveries) == 1 else f"any of its {len(deliveries):,} changes"
+    return md("No later deployment reverted {}.{}", changes, _switched_off_note(context, "revert"))
 
 
 def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:

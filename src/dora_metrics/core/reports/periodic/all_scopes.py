@@ -139,8 +139,8 @@ class ScopeInReport:
     @property
     def is_quiet(self) -> bool:
         """Whether the last deployment is more than 30 days before the period's end."""
-        deployments = self.report_input.history.deployments
-        return deployments[-1].finished_at < self.report_input.period.window.end - _QUIET_AFTER
+        newest = self.report_input.last_deployment
+        return newest is not None and newest.finished_at < self.report_input.period.window.end - _QUIET_AFTER
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _name(scope: Scope, *, has_repository: bool) -> str:
 
 def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
     metrics, previous = scope.metrics, scope.report_input.scope_metrics.previous
-    zone = scope.report_input.results.policy.zone
+    zone, newest = scope.report_input.results.policy.zone, scope.report_input.last_deployment
     return ScopeRow(
         name=names.of(scope),
         deployments=f"{metrics.deployment_frequency.deployments:,}",
@@ -234,7 +234,7 @@ def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
         lead_time=units.format_result(metrics.lead_time),
         failed=units.format_counts(metrics.change_failure_rate),
         recovery=formatting.duration(metrics.recovery_time.p50_seconds),
-        last_deployment=formatting.date(scope.report_input.history.deployments[-1].finished_at, zone),
+        last_deployment=formatting.date(newest.finished_at, zone) if newest else formatting.NO_VALUE,
         attention=scope.reasons[0].text if scope.reasons else Md(""),
     )
 
@@ -304,8 +304,7 @@ def _improved_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> M
 
 
 def _before(period: Period) -> str:
-    title = previous_period_title(period)
-    return title if title.startswith("the ") else f"in the {title}"
+    return f"in the {previous_period_title(period)}"
 
 
 def _quiet_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> Md:

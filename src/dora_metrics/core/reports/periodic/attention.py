@@ -92,7 +92,9 @@ def _changes_for_the_worse(report_input: ReportInput) -> Iterator[AttentionReaso
             continue
         values = (value_with_counts(METRICS[key].result_in(metrics)) for metrics in (current, previous))
         before = previous_period_title(report_input.period)
-        yield AttentionReason(Weight.WORSE, md("{} worse: {}, {} {}", METRICS[key].label.lower(), *values, before))
+        yield AttentionReason(
+            Weight.WORSE, md("{} worse: {}, {} in the {}", METRICS[key].label.lower(), *values, before)
+        )
 
 
 def _missed_goals(report_input: ReportInput) -> Iterator[AttentionReason]:

@@ -182,6 +182,11 @@ class ReportInput:
         return [each for each in incidents if each.detected_at < end and each.resolved_at is None]
 
     @property
+    def last_deployment(self) -> Deployment | None:
+        """The newest deployment as of the results; None if there is none yet."""
+        return self.history.last_deployment_by(self.results.now)
+
+    @property
     def stable_scope(self) -> Scope:
         """The scope under the first known name of its repository, by which a report is found after a rename."""
         return self.results.names.stable_scope(self.history.scope)
@@ -284,8 +289,8 @@ def _column_titles(report_input: ReportInput) -> ColumnTitles:
 
 
 def previous_period_title(period: Period) -> str:
-    """Return what the previous window is called: `the week before`, or `30 days before`."""
-    return "the week before" if period.unit == "week" else f"{round(period.window.days)} days before"
+    """Return what the previous window is called: `previous week`, or `previous 30 days`."""
+    return "previous week" if period.unit == "week" else f"previous {round(period.window.days)} days"
 
 
 def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:

@@ -108,7 +108,7 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     return [
         *((term, duration(seconds)) for term, seconds in quantiles),
         *((term, duration(stage.p50_seconds)) for term, stage in stages),
-        *([("Left out", left_out_text)] if left_out_text else []),
+        *([("Excluded", left_out_text)] if left_out_text else []),
     ]
 
 
@@ -180,7 +180,7 @@ def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
         yield "Look at this first", list(outlook.remarks)
     for advice in outlook.advice:
         recommendations = [f"{measure.do}, since {measure.because}." for measure in advice.measures]
-        yield f"{METRIC_TITLES[advice.metric]}: {advice.because}.", [*advice.evidence, *recommendations]
+        yield f"{METRIC_TITLES[advice.metric]} {advice.because}.", [*advice.evidence, *recommendations]
     if outlook.achievements:
         yield "Achievements", list(outlook.achievements)
 
@@ -203,6 +203,10 @@ class MetricDefinition(NamedTuple):
     reading: str
 
 
+_DEPLOYMENT_DOTS = "Each dot is a deployment, at the median of its changes. The scale is logarithmic."
+_RATE_LINE = "The line is the rate over four weeks, that week included."
+
+
 def metric_definitions(policy: Policy) -> list[MetricDefinition]:
     """Define the five metrics, in their order, by the settings that they are computed with."""
     meanings = (
@@ -214,12 +218,12 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median lead time of each week",
             _lead_time_text(policy),
-            "Each dot is a deployment, at the median of its changes. The scale is logarithmic. The stages are means.",
+            f"{_DEPLOYMENT_DOTS} Stage times are averages, not medians.",
         ),
         (
             "Share of deployments that failed",
             _failure_rate_text(policy),
-            f"{_failure_rules_text(policy)} The line covers four weeks. Each cross is a deployment that failed.",
+            f"{_failure_rules_text(policy)} {_RATE_LINE} Each cross is a deployment that failed.",
         ),
         (
             "Median recovery time of each week",
@@ -229,7 +233,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Share of deployments that were rework",
             "Unplanned deployments that repaired production, divided by all deployments that reached users.",
-            "Rework is a rollback, revert, hotfix or linked fix. The line covers four weeks. There are no levels.",
+            f"Rework is a rollback, revert, hotfix or linked fix. {_RATE_LINE} There are no levels.",
         ),
     )
     return [
@@ -261,7 +265,9 @@ _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
 
 def _failure_rules_text(policy: Policy) -> str:
     rule_texts = [describe(policy) for rule, describe in _FAILURE_RULE_TEXTS.items() if rule in policy.failure_rules]
-    rule_texts.append("its run failed" if policy.count_failed_runs else "its run failed but it reached users")
-    return (
-        f"A deployment failed if {', '.join(rule_texts[:-1])}{' or ' if len(rule_texts) > 1 else ''}{rule_texts[-1]}."
-    )
+    rule_texts.append("its run failed" if policy.count_failed_runs else "its run failed after reaching users")
+    last = rule_texts.pop()
+    if not rule_texts:
+        return f"A deployment failed if {last}."
+    comma = "," if len(rule_texts) > 1 else ""
+    return f"A deployment failed if {', '.join(rule_texts)}{comma} or {last}."

@@ -55,12 +55,12 @@ WeeksByScope = Mapping[Scope, Sequence[Week]]
 
 def scopes_latest_first(results: Results) -> list[tuple[ScopeHistory, ScopeMetrics]]:
     """Return the scopes with their numbers, the one with the latest deployment first."""
-    return sorted(zip(results.evaluation.histories, results.document.scopes, strict=True), key=_latest_first_key)
 
+    def latest_first(pair: tuple[ScopeHistory, ScopeMetrics]) -> tuple[object, ...]:
+        newest = pair[0].last_deployment_by(results.now)
+        return EPOCH - (newest.finished_at if newest else EPOCH), pair[0].scope
 
-def _latest_first_key(pair: tuple[ScopeHistory, ScopeMetrics]) -> tuple[object, ...]:
-    deployments = pair[0].deployments
-    return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
+    return sorted(zip(results.evaluation.histories, results.document.scopes, strict=True), key=latest_first)
 
 
 def recorded_period(history: ScopeHistory, results: Results) -> Window:

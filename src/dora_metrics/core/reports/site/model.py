@@ -111,7 +111,7 @@ class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class WindowOption(Struct, frozen=True, kw_only=True):
-    """A window that can be selected. `before` describes the previous window, such as `in the 30 days before`."""
+    """A window that can be selected. `before` describes the previous window, such as `in the previous 30 days`."""
 
     key: str
     label: str

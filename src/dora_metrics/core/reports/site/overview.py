@@ -1,6 +1,7 @@
 """The overview of all scopes: what each row says, and the lines above the table."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.metrics.scope_history import ScopeHistory
@@ -13,12 +14,15 @@ MAX_NAMES = 3
 """Scopes that a sentence names."""
 
 
-def overview_row(history: ScopeHistory, metrics: schema.Metrics, cards: Sequence[MetricCard]) -> OverviewRow:
-    """Build the row of a scope from its metrics and cards in the configured window."""
+def overview_row(
+    history: ScopeHistory, metrics: schema.Metrics, cards: Sequence[MetricCard], now: datetime
+) -> OverviewRow:
+    """Build the row of a scope as of `now`, from its metrics and cards in the configured window."""
+    newest = history.last_deployment_by(now)
     deciding_values = [metric.deciding_value(metric.result_in(metrics)) for metric in METRICS.values()]
     return OverviewRow(
         values=[value if value is None else _four_digits(value) for value in deciding_values],
-        latest=int(history.deployments[-1].finished_at.timestamp()) if history.deployments else None,
+        latest=int(newest.finished_at.timestamp()) if newest else None,
         attention=_attention_reasons(metrics, cards),
         improved=_metrics_with("better", cards),
     )
@@ -47,7 +51,7 @@ def _metrics_with(verdict: str, cards: Sequence[MetricCard]) -> list[str]:
 def highlights(scopes: Sequence[ScopeEntry]) -> list[str]:
     """Return lines about all scopes: which got better, which got worse, and which were not deployed."""
     lines = (
-        _line(scopes, lambda row: bool(row.improved), "Better than in the window before"),
+        _line(scopes, lambda row: bool(row.improved), "Better than in the previous window"),
         _line(scopes, lambda row: row.attention not in ([], [NO_DEPLOYMENT]), "Worse, or with an open failure"),
         _line(scopes, lambda row: NO_DEPLOYMENT in row.attention, "No deployment in the window"),
     )
@@ -55,7 +59,7 @@ def highlights(scopes: Sequence[ScopeEntry]) -> list[str]:
 
 
 def _line(scopes: Sequence[ScopeEntry], applies: Callable[[OverviewRow], bool], label: str) -> str:
-    """Return `Better than in the window before: shop and web (2 of 12 scopes)`; empty if it applies to none."""
+    """Return `Better than in the previous window: shop and web (2 of 12 scopes)`; empty if it applies to none."""
     names = [scope.name for scope in scopes if applies(scope.row)]
     if not names:
         return ""

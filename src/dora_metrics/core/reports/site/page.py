@@ -176,7 +176,7 @@ def _scope_entry(
         key=scope_path(scope),
         name=page_scope.name,
         link=links.link_to(repository_url(history)),
-        row=overview_row(history, page_scope.metrics.metrics, windows[0].cards),
+        row=overview_row(history, page_scope.metrics.metrics, windows[0].cards, results.now),
         windows=windows,
         brief=not page_scope.is_full,
         weeks=week_series(history, series, results, with_stages=page_scope.is_full),
@@ -288,7 +288,7 @@ def _label(spec: WindowSpec, window: Window, results: Results) -> str:
 def _previous_window_text(spec: WindowSpec, window: Window, results: Results) -> str:
     if spec.is_all:
         return ""
-    return f"in the {_label(spec, window, results)} before" if spec.length else "in the period before"
+    return f"in the previous {_label(spec, window, results)}" if spec.length else "in the previous window"
 
 
 T = TypeVar("T", DeploymentEntry, IncidentEntry)
