@@ -81,12 +81,8 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
 
 def test_outside_the_window_nothing_is_said_of_a_rate_that_does_not_include_the_deployment() -> None:
     one = explain_only("v1", deployment(1, "02-10", version="v1"))
-    assert [unescaped(sentence) for sentence in one.sentences[1:]] == [
-        (
-            f"{COUNTS_TEXT} It is outside the window 2024-03-01 00:00 to 2024-04-01 00:00, "
-            "so these numbers do not include it."
-        ),
-    ]
+    window_text = "It is outside the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers do not include it."
+    assert [unescaped(sentence) for sentence in one.sentences[1:]] == [f"{COUNTS_TEXT} {window_text}"]
 
 
 def test_every_rule_says_why_it_did_not_hit() -> None:
