@@ -43,6 +43,15 @@ class CheckedOutShop:
             self.folder, "deployment_status", deployment_status(), {**token, **inputs}, environment=environment
         )
 
+    def sync_by_hand(self, *flags: str) -> tuple[int, str]:
+        """Run `dora-metrics sync` in the folder, as a person who has a token."""
+        environment = {
+            "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_API_URL": self.github.api_url,
+            "GITHUB_TOKEN": self.github.token,
+        }
+        return run_by_hand(["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", *flags], environment)
+
     @property
     def requested_operations(self) -> list[str | None]:
         return [logged.operation for logged in self.github.requests]
@@ -305,7 +314,7 @@ def test_a_run_by_hand_trusts_a_file_that_was_named_only(tmp_path: Path, outside
     (folder / ".github").mkdir(parents=True)
     (folder / CONFIG).write_text(f"endpoint-url: {outside.url}\nledger: dir:ledger", "utf-8")
     assert rebuild(folder) == 0
-    assert credentials(outside) == set()
+    assert outside.requests == []
     assert rebuild(folder, "--config", CONFIG) == 0
     assert credentials(outside) == {"authorization", "x-dora-signature-256"}
 
@@ -313,8 +322,54 @@ def test_a_run_by_hand_trusts_a_file_that_was_named_only(tmp_path: Path, outside
 def rebuild(folder: Path, *flags: str) -> int:
     """Run `dora-metrics rebuild` in a folder, with secrets in its environment."""
     environment = {"GITHUB_WORKSPACE": str(folder), "DORA_INPUTS": json.dumps(ENDPOINT_SECRETS)}
-    runtime = Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
-    return cli.run(["rebuild", "--repository", "acme/shop", *flags], runtime)
+    return run_by_hand(["rebuild", "--repository", "acme/shop", *flags], environment)[0]
+
+
+def run_by_hand(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command as a person does; its exit code and what it printed."""
+    printed = StringIO()
+    runtime = Runtime(environment, BytesIO(), printed, StringIO(), NOW, lambda _: None)
+    return cli.run(arguments, runtime), printed.getvalue()
+
+
+STRANGERS_CONFIG = "repositories: [acme/*]\nendpoint-url: {url}"
+
+
+@pytest.mark.parametrize("confirmation", ["none", "flag", "--config", "default branch"])
+def test_a_strangers_clone_neither_has_other_repositories_read_nor_facts_sent(
+    shop: CheckedOutShop, outside: Listener, confirmation: str
+) -> None:
+    deploy(shop.github.repository("acme/secret"), 1)
+    config = STRANGERS_CONFIG.format(url=outside.url)
+    check_out(shop.folder, {CONFIG: config})
+    if confirmation == "default branch":
+        shop.repository.commit({CONFIG: config}, message="Configure")
+    flags = {
+        "flag": ["--repositories", "acme/*", "--endpoint-url", outside.url],
+        "--config": ["--config", str(shop.folder / CONFIG)],
+    }.get(confirmation, [])
+    shop.github.requests.clear()
+    code, printed = shop.sync_by_hand(*flags)
+    assert code == 0
+    is_confirmed = confirmation != "none"
+    assert any("secret" in str(logged) for logged in shop.github.requests) == is_confirmed
+    assert bool(outside.requests) == is_confirmed
+    what_to_do = "Set it as an option, name the file with --config, or add the same line to the default branch's file"
+    place = "is in the checkout's .github/dora.yml, but not with this value on the default branch"
+    notes = {
+        f"repositories – not read: `repositories` {place}. {what_to_do}",
+        f"endpoint-url – nothing is sent there: `endpoint-url` {place}. {what_to_do}",
+    }
+    assert {note for note in notes if note in printed} == (set() if is_confirmed else notes)
+
+
+def test_a_run_by_hand_without_a_token_says_what_would_confirm_an_address(tmp_path: Path, outside: Listener) -> None:
+    check_out(tmp_path, {CONFIG: f"endpoint-url: {outside.url}\nledger: dir:ledger"})
+    (tmp_path / "ledger").mkdir()
+    code, printed = run_by_hand(["rebuild", "--ledger", "dir:ledger"], {"GITHUB_WORKSPACE": str(tmp_path)})
+    assert code == 0
+    assert outside.requests == []
+    assert "but comparing it with the default branch needs --repository and GITHUB_TOKEN" in printed
 
 
 # The file itself

@@ -133,20 +133,23 @@ class RunContext:
             return
         default_branch, path = self._default_branch_values(), self.request.config_path
         withheld = self._withheld_settings(checkout, default_branch or {})
-        is_compared = default_branch is not None
+        comparison = addresses.AddressComparison(path, default_branch is not None, self.request.is_by_hand)
         if addresses.LEDGER in withheld:
-            reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
+            reason = comparison.reason(addresses.LEDGER)
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
             raise SettingsError(f"{path} ledger: {problem}: {reason}")
         for address, names in withheld.items():
-            self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
+            self.note(comparison.outcome(address, names))
         self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
 
     def _withheld_settings(self, checkout: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
         unconfirmed = addresses.unconfirmed_addresses(checkout, self.request.layers, default_branch)
-        if self.request.is_by_hand:  # whoever starts a run sees which repositories it reads
-            unconfirmed -= {addresses.REPOSITORIES}
-        return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_elsewhere=self._is_ledger_elsewhere)
+        return addresses.withheld_settings(
+            self.settings,
+            unconfirmed,
+            is_ledger_elsewhere=self._is_ledger_elsewhere,
+            is_by_hand=self.request.is_by_hand,
+        )
 
     @property
     def _is_ledger_elsewhere(self) -> bool:

@@ -1,12 +1,13 @@
 """Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
 
-A checkout may be a stranger's pull request, or what an earlier job left on the runner. Its file must not decide where
-secrets go, whom a health check asks, which other repositories are read, or which branch, repository or folder outside
-of the workspace is written.
+A checkout may be a stranger's pull request or clone, or what an earlier job left on the runner. Its file must not
+decide where secrets go, whom a health check asks, which other repositories are read, or which branch, repository or
+folder outside of the workspace is written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.settings.loading import Layer
@@ -43,7 +44,7 @@ def unconfirmed_addresses(
 
 
 def withheld_settings(
-    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool
+    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool, is_by_hand: bool
 ) -> dict[str, tuple[str, ...]]:
     """Return the settings that must not be used, by the unconfirmed address that they would be used with.
 
@@ -51,9 +52,11 @@ def withheld_settings(
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
         is_ledger_elsewhere: whether the ledger is neither in the workspace nor on the usual branch of this repository.
+        is_by_hand: whether a person started the run. The author of the file may then be unable to read the person's
+            repositories, so not even facts are sent to an address in it.
     """
     names_by_address = {
-        **SECRETS_BY_ADDRESS,
+        **{sink: ((sink, *secrets) if is_by_hand else secrets) for sink, secrets in SECRETS_BY_ADDRESS.items()},
         HEALTH_CHECK: (HEALTH_CHECK,),
         LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
         REPOSITORIES: (REPOSITORIES,),
@@ -72,32 +75,44 @@ def without(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
 
 
-def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is_compared: bool) -> Outcome:
-    """Return what a summary says about settings that are withheld from an address.
+@dataclass(frozen=True)
+class AddressComparison:
+    """How a checkout's config file was compared with the default branch's.
 
-    Args:
-        address: the setting with the address.
-        names: the settings that are not used.
+    Attributes:
         config_path: the config file.
-        is_compared: whether the default branch's file is known.
+        is_done: whether the default branch's file is known.
+        is_by_hand: whether a person started the run.
     """
-    reason = unconfirmed_reason(address, config_path, is_compared=is_compared)
-    if address == HEALTH_CHECK:
-        return Outcome("health check", "skipped", f"not checked: {reason}")
-    if address == REPOSITORIES:
-        return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
-    return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
 
+    config_path: str
+    is_done: bool
+    is_by_hand: bool
 
-def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool) -> str:
-    """Return why an address of a checkout's file does not count, and what to do."""
-    comparison = (
-        "not with this value on the default branch" if is_compared else "there is no `github-token` to compare it with"
-    )
-    return (
-        f"`{address}` is in the checkout's {config_path}, but {comparison}. "
-        "Set it as an input, or add the same line to the default branch's file"
-    )
+    def reason(self, address: str) -> str:
+        """Return why an address of the checkout's file does not count, and what to do."""
+        if self.is_done:
+            result = "not with this value on the default branch"
+        elif self.is_by_hand:
+            result = "comparing it with the default branch needs --repository and GITHUB_TOKEN"
+        else:
+            result = "there is no `github-token` to compare it with"
+        remedy = "Set it as an option, name the file with --config" if self.is_by_hand else "Set it as an input"
+        return (
+            f"`{address}` is in the checkout's {self.config_path}, but {result}. "
+            f"{remedy}, or add the same line to the default branch's file"
+        )
+
+    def outcome(self, address: str, names: Sequence[str]) -> Outcome:
+        """Return what a summary says about settings that are withheld from an address."""
+        reason = self.reason(address)
+        if address == HEALTH_CHECK:
+            return Outcome("health check", "skipped", f"not checked: {reason}")
+        if address == REPOSITORIES:
+            return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
+        if address in names:
+            return Outcome(address, "skipped", f"nothing is sent there: {reason}")
+        return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
 
 
 def _attribute(name: str) -> str:

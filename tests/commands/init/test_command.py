@@ -14,7 +14,7 @@ from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, FORM_PATH, WORKFLOW_PATH, Checkout, workflow
 from support.git_repository import CLEAN_ENVIRONMENT
-from support.github_history import at
+from support.github_history import at, deploy
 
 ALL_FILES = {WORKFLOW_PATH, CONFIG_PATH, FORM_PATH}
 DEPLOY_PATH = ".github/workflows/deploy.yml"
@@ -354,6 +354,21 @@ def test_the_numbers_follow_the_config_file_that_is_there(tmp_path: Path, github
     checkout = Checkout.create(tmp_path, {CONFIG_PATH: "window: 7d\n"})
     ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert "The workflow would show (production, last 7 days):" in ran.stdout
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_other_repositories_are_read_only_if_the_default_branch_names_them(
+    tmp_path: Path, github: FakeGitHub, *, is_confirmed: bool
+) -> None:
+    shop = github.repository("acme/shop")
+    deploy(github.repository("acme/secret"), 1)
+    line = "repositories: [acme/*]\n"
+    if is_confirmed:
+        shop.commit({CONFIG_PATH: line}, message="Configure")
+    ran = Checkout.create(tmp_path, {CONFIG_PATH: line}).run_init("--dry-run", environment=api_environment(github))
+    assert any("secret" in str(request) for request in github.requests) == is_confirmed
+    note = "  - repositories: not read, since .github/dora.yml of the default branch does not have the same line"
+    assert (note in ran.stdout) != is_confirmed
 
 
 def test_inputs_of_another_run_in_the_environment_change_no_number(tmp_path: Path, github: FakeGitHub) -> None:
