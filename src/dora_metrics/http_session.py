@@ -87,16 +87,12 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer: `headers` with names in lower case, and the body as far as it was read.
-
-    `sent` is the request as it was sent, secrets included.
-    """
+    """An answer: `headers` with names in lower case, and the body as far as it was read."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     body_problem: BodyProblem | None
-    sent: requests.PreparedRequest = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -236,7 +232,7 @@ class HttpSession:
                 body_deadline = Deadline(min(deadline.seconds_left, self._limits.body_seconds))
                 body, body_problem = _read_body(response, max_body_bytes, body_deadline)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return HttpResponse(response.status_code, headers, body, body_problem, response.request)
+            return HttpResponse(response.status_code, headers, body, body_problem)
 
 
 def _result_within(seconds: float, work: Callable[[], T]) -> T | None:
