@@ -16,6 +16,7 @@ from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.github_history import deploy
+from support.reporting_shop import MONDAY, ReportingShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 from support.servers import Answer, Listener, listen
 
@@ -301,6 +302,36 @@ def test_a_checkout_does_not_have_other_repositories_read(shop: CheckedOutShop, 
     assert (
         "repositories – not read: `repositories` is in the checkout's .github/dora.yml" in ran.summary
     ) != is_confirmed
+
+
+# The page
+
+
+PAGE_URL = "https://pages.example/shop/"
+
+
+@pytest.mark.parametrize("confirmation", ["none", "input", "default branch"])
+def test_a_report_links_to_no_page_that_only_a_checkout_names(tmp_path: Path, confirmation: str) -> None:
+    line = f"page-url: {PAGE_URL}"
+    with FakeGitHub(now=lambda: MONDAY) as github:
+        team = ReportingShop(github, tmp_path)
+        if confirmation == "default branch":
+            team.repository.commit({CONFIG: line}, message="Configure")
+        inputs = {"report": "weekly", **({"page-url": PAGE_URL} if confirmation == "input" else {})}
+        ran = team.run_event("workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={CONFIG: line})
+        (report,) = team.reports
+    assert (PAGE_URL in report.body) == (confirmation != "none")
+    note = (
+        "page-url – not linked: `page-url` is in the checkout's .github/dora.yml, but not with this value on the "
+        f"default branch. {WHAT_TO_DO}"
+    )
+    assert (note in ran.summary) == (confirmation == "none")
+
+
+def test_a_page_that_no_report_links_to_needs_no_second_word(shop: CheckedOutShop) -> None:
+    ran = shop.run(f"page-url: {PAGE_URL}", {"report": "off", "ledger": "none"})
+    assert "page-url" not in ran.summary
+    assert "GitObjects" not in shop.requested_operations
 
 
 # A person who starts a run

@@ -1,8 +1,8 @@
 """Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
 
 A checkout may be a stranger's pull request or clone, or what an earlier job left on the runner. Its file must not
-decide where secrets go, whom a health check asks, which other repositories are read, or which branch, repository or
-folder outside of the workspace is written.
+decide where secrets go, whom a health check asks, where reports link to, which other repositories are read, or which
+branch, repository or folder outside of the workspace is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ SECRETS_BY_ADDRESS = {
 }
 """What a request to an address carries besides facts and numbers."""
 
-HEALTH_CHECK, LEDGER, REPOSITORIES = "health-check-url", "ledger", "repositories"
-_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, REPOSITORIES)
+HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
+_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
 
 def unconfirmed_addresses(
@@ -59,6 +59,7 @@ def withheld_settings(
         **{sink: ((sink, *secrets) if is_by_hand else secrets) for sink, secrets in SECRETS_BY_ADDRESS.items()},
         HEALTH_CHECK: (HEALTH_CHECK,),
         LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
+        PAGE: (PAGE,) if settings.report and settings.github_token else (),
         REPOSITORIES: (REPOSITORIES,),
     }
     set_names = {
@@ -108,6 +109,8 @@ class AddressComparison:
         reason = self.reason(address)
         if address == HEALTH_CHECK:
             return Outcome("health check", "skipped", f"not checked: {reason}")
+        if address == PAGE:
+            return Outcome(PAGE, "skipped", f"not linked: {reason}")
         if address == REPOSITORIES:
             return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
         if address in names:
