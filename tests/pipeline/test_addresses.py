@@ -46,6 +46,7 @@ class CheckedOutShop:
 
     def sync_by_hand(self, *flags: str) -> tuple[int, str]:
         """Run `dora-metrics sync` in the folder, as a person who has a token."""
+        self.github.requests.clear()
         environment = {
             "GITHUB_WORKSPACE": str(self.folder),
             "GITHUB_API_URL": self.github.api_url,
@@ -363,44 +364,49 @@ def run_by_hand(arguments: list[str], environment: Mapping[str, str]) -> tuple[i
     return cli.run(arguments, runtime), printed.getvalue()
 
 
-STRANGERS_CONFIG = "repositories: [acme/*]\nendpoint-url: {url}"
-
-
-@pytest.mark.parametrize("confirmation", ["none", "flag", "--config", "default branch"])
-def test_a_strangers_clone_neither_has_other_repositories_read_nor_facts_sent(
-    shop: CheckedOutShop, outside: Listener, confirmation: str
+@pytest.mark.parametrize("place", ["clone", "default branch", "both"])
+@pytest.mark.parametrize("confirmation", ["none", "options", "--config"])
+def test_a_strangers_repository_neither_has_others_read_nor_facts_sent(
+    shop: CheckedOutShop, outside: Listener, place: str, confirmation: str
 ) -> None:
+    """Whoever syncs a stranger's repository, cloned or not, has a token that may read a lot of others."""
     deploy(shop.github.repository("acme/secret"), 1)
-    config = STRANGERS_CONFIG.format(url=outside.url)
-    check_out(shop.folder, {CONFIG: config})
-    if confirmation == "default branch":
-        shop.repository.commit({CONFIG: config}, message="Configure")
-    flags = {
-        "flag": ["--repositories", "acme/*", "--endpoint-url", outside.url],
+    config = {CONFIG: f"repositories: [acme/*]\nendpoint-url: {outside.url}"}
+    if place != "default branch":
+        check_out(shop.folder, config)
+    if place != "clone":
+        shop.repository.commit(config, message="Configure")
+    options = {
+        "none": [],
+        "options": ["--repositories", "acme/*", "--endpoint-url", outside.url],
         "--config": ["--config", str(shop.folder / CONFIG)],
-    }.get(confirmation, [])
-    shop.github.requests.clear()
-    code, printed = shop.sync_by_hand(*flags)
+    }
+    code, printed = shop.sync_by_hand(*options[confirmation])
     assert code == 0
     is_confirmed = confirmation != "none"
-    assert any("secret" in str(logged) for logged in shop.github.requests) == is_confirmed
+    assert any("acme/secret" in str(logged) for logged in shop.github.requests) == is_confirmed
     assert bool(outside.requests) == is_confirmed
-    what_to_do = "Set it as an option, name the file with --config, or add the same line to the default branch's file"
-    place = "is in the checkout's .github/dora.yml, but not with this value on the default branch"
+    reason = (
+        "is only in .github/dora.yml, and that repository may be a stranger's. Set it as an option, or name the file "
+        "with --config"
+    )
     notes = {
-        f"repositories – not read: `repositories` {place}. {what_to_do}",
-        f"endpoint-url – nothing is sent there: `endpoint-url` {place}. {what_to_do}",
+        f"repositories: not read: `repositories` {reason}",
+        f"endpoint-url: nothing is sent there: `endpoint-url` {reason}",
     }
     assert {note for note in notes if note in printed} == (set() if is_confirmed else notes)
 
 
-def test_a_run_by_hand_without_a_token_says_what_would_confirm_an_address(tmp_path: Path, outside: Listener) -> None:
-    check_out(tmp_path, {CONFIG: f"endpoint-url: {outside.url}\nledger: dir:ledger"})
-    (tmp_path / "ledger").mkdir()
-    code, printed = run_by_hand(["rebuild", "--ledger", "dir:ledger"], {"GITHUB_WORKSPACE": str(tmp_path)})
-    assert code == 0
-    assert outside.requests == []
-    assert "but comparing it with the default branch needs --repository and GITHUB_TOKEN" in printed
+def test_a_strangers_repository_does_not_have_a_ledger_elsewhere_written(shop: CheckedOutShop) -> None:
+    private = shop.github.repository("acme/private")
+    shop.repository.commit({CONFIG: "ledger: branch:numbers@acme/private"}, message="Configure")
+    environment = {"GITHUB_API_URL": shop.github.api_url, "GITHUB_TOKEN": shop.github.token}
+    code, printed = run_by_hand(
+        ["sync", "--repository", "acme/shop"], {"GITHUB_WORKSPACE": str(shop.folder), **environment}
+    )
+    assert code == 2
+    assert private.head("numbers") is None
+    assert "a ledger outside the workspace, in another repository or on another branch is not used" in printed
 
 
 # The file itself

@@ -1,13 +1,15 @@
-"""Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
+"""Which addresses of a config file count only where somebody who is trusted says the same.
 
-A checkout may be a stranger's pull request or clone, or what an earlier job left on the runner. Its file must not
-decide where secrets go, whom a health check asks, where reports link to, which other repositories are read, or which
-branch, repository or folder outside of the workspace is written.
+A checkout may be a stranger's pull request. Its file must not decide where secrets go, whom a health check asks, where
+reports link to, which other repositories are read, or which branch, repository or folder outside of the workspace is
+written. In a workflow, its inputs and the default branch are trusted.
+
+For a person at a terminal, the whole repository may be a stranger's: its numbers may be all that the person wants to
+see, with a token that can read much more. So only options, and a file that the person names, are trusted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.settings.loading import Layer
@@ -24,22 +26,23 @@ _ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
 
 def unconfirmed_addresses(
-    checkout: Layer, overrides: Iterable[Layer], default_branch: Mapping[str, object]
+    config: Layer, overrides: Iterable[Layer], default_branch: Mapping[str, object]
 ) -> frozenset[str]:
-    """Return the settings with an address that only a checkout's file has.
+    """Return the settings with an address that only a config file has.
 
     Args:
-        checkout: its config file.
+        config: the file.
         overrides: inputs and flags.
-        default_branch: the settings in the default branch's file; empty if there is none, or if it was not read.
+        default_branch: the settings in the default branch's file; empty if there is none, or if it was not read or is
+            not trusted.
     """
     overridden = {name for layer in overrides for name, value in layer.values.items() if value not in ("", None)}
     return frozenset(
         name
         for name in _ADDRESSES
-        if checkout.values.get(name) not in ("", None)
+        if config.values.get(name) not in ("", None)
         and name not in overridden
-        and checkout.values[name] != default_branch.get(name)
+        and config.values[name] != default_branch.get(name)
     )
 
 
@@ -76,46 +79,46 @@ def without(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
 
 
-@dataclass(frozen=True)
-class AddressComparison:
-    """How a checkout's config file was compared with the default branch's.
+def withheld_outcome(address: str, names: Sequence[str], reason: str) -> Outcome:
+    """Return what a summary says about settings that are withheld from an address.
 
-    Attributes:
+    Args:
+        address: the setting with the address.
+        names: the settings that are not used.
+        reason: the result of `unconfirmed_reason`.
+    """
+    if address == HEALTH_CHECK:
+        return Outcome("health check", "skipped", f"not checked: {reason}")
+    if address == PAGE:
+        return Outcome(PAGE, "skipped", f"not linked: {reason}")
+    if address == REPOSITORIES:
+        return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
+    if address in names:
+        return Outcome(address, "skipped", f"nothing is sent there: {reason}")
+    return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
+
+
+def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_by_hand: bool) -> str:
+    """Return why an address in a config file does not count, and what to do.
+
+    Args:
+        address: the setting with the address.
         config_path: the config file.
-        is_done: whether the default branch's file is known.
+        is_compared: whether the default branch's file is known.
         is_by_hand: whether a person started the run.
     """
-
-    config_path: str
-    is_done: bool
-    is_by_hand: bool
-
-    def reason(self, address: str) -> str:
-        """Return why an address of the checkout's file does not count, and what to do."""
-        if self.is_done:
-            result = "not with this value on the default branch"
-        elif self.is_by_hand:
-            result = "comparing it with the default branch needs --repository and GITHUB_TOKEN"
-        else:
-            result = "there is no `github-token` to compare it with"
-        remedy = "Set it as an option, name the file with --config" if self.is_by_hand else "Set it as an input"
+    if is_by_hand:
         return (
-            f"`{address}` is in the checkout's {self.config_path}, but {result}. "
-            f"{remedy}, or add the same line to the default branch's file"
+            f"`{address}` is only in {config_path}, and that repository may be a stranger's. "
+            "Set it as an option, or name the file with --config"
         )
-
-    def outcome(self, address: str, names: Sequence[str]) -> Outcome:
-        """Return what a summary says about settings that are withheld from an address."""
-        reason = self.reason(address)
-        if address == HEALTH_CHECK:
-            return Outcome("health check", "skipped", f"not checked: {reason}")
-        if address == PAGE:
-            return Outcome(PAGE, "skipped", f"not linked: {reason}")
-        if address == REPOSITORIES:
-            return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
-        if address in names:
-            return Outcome(address, "skipped", f"nothing is sent there: {reason}")
-        return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
+    comparison = (
+        "not with this value on the default branch" if is_compared else "there is no `github-token` to compare it with"
+    )
+    return (
+        f"`{address}` is in the checkout's {config_path}, but {comparison}. "
+        "Set it as an input, or add the same line to the default branch's file"
+    )
 
 
 def _attribute(name: str) -> str:

@@ -90,7 +90,7 @@ def _problems(outcomes: list[Outcome]) -> Iterator[str]:
         if outcome.status == "failed":
             yield f"{outcome.name}: {outcome.detail}"
         elif outcome.name == REPOSITORIES:
-            yield f"{REPOSITORIES}: not read, since {CONFIG_PATH} of the default branch does not have the same line"
+            yield f"{REPOSITORIES}: only this repository was read, since {CONFIG_PATH} may be a stranger's"
 
 
 def _first_numbers(result: RunResult, since: datetime | None, problems: tuple[str, ...]) -> FirstNumbers:
