@@ -44,15 +44,15 @@ class CheckedOutShop:
             self.folder, "deployment_status", deployment_status(), {**token, **inputs}, environment=environment
         )
 
-    def sync_by_hand(self, *flags: str) -> tuple[int, str]:
-        """Run `dora-metrics sync` in the folder, as a person who has a token."""
+    def run_by_hand(self, command: str, *flags: str) -> tuple[int, str]:
+        """Run `dora-metrics sync` or `rebuild` in the folder, as a person who has a token."""
         self.github.requests.clear()
         environment = {
             "GITHUB_WORKSPACE": str(self.folder),
             "GITHUB_API_URL": self.github.api_url,
             "GITHUB_TOKEN": self.github.token,
         }
-        return run_by_hand(["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", *flags], environment)
+        return run_by_hand([command, "--repository", "acme/shop", "--ledger", "dir:ledger", *flags], environment)
 
     @property
     def requested_operations(self) -> list[str | None]:
@@ -381,7 +381,7 @@ def test_a_strangers_repository_neither_has_others_read_nor_facts_sent(
         "options": ["--repositories", "acme/*", "--endpoint-url", outside.url],
         "--config": ["--config", str(shop.folder / CONFIG)],
     }
-    code, printed = shop.sync_by_hand(*options[confirmation])
+    code, printed = shop.run_by_hand("sync", *options[confirmation])
     assert code == 0
     is_confirmed = confirmation != "none"
     assert any("acme/secret" in str(logged) for logged in shop.github.requests) == is_confirmed
@@ -407,6 +407,21 @@ def test_a_strangers_repository_does_not_have_a_ledger_elsewhere_written(shop: C
     assert code == 2
     assert private.head("numbers") is None
     assert "a ledger outside the workspace, in another repository or on another branch is not used" in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "line"), [("sync", "health-check-url: {url}"), ("rebuild", "repositories: [acme/*]")]
+)
+def test_an_address_that_a_run_by_hand_does_not_use_is_no_note(
+    shop: CheckedOutShop, outside: Listener, command: str, line: str
+) -> None:
+    deploy(shop.repository, 1)
+    (shop.folder / "ledger").mkdir()
+    check_out(shop.folder, {CONFIG: line.format(url=outside.url)})
+    code, printed = shop.run_by_hand(command)
+    assert code == 0
+    assert line.partition(":")[0] not in printed
+    assert outside.requests == []
 
 
 # The file itself

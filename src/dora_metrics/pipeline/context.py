@@ -149,12 +149,20 @@ class RunContext:
         self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
 
     def _withheld_settings(self, config: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+        unconfirmed = addresses.unconfirmed_addresses(config, self.request.layers, default_branch)
         return addresses.withheld_settings(
             self.settings,
-            addresses.unconfirmed_addresses(config, self.request.layers, default_branch),
+            unconfirmed - self._unused_addresses,
             is_ledger_elsewhere=self._is_ledger_elsewhere,
             is_by_hand=self.request.is_by_hand,
         )
+
+    @property
+    def _unused_addresses(self) -> frozenset[str]:
+        """What a run by hand does not use: it makes no health check, and a rebuild reads no history of GitHub."""
+        if not self.request.is_by_hand:
+            return frozenset()
+        return frozenset({addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES}))
 
     @property
     def _is_ledger_elsewhere(self) -> bool:
