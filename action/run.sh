@@ -129,17 +129,21 @@ mount() {
   mounts+=(--mount "type=bind,source=$1,target=$1${2:+,$2}")
 }
 
-# By name only: a value on a command line can be read by every process of the machine.
+# What the program reads, and no more: a job may have secrets of its own in variables such as GITHUB_PAT. By name only: a
+# value on a command line can be read by every process of the machine.
+passed_variables=(
+  DORA_INPUTS DORA_CHECK_RUN_ID DORA_JOB_INDEX DORA_JOB_TOTAL
+  GITHUB_ACTIONS GITHUB_API_URL GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_JOB GITHUB_OUTPUT GITHUB_REF
+  GITHUB_REPOSITORY GITHUB_REPOSITORY_ID GITHUB_RUN_ATTEMPT GITHUB_RUN_ID GITHUB_SERVER_URL GITHUB_SHA
+  GITHUB_STEP_SUMMARY GITHUB_WORKFLOW GITHUB_WORKSPACE RUNNER_TEMP ACT
+  SSL_CERT_FILE REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy
+)
+
 collect_variables() {
   variables=()
   local name
-  for name in $(compgen -e); do
-    case $name in
-      DORA_INPUTS | DORA_CHECK_RUN_ID | DORA_JOB_INDEX | DORA_JOB_TOTAL | CI | GITHUB_* | RUNNER_* | ACTIONS_ID_TOKEN_REQUEST_* | SSL_CERT_FILE | REQUESTS_CA_BUNDLE | \
-        HTTP_PROXY | HTTPS_PROXY | NO_PROXY | http_proxy | https_proxy | no_proxy)
-        variables+=(--env "$name")
-        ;;
-    esac
+  for name in "${passed_variables[@]}"; do
+    if [[ -n ${!name+set} ]]; then variables+=(--env "$name"); fi
   done
 }
 

@@ -1,5 +1,6 @@
 """One HTTP exchange: its bounds, what is a failure, and what stays private."""
 
+import base64
 import gzip
 import threading
 import time
@@ -237,6 +238,19 @@ def test_neither_a_token_nor_the_credentials_of_an_address_are_replaced_by_netrc
         f"Bearer {SECRET}",
         "Basic c29tZW9uZTplbHNl",
     ]
+
+
+def test_credentials_of_netrc_go_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password other\ndefault login me password other\n", "utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with listen() as listener, HttpSession(LIMITS) as session:
+        for method in ("GET", "PUT", "POST"):
+            session.exchange(HttpRequest(method, listener.url))
+        session.exchange(HttpRequest("GET", listener.url.replace("://", "://you:own@")))
+    authorizations = [request.headers.get("Authorization") for request in listener.requests]
+    assert authorizations == [None, None, None, f"Basic {base64.b64encode(b'you:own').decode()}"]
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,16 +87,12 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """An answer: `headers` with names in lower case, and the body as far as it was read.
-
-    `sent` is the request as it was sent, secrets included.
-    """
+    """An answer: `headers` with names in lower case, and the body as far as it was read."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     body_problem: BodyProblem | None
-    sent: requests.PreparedRequest = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ class ExchangeFailure:
 
 
 class BearerAuth(AuthBase):
-    """A bearer token. requests would let a netrc entry replace a plain `Authorization` header, but not an `auth`."""
+    """A bearer token."""
 
     def __init__(self, token: str) -> None:
         self._token = token.strip()
@@ -118,11 +114,19 @@ class BearerAuth(AuthBase):
         return request
 
 
+class _NoAuth(AuthBase):
+    """No credentials. Without an `auth`, requests would send those that a netrc file has for the host."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
 class _Session(requests.Session):
-    """A session that follows no redirect, repeats nothing, and can be cut off from the network."""
+    """A session that follows no redirect, repeats nothing, reads no netrc, and can be cut off from the network."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.auth = _NoAuth()
         self._sockets: WeakSet[socket] = WeakSet()
         for scheme in _SCHEMES:
             self.mount(scheme, _SocketRecordingAdapter(self._sockets))
@@ -190,7 +194,7 @@ class HttpSession:
         the time of the exchange is over, and its thread is left alone; the next one begins with new connections.
 
         Args:
-            request: the request; without `auth`, the credentials in its address are used, or netrc's.
+            request: the request; without `auth`, the credentials in its address are used.
             reads_body: whether to read the body of an answer with this status.
             max_seconds: for the whole exchange, if that is less than the session's limit.
             max_body_bytes: of this answer, if that is less than the session's limit.
@@ -236,7 +240,7 @@ class HttpSession:
                 body_deadline = Deadline(min(deadline.seconds_left, self._limits.body_seconds))
                 body, body_problem = _read_body(response, max_body_bytes, body_deadline)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return HttpResponse(response.status_code, headers, body, body_problem, response.request)
+            return HttpResponse(response.status_code, headers, body, body_problem)
 
 
 def _result_within(seconds: float, work: Callable[[], T]) -> T | None:
@@ -259,7 +263,7 @@ def _result_within(seconds: float, work: Callable[[], T]) -> T | None:
 
 
 def _auth_in(url: str) -> tuple[str, str] | None:
-    """Return user and password of an address; requests would prefer those of netrc."""
+    """Return user and password of an address."""
     try:
         user, password = get_auth_from_url(url)
     except ValueError:

@@ -1,9 +1,13 @@
 """action/run.sh with real bash; engines, Python and uv are stubs that record how they are called."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +56,37 @@ case "$1" in
   run) exit @run@ ;;
 esac
 """
+
+
+PACKAGE = ROOT / "src" / "dora_metrics"
+NOT_OF_THE_ACTION = ("commands/init/", "commands/ledger.py", "github/terminal.py", "sources/git/")
+"""What other commands read, or a run whose summary is for a terminal."""
+
+SET_BY_THE_IMAGE = "DORA_IN_CONTAINER"
+
+
+@cache
+def names_of_variables() -> frozenset[str]:
+    """The variables that the source of `dora-metrics action` reads by name; libraries read those of proxies."""
+    paths = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
+    trees = [ast.parse((PACKAGE / path).read_text("utf-8")) for path in paths if not path.startswith(NOT_OF_THE_ACTION)]
+    texts = {text for tree in trees for node in ast.walk(tree) for text in variables_in(node)}
+    names = {text for text in texts if text.isupper()}
+    assert {"DORA_INPUTS", "GITHUB_WORKSPACE", "RUNNER_TEMP", SET_BY_THE_IMAGE} < names
+    return frozenset(names - {SET_BY_THE_IMAGE})
+
+
+def variables_in(node: ast.AST) -> Iterator[str]:
+    """Yield names that are read from `environment`, and other texts that can only be names of variables."""
+    match node:
+        case ast.Subscript(value=ast.Name("environment"), slice=ast.Constant(str(name))):
+            yield name
+        case ast.Call(ast.Attribute(ast.Name("environment"), "get"), [ast.Constant(str(name)), *_]):
+            yield name
+        case ast.Call(args=[ast.Name("environment"), ast.Constant(str(name)), *_]):
+            yield name
+        case ast.Constant(str(name)) if re.fullmatch(r"(ACTIONS|DORA|GITHUB|RUNNER)_[A-Z_]+", name):
+            yield name
 
 
 @dataclass
@@ -267,21 +302,27 @@ class TestContainer:
 
         assert SECRET not in (runner.root / "calls").read_text()
 
-    def test_passes_the_variables_by_name(self, runner: FakeRunner) -> None:
+    def test_passes_what_the_program_reads_by_name(self, runner: FakeRunner) -> None:
         runner.add_engine()
+        others = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN", "AWS_SECRET_ACCESS_KEY", "GITHUB_PAT")
         runner.variables |= {
-            "CI": "true",
+            **dict.fromkeys((*others, "GITHUB_ENV", "RUNNER_TRACKING_ID", "CI"), SECRET),
+            **dict.fromkeys(names_of_variables(), "value"),
+            "GITHUB_WORKSPACE": str(runner.workspace),
+            "RUNNER_TEMP": str(runner.temp),
             "https_proxy": f"http://me:{SECRET}@proxy",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": SECRET,
-            "ACTIONS_RUNTIME_TOKEN": SECRET,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
         }
 
         runner.run_script()
 
+        assert sorted(values_after("--env", runner.run_options())) == sorted({*names_of_variables(), "https_proxy"})
+
+    def test_passes_no_variable_that_is_not_set(self, runner: FakeRunner) -> None:
+        runner.add_engine()
+
+        runner.run_script()
+
         assert set(values_after("--env", runner.run_options())) == {
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-            "CI",
             "DORA_CHECK_RUN_ID",
             "DORA_INPUTS",
             "DORA_JOB_INDEX",
@@ -289,10 +330,8 @@ class TestContainer:
             "GITHUB_EVENT_PATH",
             "GITHUB_OUTPUT",
             "GITHUB_STEP_SUMMARY",
-            "GITHUB_TOKEN",
             "GITHUB_WORKSPACE",
             "RUNNER_TEMP",
-            "https_proxy",
         }
 
     def test_mounts_the_runners_folders_at_their_own_paths(self, runner: FakeRunner) -> None:

@@ -15,7 +15,7 @@ from fakes.faults import custom_answer, hang, meanwhile
 from fakes.github import FakeGitHub
 from support.branch_shop import BRANCH, BranchShop
 from support.git_repository import CLEAN_ENVIRONMENT
-from support.runs import NOW, check_out, deployment_status, parse_outputs
+from support.runs import NOW, check_out, deployment_status, parse_outputs, write_event
 from support.servers import OK, Answer, Request, listen
 
 DISPATCH = {
@@ -68,8 +68,9 @@ class CancelledShop(BranchShop):
         """Run the program as a process, and send it a signal once it has arrived where it is to be cancelled."""
         check_out(self.folder, {})
         files = {name: self.folder / name for name in ("event", "output", "summary")}
-        for name, path in files.items():
-            path.write_text(json.dumps(payload) if name == "event" else "", "utf-8")
+        for name in ("output", "summary"):
+            files[name].write_text("", "utf-8")
+        write_event(files["event"], json.dumps(payload).encode())
         variables = {
             **CLEAN_ENVIRONMENT,
             "GITHUB_EVENT_NAME": event,

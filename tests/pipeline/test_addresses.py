@@ -16,6 +16,7 @@ from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.github_history import deploy
+from support.reporting_shop import MONDAY, ReportingShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 from support.servers import Answer, Listener, listen
 
@@ -42,6 +43,16 @@ class CheckedOutShop:
         return run_action(
             self.folder, "deployment_status", deployment_status(), {**token, **inputs}, environment=environment
         )
+
+    def run_by_hand(self, command: str, *flags: str) -> tuple[int, str]:
+        """Run `dora-metrics sync` or `rebuild` in the folder, as a person who has a token."""
+        self.github.requests.clear()
+        environment = {
+            "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_API_URL": self.github.api_url,
+            "GITHUB_TOKEN": self.github.token,
+        }
+        return run_by_hand([command, "--repository", "acme/shop", "--ledger", "dir:ledger", *flags], environment)
 
     @property
     def requested_operations(self) -> list[str | None]:
@@ -294,6 +305,36 @@ def test_a_checkout_does_not_have_other_repositories_read(shop: CheckedOutShop, 
     ) != is_confirmed
 
 
+# The page
+
+
+PAGE_URL = "https://pages.example/shop/"
+
+
+@pytest.mark.parametrize("confirmation", ["none", "input", "default branch"])
+def test_a_report_links_to_no_page_that_only_a_checkout_names(tmp_path: Path, confirmation: str) -> None:
+    line = f"page-url: {PAGE_URL}"
+    with FakeGitHub(now=lambda: MONDAY) as github:
+        team = ReportingShop(github, tmp_path)
+        if confirmation == "default branch":
+            team.repository.commit({CONFIG: line}, message="Configure")
+        inputs = {"report": "weekly", **({"page-url": PAGE_URL} if confirmation == "input" else {})}
+        ran = team.run_event("workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={CONFIG: line})
+        (report,) = team.reports
+    assert (PAGE_URL in report.body) == (confirmation != "none")
+    note = (
+        "page-url – not linked: `page-url` is in the checkout's .github/dora.yml, but not with this value on the "
+        f"default branch. {WHAT_TO_DO}"
+    )
+    assert (note in ran.summary) == (confirmation == "none")
+
+
+def test_a_page_that_no_report_links_to_needs_no_second_word(shop: CheckedOutShop) -> None:
+    ran = shop.run(f"page-url: {PAGE_URL}", {"report": "off", "ledger": "none"})
+    assert "page-url" not in ran.summary
+    assert "GitObjects" not in shop.requested_operations
+
+
 # A person who starts a run
 
 
@@ -305,7 +346,7 @@ def test_a_run_by_hand_trusts_a_file_that_was_named_only(tmp_path: Path, outside
     (folder / ".github").mkdir(parents=True)
     (folder / CONFIG).write_text(f"endpoint-url: {outside.url}\nledger: dir:ledger", "utf-8")
     assert rebuild(folder) == 0
-    assert credentials(outside) == set()
+    assert outside.requests == []
     assert rebuild(folder, "--config", CONFIG) == 0
     assert credentials(outside) == {"authorization", "x-dora-signature-256"}
 
@@ -313,8 +354,74 @@ def test_a_run_by_hand_trusts_a_file_that_was_named_only(tmp_path: Path, outside
 def rebuild(folder: Path, *flags: str) -> int:
     """Run `dora-metrics rebuild` in a folder, with secrets in its environment."""
     environment = {"GITHUB_WORKSPACE": str(folder), "DORA_INPUTS": json.dumps(ENDPOINT_SECRETS)}
-    runtime = Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
-    return cli.run(["rebuild", "--repository", "acme/shop", *flags], runtime)
+    return run_by_hand(["rebuild", "--repository", "acme/shop", *flags], environment)[0]
+
+
+def run_by_hand(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command as a person does; its exit code and what it printed."""
+    printed = StringIO()
+    runtime = Runtime(environment, BytesIO(), printed, StringIO(), NOW, lambda _: None)
+    return cli.run(arguments, runtime), printed.getvalue()
+
+
+@pytest.mark.parametrize("place", ["clone", "default branch", "both"])
+@pytest.mark.parametrize("confirmation", ["none", "options", "--config"])
+def test_a_strangers_repository_neither_has_others_read_nor_facts_sent(
+    shop: CheckedOutShop, outside: Listener, place: str, confirmation: str
+) -> None:
+    """Whoever syncs a stranger's repository, cloned or not, has a token that may read a lot of others."""
+    deploy(shop.github.repository("acme/secret"), 1)
+    config = {CONFIG: f"repositories: [acme/*]\nendpoint-url: {outside.url}"}
+    if place != "default branch":
+        check_out(shop.folder, config)
+    if place != "clone":
+        shop.repository.commit(config, message="Configure")
+    options = {
+        "none": [],
+        "options": ["--repositories", "acme/*", "--endpoint-url", outside.url],
+        "--config": ["--config", str(shop.folder / CONFIG)],
+    }
+    code, printed = shop.run_by_hand("sync", *options[confirmation])
+    assert code == 0
+    is_confirmed = confirmation != "none"
+    assert any("acme/secret" in str(logged) for logged in shop.github.requests) == is_confirmed
+    assert bool(outside.requests) == is_confirmed
+    reason = (
+        "is only in .github/dora.yml, and that repository may be a stranger's. Set it as an option, or name the file "
+        "with --config"
+    )
+    notes = {
+        f"repositories: not read: `repositories` {reason}",
+        f"endpoint-url: nothing is sent there: `endpoint-url` {reason}",
+    }
+    assert {note for note in notes if note in printed} == (set() if is_confirmed else notes)
+
+
+def test_a_strangers_repository_does_not_have_a_ledger_elsewhere_written(shop: CheckedOutShop) -> None:
+    private = shop.github.repository("acme/private")
+    shop.repository.commit({CONFIG: "ledger: branch:numbers@acme/private"}, message="Configure")
+    environment = {"GITHUB_API_URL": shop.github.api_url, "GITHUB_TOKEN": shop.github.token}
+    code, printed = run_by_hand(
+        ["sync", "--repository", "acme/shop"], {"GITHUB_WORKSPACE": str(shop.folder), **environment}
+    )
+    assert code == 2
+    assert private.head("numbers") is None
+    assert "a ledger outside the workspace, in another repository or on another branch is not used" in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "line"), [("sync", "health-check-url: {url}"), ("rebuild", "repositories: [acme/*]")]
+)
+def test_an_address_that_a_run_by_hand_does_not_use_is_no_note(
+    shop: CheckedOutShop, outside: Listener, command: str, line: str
+) -> None:
+    deploy(shop.repository, 1)
+    (shop.folder / "ledger").mkdir()
+    check_out(shop.folder, {CONFIG: line.format(url=outside.url)})
+    code, printed = shop.run_by_hand(command)
+    assert code == 0
+    assert line.partition(":")[0] not in printed
+    assert outside.requests == []
 
 
 # The file itself

@@ -3,7 +3,7 @@
 Only GitHub's word that there is no such file means defaults. A run that cannot read it does nothing, and says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from fakes.faults import (
 )
 from fakes.github import FakeGitHub
 from fakes.records import Issue
-from support.runs import ActionRun, check_out, deployment_status, run_action
+from support.runs import ActionRun, check_out, deployment_status, leave_checkout, run_action
 from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
@@ -32,6 +32,7 @@ class ConfiguredShop:
 
     def __init__(self, github: FakeGitHub, folder: Path, *, private: bool = False) -> None:
         self.github, self.folder = github, folder
+        self.environment: Mapping[str, str] = {}
         self.repository = github.repository("acme/shop", private=private)
         self.commit(WEEK_CONFIG)
 
@@ -40,7 +41,7 @@ class ConfiguredShop:
 
     def run(self, token: str | None = None, **inputs: object) -> ActionRun:
         inputs = {"github-token": token or self.github.token, "ledger": "branch:dora-metrics", **inputs}
-        environment = {"GITHUB_API_URL": self.github.api_url}
+        environment = {"GITHUB_API_URL": self.github.api_url, **self.environment}
         self.github.requests.clear()
         return run_action(self.folder, "deployment_status", deployment_status(), inputs, environment=environment)
 
@@ -73,7 +74,7 @@ def test_an_input_wins_over_the_file(shop: ConfiguredShop) -> None:
 
 
 def test_a_checkout_is_believed_also_where_it_has_no_file(shop: ConfiguredShop) -> None:
-    (shop.folder / ".git").mkdir()
+    check_out(shop.folder, {})
     assert "30 days" in shop.run().summary
 
 
@@ -90,6 +91,22 @@ def test_without_a_checkout_a_file_in_the_workspace_is_what_an_earlier_job_left(
     assert (
         ".github/dora.yml – this job has no checkout, so the file in the workspace is an earlier job's" in ran.summary
     )
+
+
+def test_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: ConfiguredShop) -> None:
+    leave_checkout(shop.folder, {".github/dora.yml": "ledger: none\nwindow: 21d\nbroken"})
+    ran = shop.run(ledger="")
+    assert "7 days" in ran.summary
+    assert shop.repository.head("dora-metrics") is not None
+    assert (
+        ".github/dora.yml – this job has no checkout, so the file in the workspace is an earlier job's" in ran.summary
+    )
+
+
+def test_act_which_only_pretends_to_check_out_reads_the_folder(shop: ConfiguredShop) -> None:
+    leave_checkout(shop.folder, {".github/dora.yml": "window: 21d"})
+    shop.environment = {"ACT": "true"}
+    assert "21 days" in shop.run().summary
 
 
 def test_a_file_outside_of_the_workspace_counts_where_the_workflow_names_it(

@@ -12,7 +12,7 @@ import pytest
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.git_repository import CLEAN_ENVIRONMENT
-from support.runs import check_out, deployment_status, run_action
+from support.runs import check_out, deployment_status, run_action, write_event
 from support.servers import Answer, Listener, listen
 
 SECRETS = {
@@ -92,7 +92,7 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
 
 def test_no_command_line_of_a_run_shows_a_secret(tmp_path: Path) -> None:
     check_out(tmp_path, {})
-    (tmp_path / "event.json").write_text(json.dumps(deployment_status()), "utf-8")
+    write_event(tmp_path / "event.json", json.dumps(deployment_status()).encode())
     with listen(Answer(hang=True)) as server:
         variables = {
             **CLEAN_ENVIRONMENT,

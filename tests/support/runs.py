@@ -1,10 +1,11 @@
 """Run the action in tests: the real program with its own environment, streams and files."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from dora_metrics.commands import action
 from dora_metrics.runtime import HttpLimits, Runtime
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+JOB_AGE = timedelta(hours=1)
+"""How long ago the job of a run began."""
+
 FAST_LIMITS = HttpLimits(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)
 
 
@@ -67,7 +71,7 @@ def run_action(
             if isinstance(payload, str)
             else json.dumps(payload).encode()
         )
-        paths["event"].write_bytes(raw)
+        write_event(paths["event"], raw)
     variables = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": event,
@@ -89,10 +93,29 @@ def run_action(
     return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 
 
+def write_event(path: Path, content: bytes) -> None:
+    """Write an event's file as a runner does at the start of a job; what a test checks out is newer."""
+    path.write_bytes(content)
+    set_age(path, JOB_AGE)
+
+
+def set_age(path: Path, age: timedelta) -> None:
+    """Make a file look as if it was written so long ago, by the clock of this machine."""
+    written_at = time.time() - age.total_seconds()
+    os.utime(path, (written_at, written_at))
+
+
+def leave_checkout(folder: Path, files: Mapping[str, str]) -> None:
+    """Make a folder what an earlier job on the same runner left: its checkout."""
+    check_out(folder, files)
+    for path in (folder / ".git").rglob("*"):
+        set_age(path, 2 * JOB_AGE)
+
+
 def check_out(folder: Path, files: Mapping[str, str]) -> None:
     """Make a folder the checkout of a repository with these files, as far as a run looks at it."""
     (folder / ".git").mkdir(exist_ok=True)
-    for path, text in files.items():
+    for path, text in {".git/HEAD": "ref: refs/heads/main\n", **files}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")
 

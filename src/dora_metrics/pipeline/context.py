@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -74,12 +74,13 @@ class RunContext:
         """
         context = cls(request, request.access_settings, runtime, runner)
         local = request.local_config()
-        layers = request.with_config(local or context._default_branch_config())
+        config = local or context._default_branch_config()
+        layers = request.with_config(config)
         context.settings = load_settings(layers)
         if "client" in context.__dict__:
             context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
-        if local and not request.is_config_trusted:
-            context._confine(local)
+        if config and (local or request.is_by_hand) and not request.is_config_trusted:
+            context._confine(config)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
         context._use_github_time()
@@ -158,31 +159,46 @@ class RunContext:
     def _is_ledger_on_github(self) -> bool:
         return self.has_token and self.settings.ledger.startswith("branch:")
 
-    def _confine(self, checkout: Layer) -> None:
-        """Withhold what must not be used with an address that only a checkout's file has, and note it.
+    def _confine(self, config: Layer) -> None:
+        """Withhold what must not be used with an address that only a config file has, and note it.
 
         Raises:
             SettingsError: if only that file names a ledger elsewhere.
             UnreadSettingsError: if GitHub does not show the file that it is compared with.
         """
-        if not self._withheld_settings(checkout, {}):
+        if not self._withheld_settings(config, {}):
             return
-        default_branch, path = self._default_branch_values(), self.request.config_path
-        withheld = self._withheld_settings(checkout, default_branch or {})
-        is_compared = default_branch is not None
+        is_by_hand = self.request.is_by_hand
+        default_branch = {} if is_by_hand else self._default_branch_values()
+        withheld = self._withheld_settings(config, default_branch or {})
+        reason = partial(
+            addresses.unconfirmed_reason,
+            config_path=self.request.config_path,
+            is_compared=default_branch is not None,
+            is_by_hand=is_by_hand,
+        )
         if addresses.LEDGER in withheld:
-            reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
-            raise SettingsError(f"{path} ledger: {problem}: {reason}")
+            raise SettingsError(f"{self.request.config_path} ledger: {problem}: {reason(addresses.LEDGER)}")
         for address, names in withheld.items():
-            self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
+            self.note(addresses.withheld_outcome(address, names, reason(address)))
         self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
 
-    def _withheld_settings(self, checkout: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-        unconfirmed = addresses.unconfirmed_addresses(checkout, self.request.layers, default_branch)
-        if self.request.is_by_hand:  # whoever starts a run sees which repositories it reads
-            unconfirmed -= {addresses.REPOSITORIES}
-        return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_elsewhere=self._is_ledger_elsewhere)
+    def _withheld_settings(self, config: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+        unconfirmed = addresses.unconfirmed_addresses(config, self.request.layers, default_branch)
+        return addresses.withheld_settings(
+            self.settings,
+            unconfirmed - self._unused_addresses,
+            is_ledger_elsewhere=self._is_ledger_elsewhere,
+            is_by_hand=self.request.is_by_hand,
+        )
+
+    @property
+    def _unused_addresses(self) -> frozenset[str]:
+        """What a run by hand does not use: it makes no health check, and a rebuild reads no history of GitHub."""
+        if not self.request.is_by_hand:
+            return frozenset()
+        return frozenset({addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES}))
 
     @property
     def _is_ledger_elsewhere(self) -> bool:

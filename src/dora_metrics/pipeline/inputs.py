@@ -13,6 +13,7 @@ from typing import Literal, Self
 from dora_metrics.core.markdown import storable
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
+from dora_metrics.pipeline.checkout import has_checkout_of_job
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
@@ -42,6 +43,7 @@ class RunRequest:
         event_path: the file with the event's payload; empty if there is none.
         is_in_container: whether only the workspace outlives the run.
         is_by_hand: whether a person started it, in a folder that need not be a checkout.
+        is_run_by_act: whether https://github.com/nektos/act runs the workflow.
         temporary_folder: where a runner keeps files for later steps of the job.
         has_fixed_time: whether a person said for which time to compute, so that no clock counts.
         summary_format: how the numbers are shown.
@@ -54,6 +56,7 @@ class RunRequest:
     event_path: str = ""
     is_in_container: bool = False
     is_by_hand: bool = False
+    is_run_by_act: bool = False
     temporary_folder: Path | None = None
     has_fixed_time: bool = False
     summary_format: SummaryFormat = "markdown"
@@ -117,6 +120,7 @@ class RunRequest:
             api_url=environment.get("GITHUB_API_URL") or _DEFAULT_API_URL,
             event_path=environment.get("GITHUB_EVENT_PATH", ""),
             is_in_container=environment.get("DORA_IN_CONTAINER") == "true",
+            is_run_by_act=environment.get("ACT") == "true",
             temporary_folder=Path(temporary) if temporary else None,
         )
 
@@ -170,9 +174,10 @@ class RunRequest:
         paths = (layer.values.get("config") for layer in reversed(self.layers))
         return next((str(path) for path in paths if path), None)
 
-    @property
+    @cached_property
     def has_checkout(self) -> bool:
-        return (self.workspace / ".git").exists()
+        """Whether this job checked the workspace out; act only pretends to, in a person's folder."""
+        return has_checkout_of_job(self.workspace, "" if self.is_run_by_act else self.event_path)
 
     @property
     def is_workspace_read(self) -> bool:

@@ -1,11 +1,14 @@
-"""Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
+"""Which addresses of a config file count only where somebody who is trusted says the same.
 
-A checkout may be a stranger's pull request, or what an earlier job left on the runner. Its file must not decide where
-secrets go, whom a health check asks, which other repositories are read, or which branch, repository or folder outside
-of the workspace is written.
+A checkout may be a stranger's pull request. Its file must not decide where secrets go, whom a health check asks, where
+reports link to, which other repositories are read, or which branch, repository or folder outside of the workspace is
+written. In a workflow, its inputs and the default branch are trusted.
+
+For a person at a terminal, the whole repository may be a stranger's: its numbers may be all that the person wants to
+see, with a token that can read much more. So only options, and a file that the person names, are trusted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from dora_metrics.core.outcome import Outcome
@@ -18,32 +21,33 @@ SECRETS_BY_ADDRESS = {
 }
 """What a request to an address carries besides facts and numbers."""
 
-HEALTH_CHECK, LEDGER, REPOSITORIES = "health-check-url", "ledger", "repositories"
-_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, REPOSITORIES)
+HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
+_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
 
 def unconfirmed_addresses(
-    checkout: Layer, overrides: Iterable[Layer], default_branch: Mapping[str, object]
+    config: Layer, overrides: Iterable[Layer], default_branch: Mapping[str, object]
 ) -> frozenset[str]:
-    """Return the settings with an address that only a checkout's file has.
+    """Return the settings with an address that only a config file has.
 
     Args:
-        checkout: its config file.
+        config: the file.
         overrides: inputs and flags.
-        default_branch: the settings in the default branch's file; empty if there is none, or if it was not read.
+        default_branch: the settings in the default branch's file; empty if there is none, or if it was not read or is
+            not trusted.
     """
     overridden = {name for layer in overrides for name, value in layer.values.items() if value not in ("", None)}
     return frozenset(
         name
         for name in _ADDRESSES
-        if checkout.values.get(name) not in ("", None)
+        if config.values.get(name) not in ("", None)
         and name not in overridden
-        and checkout.values[name] != default_branch.get(name)
+        and config.values[name] != default_branch.get(name)
     )
 
 
 def withheld_settings(
-    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool
+    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool, is_by_hand: bool
 ) -> dict[str, tuple[str, ...]]:
     """Return the settings that must not be used, by the unconfirmed address that they would be used with.
 
@@ -51,11 +55,14 @@ def withheld_settings(
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
         is_ledger_elsewhere: whether the ledger is neither in the workspace nor on the usual branch of this repository.
+        is_by_hand: whether a person started the run. The author of the file may then be unable to read the person's
+            repositories, so not even facts are sent to an address in it.
     """
     names_by_address = {
-        **SECRETS_BY_ADDRESS,
+        **{sink: ((sink, *secrets) if is_by_hand else secrets) for sink, secrets in SECRETS_BY_ADDRESS.items()},
         HEALTH_CHECK: (HEALTH_CHECK,),
         LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
+        PAGE: (PAGE,) if settings.report and settings.github_token else (),
         REPOSITORIES: (REPOSITORIES,),
     }
     set_names = {
@@ -72,25 +79,39 @@ def without(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
 
 
-def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is_compared: bool) -> Outcome:
+def withheld_outcome(address: str, names: Sequence[str], reason: str) -> Outcome:
     """Return what a summary says about settings that are withheld from an address.
 
     Args:
         address: the setting with the address.
         names: the settings that are not used.
-        config_path: the config file.
-        is_compared: whether the default branch's file is known.
+        reason: the result of `unconfirmed_reason`.
     """
-    reason = unconfirmed_reason(address, config_path, is_compared=is_compared)
     if address == HEALTH_CHECK:
         return Outcome("health check", "skipped", f"not checked: {reason}")
+    if address == PAGE:
+        return Outcome(PAGE, "skipped", f"not linked: {reason}")
     if address == REPOSITORIES:
         return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
+    if address in names:
+        return Outcome(address, "skipped", f"nothing is sent there: {reason}")
     return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
 
 
-def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool) -> str:
-    """Return why an address of a checkout's file does not count, and what to do."""
+def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_by_hand: bool) -> str:
+    """Return why an address in a config file does not count, and what to do.
+
+    Args:
+        address: the setting with the address.
+        config_path: the config file.
+        is_compared: whether the default branch's file is known.
+        is_by_hand: whether a person started the run.
+    """
+    if is_by_hand:
+        return (
+            f"`{address}` is only in {config_path}, and that repository may be a stranger's. "
+            "Set it as an option, or name the file with --config"
+        )
     comparison = (
         "not with this value on the default branch" if is_compared else "there is no `github-token` to compare it with"
     )

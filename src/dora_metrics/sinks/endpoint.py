@@ -10,7 +10,7 @@ from dora_metrics.core.schema import SCHEMA
 from dora_metrics.http_session import BearerAuth, HttpRequest
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import SendError, send_with_retries
+from dora_metrics.sinks.http import SendError, may_hold_secret, send_with_retries
 
 
 def fact_count(count: int) -> str:
@@ -35,10 +35,14 @@ class Endpoint:
         auth = BearerAuth(self.token) if self.token else None
         request = HttpRequest("POST", self.url, body, self._headers(payload, body), auth)
         try:
-            send_with_retries(request, self.limits, self.deadline)
+            send_with_retries(request, self.limits, self.deadline, holds_secret=self._holds_secret)
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
         return Outcome(self.name, "done", fact_count(len(payload.facts)))
+
+    @property
+    def _holds_secret(self) -> bool:
+        return bool(self.token or self.secret) or may_hold_secret(self.url)
 
     def _headers(self, payload: SinkPayload, body: bytes) -> dict[str, str]:
         headers = {

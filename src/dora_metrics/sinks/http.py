@@ -1,10 +1,9 @@
 """HTTP for sinks: a bounded number of tries in bounded time, and failures as sentences without secrets."""
 
-import base64
 import time
-from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-import requests
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
@@ -22,25 +21,42 @@ _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 _RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
 _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
-_REDACTED = "***"
-_MIN_SECRET_CHARACTERS = 4
 
 
 class SendError(Exception):
     """A message was not accepted. The text says what happened, the likely cause and what to do."""
 
 
-def send_with_retries(request: HttpRequest, limits: HttpLimits, deadline: Deadline) -> None:
+def may_hold_secret(address: str) -> bool:
+    """Whether an address is more than scheme, host and port, or a proxy of the environment has credentials."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return True
+    is_plain = parts.path in ("", "/") and not {"@", "?", "#"} & set(address)
+    return not is_plain or any("@" in proxy for proxy in getproxies().values())
+
+
+def send_with_retries(request: HttpRequest, limits: HttpLimits, deadline: Deadline, *, holds_secret: bool) -> None:
     """Send an idempotent message, and again after a failure that may pass. Redirects are not followed.
 
     Each try is an exchange of its own: urllib3's retries would read the whole body of an answer before the next one.
+
+    Args:
+        request: the message.
+        limits: of one try, and how many there are.
+        deadline: of all tries.
+        holds_secret: whether address, headers or credentials may hold a secret. Servers repeat what they were sent, in
+            parts and in many encodings, so the body of such an answer is not even read.
 
     Raises:
         SendError: unless the answer is a success before the deadline.
     """
     with HttpSession(_exchange_limits(limits)) as session:
         for earlier_tries in range(limits.tries):
-            response = session.exchange(request, lambda status: not _is_success(status), deadline.seconds_left)
+            response = session.exchange(
+                request, lambda status: not (holds_secret or _is_success(status)), deadline.seconds_left
+            )
             if not _may_pass(response) or earlier_tries + 1 == limits.tries:
                 break
             time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
@@ -154,18 +170,6 @@ def _describe_refusal(response: HttpResponse) -> str:
 
 
 def _quotable_body(response: HttpResponse) -> str:
-    """Return the start of the body on one line, without the request's secrets, which some servers repeat."""
-    text = response.body.decode(errors="replace")
-    for secret in sorted(_secrets_in(response.sent), key=len, reverse=True):
-        text = text.replace(secret, _REDACTED)
-    line = " ".join(text.split())
+    """Return the start of the body on one line."""
+    line = " ".join(response.body.decode(errors="replace").split())
     return "".join(character if character.isprintable() else "?" for character in line[:_MAX_QUOTED_CHARACTERS])
-
-
-def _secrets_in(request: requests.PreparedRequest) -> Iterator[str]:
-    """Yield the address after the host, which may hold a key, and the credentials."""
-    scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
-    secrets = [request.path_url, request.path_url.partition("?")[0], credentials]
-    if scheme == "Basic":
-        secrets.append(base64.b64decode(credentials).decode(errors="replace").partition(":")[2])
-    yield from (secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS)

@@ -12,7 +12,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.http_session import HttpRequest
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import BAD_ADDRESS, SendError, read_once, send_with_retries
+from dora_metrics.sinks.http import BAD_ADDRESS, SendError, may_hold_secret, read_once, send_with_retries
 from dora_metrics.sinks.pushed_counters import decode_pushed_counters
 
 _MAX_GROUPS_BYTES = 16 * 1024 * 1024
@@ -77,6 +77,8 @@ class Pushgateway:
         """Return the function that sends one request, as the client's `handler` protocol asks."""
 
         def put() -> None:
-            send_with_retries(HttpRequest(method, url, data, dict(headers), self.auth), self.limits, self.deadline)
+            request = HttpRequest(method, url, data, dict(headers), self.auth)
+            holds_secret = self.auth is not None or may_hold_secret(base_url(self.url))
+            send_with_retries(request, self.limits, self.deadline, holds_secret=holds_secret)
 
         return put

@@ -14,7 +14,7 @@ from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, FORM_PATH, WORKFLOW_PATH, Checkout, workflow
 from support.git_repository import CLEAN_ENVIRONMENT
-from support.github_history import at
+from support.github_history import at, deploy
 
 ALL_FILES = {WORKFLOW_PATH, CONFIG_PATH, FORM_PATH}
 DEPLOY_PATH = ".github/workflows/deploy.yml"
@@ -354,6 +354,18 @@ def test_the_numbers_follow_the_config_file_that_is_there(tmp_path: Path, github
     checkout = Checkout.create(tmp_path, {CONFIG_PATH: "window: 7d\n"})
     ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert "The workflow would show (production, last 7 days):" in ran.stdout
+
+
+def test_other_repositories_are_not_read_even_if_the_default_branch_names_them(
+    tmp_path: Path, github: FakeGitHub
+) -> None:
+    """The clone and its default branch may be a stranger's, and the token may read a lot."""
+    line = "repositories: [acme/*]\n"
+    github.repository("acme/shop").commit({CONFIG_PATH: line}, message="Configure")
+    deploy(github.repository("acme/secret"), 1)
+    ran = Checkout.create(tmp_path, {CONFIG_PATH: line}).run_init("--dry-run", environment=api_environment(github))
+    assert not any("secret" in str(request) for request in github.requests)
+    assert "  - repositories: only this repository was read, since .github/dora.yml may be a stranger's" in ran.stdout
 
 
 def test_inputs_of_another_run_in_the_environment_change_no_number(tmp_path: Path, github: FakeGitHub) -> None:

@@ -19,6 +19,7 @@ from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
 from dora_metrics.runtime import Deadline, Runtime
+from dora_metrics.settings.addresses import REPOSITORIES
 from dora_metrics.settings.loading import Layer
 
 MAX_SECONDS = 60
@@ -33,7 +34,7 @@ def read_first_numbers(repository: str, config_text: str, token: str, runtime: R
 
     Args:
         repository: `OWNER/NAME` on GitHub.
-        config_text: the text of the config file.
+        config_text: the text of the config file. It counts as a checkout's, since a stranger may have written it.
         token: for GitHub's API.
         runtime: where GitHub is, and the time.
 
@@ -45,7 +46,7 @@ def read_first_numbers(repository: str, config_text: str, token: str, runtime: R
         config.parent.mkdir()
         config.write_text(config_text, encoding="utf-8")
         try:
-            return _numbers_of(repository, _quiet(runtime, folder), _flags(config, token))
+            return _numbers_of(repository, _quiet(runtime, folder), _flags(token))
         except (DoraError, OSError) as error:
             return FirstNumbers(problems=tuple(getattr(error, "problems", (str(error),))))
 
@@ -57,13 +58,12 @@ def _quiet(runtime: Runtime, folder: str) -> Runtime:
     return replace(runtime, environment={**variables, "GITHUB_WORKSPACE": folder}, stdout=StringIO(), stderr=StringIO())
 
 
-def _flags(config: Path, token: str) -> Layer:
+def _flags(token: str) -> Layer:
     return Layer(
         "init",
         {
             "mode": "sync",
             "github-token": token,
-            "config": str(config),
             "ledger": "dir:ledger",
             "report": "off",
             "page": "false",
@@ -86,7 +86,11 @@ def _numbers_of(repository: str, runtime: Runtime, flags: Layer) -> FirstNumbers
 
 
 def _problems(outcomes: list[Outcome]) -> Iterator[str]:
-    yield from (f"{outcome.name}: {outcome.detail}" for outcome in outcomes if outcome.status == "failed")
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            yield f"{outcome.name}: {outcome.detail}"
+        elif outcome.name == REPOSITORIES:
+            yield f"{REPOSITORIES}: only this repository was read, since {CONFIG_PATH} may be a stranger's"
 
 
 def _first_numbers(result: RunResult, since: datetime | None, problems: tuple[str, ...]) -> FirstNumbers:

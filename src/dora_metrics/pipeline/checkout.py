@@ -1,0 +1,69 @@
+"""Whether the workspace is this job's checkout, or what an earlier job left on a self-hosted runner.
+
+`actions/checkout` leaves its files in the workspace. A later job of the same repository finds them there, whatever
+pull request they are from.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_WRITTEN_BY_GIT = ("HEAD", "FETCH_HEAD", "config", "index")
+"""What a clone, a fetch and a checkout write in git's folder; each writes some of them."""
+
+_COARSEST_TIME_SECONDS = 1
+"""Some file systems keep the times of files in whole seconds."""
+
+_MAX_POINTER_CHARACTERS = 4_096
+
+
+def has_checkout_of_job(workspace: Path, event_path: str) -> bool:
+    """Whether git wrote into the workspace since the job began.
+
+    Args:
+        workspace: the folder that may hold a checkout.
+        event_path: the file with the event's payload. If it is empty or no such file exists, any checkout counts.
+    """
+    git = workspace / ".git"
+    began_at = _job_start(Path(event_path)) if event_path else None
+    if began_at is None:
+        return git.exists()
+    return any(written_at >= began_at - _COARSEST_TIME_SECONDS for written_at in _times(_files_of_git(git)))
+
+
+def _job_start(event_path: Path) -> float | None:
+    """Return the earliest time that the event's file and its folder show, in seconds.
+
+    A runner empties its temporary folder when a job begins, and makes the event's folder before the first step. It
+    writes the file again before each step, which does not change the time of the folder:
+    https://github.com/actions/runner/blob/main/src/Runner.Worker/ExecutionContext.cs (`WriteWebhookPayload`)
+    """
+    return min(_times((event_path, event_path.parent)), default=None) if event_path.exists() else None
+
+
+def _files_of_git(git: Path) -> Iterator[Path]:
+    """Yield what git writes: in its folder, or in the folder that its file names, and that file."""
+    folder = git
+    if git.is_file():
+        yield git
+        folder = git.parent / _named_folder(git)
+    yield from (folder / name for name in _WRITTEN_BY_GIT)
+
+
+def _named_folder(git_file: Path) -> str:
+    """Return the folder that the `.git` of a worktree or submodule names; empty if it names none."""
+    try:
+        with git_file.open(encoding="utf-8") as file:
+            text = file.read(_MAX_POINTER_CHARACTERS)
+    except (OSError, ValueError):
+        return ""
+    key, _, folder = text.partition(":")
+    return folder.strip() if key == "gitdir" and "\0" not in folder else ""
+
+
+def _times(paths: Iterable[Path]) -> Iterator[float]:
+    """Yield when each file that exists was last written, in seconds."""
+    for path in paths:
+        try:
+            yield path.stat().st_mtime
+        except OSError:
+            continue

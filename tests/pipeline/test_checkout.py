@@ -1,0 +1,100 @@
+"""Whether a workspace is the checkout of this job: only what git wrote since the job began shows it.
+
+A runner writes the event's file again before each step, so the folder of that file shows when the job began.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.pipeline.checkout import has_checkout_of_job
+from support.runs import set_age
+
+BEFORE_THE_JOB, JOB, IN_THE_JOB = timedelta(hours=3), timedelta(hours=2), timedelta(hours=1)
+
+
+@pytest.fixture
+def event(tmp_path: Path) -> Path:
+    """The event's file of a job that began some time ago, written again for this step."""
+    folder = tmp_path / "_github_workflow"
+    folder.mkdir()
+    (folder / "event.json").write_text("{}", "utf-8")
+    set_age(folder, JOB)
+    return folder / "event.json"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return folder
+
+
+def write(path: Path, age: timedelta, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    set_age(path, age)
+
+
+def write_all(git: Path, age: timedelta) -> None:
+    for name in ("HEAD", "FETCH_HEAD", "config", "index", "description"):
+        write(git / name, age)
+
+
+def test_a_folder_without_git_is_no_checkout(workspace: Path, event: Path) -> None:
+    assert not has_checkout_of_job(workspace, str(event))
+    assert not has_checkout_of_job(workspace, "")
+
+
+def test_what_git_wrote_before_the_job_is_an_earlier_jobs(workspace: Path, event: Path) -> None:
+    write_all(workspace / ".git", BEFORE_THE_JOB)
+    assert not has_checkout_of_job(workspace, str(event))
+
+
+@pytest.mark.parametrize("name", ["HEAD", "FETCH_HEAD", "config", "index"])
+def test_one_file_that_git_wrote_in_the_job_is_enough(workspace: Path, event: Path, name: str) -> None:
+    """A checkout of the same commit does not write HEAD again, one without a fetch has no FETCH_HEAD."""
+    write_all(workspace / ".git", BEFORE_THE_JOB)
+    write(workspace / ".git" / name, IN_THE_JOB)
+    assert has_checkout_of_job(workspace, str(event))
+
+
+def test_another_file_in_the_folder_of_git_is_not(workspace: Path, event: Path) -> None:
+    write_all(workspace / ".git", BEFORE_THE_JOB)
+    write(workspace / ".git" / "description", IN_THE_JOB)
+    assert not has_checkout_of_job(workspace, str(event))
+
+
+def test_times_in_whole_seconds_are_as_good(workspace: Path, event: Path) -> None:
+    write_all(workspace / ".git", JOB + timedelta(seconds=0.9))
+    assert has_checkout_of_job(workspace, str(event))
+
+
+def test_an_event_that_is_written_once_shows_the_start_by_itself(workspace: Path, event: Path) -> None:
+    set_age(event, BEFORE_THE_JOB)
+    write_all(workspace / ".git", BEFORE_THE_JOB - timedelta(minutes=1))
+    assert has_checkout_of_job(workspace, str(event))
+
+
+@pytest.mark.parametrize("event_path", ["", "/nowhere/event.json"])
+def test_without_an_event_any_checkout_counts(workspace: Path, event_path: str) -> None:
+    write_all(workspace / ".git", BEFORE_THE_JOB)
+    assert has_checkout_of_job(workspace, event_path)
+
+
+@pytest.mark.parametrize(("file_age", "folder_age"), [(IN_THE_JOB, BEFORE_THE_JOB), (BEFORE_THE_JOB, IN_THE_JOB)])
+def test_a_file_in_place_of_gits_folder_counts_with_the_folder_that_it_names(
+    workspace: Path, event: Path, file_age: timedelta, folder_age: timedelta
+) -> None:
+    write_all(workspace.parent / "worktree", folder_age)
+    write(workspace / ".git", file_age, "gitdir: ../worktree\n")
+    assert has_checkout_of_job(workspace, str(event))
+
+
+@pytest.mark.parametrize("text", ["gitdir: ../worktree\n", "", "gitdir: nowhere", "gitdir: \0", "worktree: ../other"])
+def test_a_file_that_is_as_old_as_the_folder_that_it_names_does_not(workspace: Path, event: Path, text: str) -> None:
+    write_all(workspace.parent / "worktree", BEFORE_THE_JOB)
+    write_all(workspace.parent / "other", IN_THE_JOB)
+    write(workspace / ".git", BEFORE_THE_JOB, text)
+    assert not has_checkout_of_job(workspace, str(event))
