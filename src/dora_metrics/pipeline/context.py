@@ -2,11 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -160,17 +159,17 @@ class RunContext:
         return self.has_token and self.settings.ledger.startswith("branch:")
 
     def _confine(self, config: Layer) -> None:
-        """Withhold what must not be used with an address that only a config file has, and note it.
+        """Withhold addresses that only a config file has, and note it.
 
         Raises:
             SettingsError: if only that file names a ledger elsewhere.
             UnreadSettingsError: if GitHub does not show the file that it is compared with.
         """
-        if not self._withheld_settings(config, {}):
+        if not self._withheld_addresses(config, {}):
             return
         is_by_hand = self.request.is_by_hand
         default_branch = {} if is_by_hand else self._default_branch_values()
-        withheld = self._withheld_settings(config, default_branch or {})
+        withheld = self._withheld_addresses(config, default_branch or {})
         reason = partial(
             addresses.unconfirmed_reason,
             config_path=self.request.config_path,
@@ -180,17 +179,14 @@ class RunContext:
         if addresses.LEDGER in withheld:
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
             raise SettingsError(f"{self.request.config_path} ledger: {problem}: {reason(addresses.LEDGER)}")
-        for address, names in withheld.items():
-            self.note(addresses.withheld_outcome(address, names, reason(address)))
-        self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
+        for address in withheld:
+            self.note(addresses.withheld_outcome(address, reason(address)))
+        self.settings = addresses.without(self.settings, withheld)
 
-    def _withheld_settings(self, config: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    def _withheld_addresses(self, config: Layer, default_branch: Mapping[str, object]) -> Sequence[str]:
         unconfirmed = addresses.unconfirmed_addresses(config, self.request.layers, default_branch)
-        return addresses.withheld_settings(
-            self.settings,
-            unconfirmed - self._unused_addresses,
-            is_ledger_elsewhere=self._is_ledger_elsewhere,
-            is_by_hand=self.request.is_by_hand,
+        return addresses.withheld_addresses(
+            self.settings, unconfirmed - self._unused_addresses, is_ledger_elsewhere=self._is_ledger_elsewhere
         )
 
     @property

@@ -1,8 +1,8 @@
 """Which addresses of a config file count only where somebody who is trusted says the same.
 
-A checkout may be a stranger's pull request. Its file must not decide where secrets go, whom a health check asks, where
-reports link to, which other repositories are read, or which branch, repository or folder outside of the workspace is
-written. In a workflow, its inputs and the default branch are trusted.
+A checkout may be a stranger's pull request. Its file must not decide where facts and secrets go, whom a health check
+asks, where reports link to, which other repositories are read, or which branch, repository or folder outside of the
+workspace is written. In a workflow, its inputs and the default branch are trusted.
 
 For a person at a terminal, the whole repository may be a stranger's: its numbers may be all that the person wants to
 see, with a token that can read much more. So only options, and a file that the person names, are trusted.
@@ -15,14 +15,8 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import Settings
 
-SECRETS_BY_ADDRESS = {
-    "endpoint-url": ("endpoint-token", "endpoint-secret"),
-    "pushgateway-url": ("pushgateway-username", "pushgateway-password"),
-}
-"""What a request to an address carries besides facts and numbers."""
-
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
-_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
+_ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
 
 def unconfirmed_addresses(
@@ -46,31 +40,25 @@ def unconfirmed_addresses(
     )
 
 
-def withheld_settings(
-    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool, is_by_hand: bool
-) -> dict[str, tuple[str, ...]]:
-    """Return the settings that must not be used, by the unconfirmed address that they would be used with.
+def withheld_addresses(
+    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool
+) -> Sequence[str]:
+    """Return the settings whose address must not be used, in a fixed order.
 
     Args:
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
         is_ledger_elsewhere: whether the ledger is neither in the workspace nor on the usual branch of this repository.
-        is_by_hand: whether a person started the run. The author of the file may then be unable to read the person's
-            repositories, so not even facts are sent to an address in it.
     """
-    names_by_address = {
-        **{sink: ((sink, *secrets) if is_by_hand else secrets) for sink, secrets in SECRETS_BY_ADDRESS.items()},
-        HEALTH_CHECK: (HEALTH_CHECK,),
-        LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
-        PAGE: (PAGE,) if settings.report and settings.github_token else (),
-        REPOSITORIES: (REPOSITORIES,),
+    is_used = {
+        LEDGER: is_ledger_elsewhere,
+        PAGE: bool(settings.report and settings.github_token),
     }
-    set_names = {
-        address: tuple(name for name in names if getattr(settings, _attribute(name)))
-        for address, names in names_by_address.items()
-        if address in unconfirmed
-    }
-    return {address: names for address, names in set_names.items() if names}
+    return [
+        address
+        for address in _ADDRESSES
+        if address in unconfirmed and is_used.get(address, True) and getattr(settings, _attribute(address))
+    ]
 
 
 def without(settings: Settings, names: Iterable[str]) -> Settings:
@@ -79,23 +67,22 @@ def without(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
 
 
-def withheld_outcome(address: str, names: Sequence[str], reason: str) -> Outcome:
-    """Return what a summary says about settings that are withheld from an address.
+_WITHHELD_TEXTS = {
+    HEALTH_CHECK: ("health check", "not checked:"),
+    PAGE: (PAGE, "not linked:"),
+    REPOSITORIES: (REPOSITORIES, "not read:"),
+}
+
+
+def withheld_outcome(address: str, reason: str) -> Outcome:
+    """Return what a summary says about a setting with an address that is not used.
 
     Args:
-        address: the setting with the address.
-        names: the settings that are not used.
+        address: the setting.
         reason: the result of `unconfirmed_reason`.
     """
-    if address == HEALTH_CHECK:
-        return Outcome("health check", "skipped", f"not checked: {reason}")
-    if address == PAGE:
-        return Outcome(PAGE, "skipped", f"not linked: {reason}")
-    if address == REPOSITORIES:
-        return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
-    if address in names:
-        return Outcome(address, "skipped", f"nothing is sent there: {reason}")
-    return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
+    title, text = _WITHHELD_TEXTS.get(address, (address, "nothing is sent there:"))
+    return Outcome(title, "skipped", f"{text} {reason}")
 
 
 def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_by_hand: bool) -> str:
