@@ -19,7 +19,7 @@ const headline = (title, ...rest) =>
   element("div", { class: "line" }, element("span", { class: "what" }, title), ...rest);
 
 function failureElement(failed) {
-  return element("p", { class: "why" }, "Failed by ", element("code", null, failed.rule), ": ",
+  return element("p", { class: "why" }, "Failed (rule ", element("code", null, failed.rule), "): ",
     linkOrText(failed.because, failed.link), `; ${recoveryText(failed)}${failed.by ? ` (${failed.by})` : ""}.`);
 }
 

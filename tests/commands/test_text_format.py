@@ -121,8 +121,8 @@ def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(
     code, out, err = run("compute", "--facts", facts, "--now", "2026-04-01T00:00:00Z", "--format", kind)
     assert (code, out) == (0, "")
     (line,) = err.splitlines()
-    assert line.startswith(f"dora-metrics: there is no {kind} report, because no deployment or incident is known from ")
-    assert line.endswith(" (the last one was on 2024-03-06); name an earlier time with --now")
+    assert line.startswith(f"dora-metrics: there is no {kind} report: nothing was recorded from ")
+    assert line.endswith(" The last deployment was on 2024-03-06. Set --now to an earlier time")
 
 
 def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -
     assert (code, err) == (0, "")
     assert out.startswith("acme/shop · production · since 2024-03-01\n")
     assert "0 of 2; a git history has no incidents\n" in out
-    assert "  - The history has 2 tags, which make 2 deployments." in out
+    assert "  - Of 3 tags, 2 are versions: 2 deployments." in out
 
 
 # `sync` and `rebuild`

@@ -419,7 +419,7 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) ->
     team.deploy(12, "2026-06-19T11:00:00Z", service="old")
     ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
-        "Delivery report · acme/shop · web production · week 47, 2026",
+        "Delivery report · acme/shop · web · production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
@@ -431,7 +431,7 @@ def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: Report
     for days in (1, 2):
         team.report(MONDAY + timedelta(days=days), **PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
-        "Delivery report · acme/shop · web production · week 47, 2026",
+        "Delivery report · acme/shop · web · production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
 
@@ -532,10 +532,10 @@ def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingSh
     team.github.fail(REFUSAL, to="POST */issues")
     ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
-        "Delivery report · acme/shop · api production · week 47, 2026",
+        "Delivery report · acme/shop · api · production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
-    assert "week 47, 2026, acme/shop · web production: not filed" in ran.summary
+    assert "week 47, 2026, acme/shop · web · production: not filed" in ran.summary
     assert ran.code == 0
     assert team.report(strict="true", **PER_SCOPE).code == 0
     assert len(team.reports) == 3

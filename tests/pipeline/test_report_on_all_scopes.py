@@ -37,7 +37,7 @@ def test_all_scopes_of_a_repository_are_in_one_issue(team: ReportingShop) -> Non
         "**None of 2 scopes needs attention.** 4 deployments reached production; 0 of 4 failed."
     )
     assert "| [production](https://github.com/acme/shop) | 3 | 0 |" in issue.body
-    assert "| [web production](https://github.com/acme/shop) | 1 | 0 |" in issue.body
+    assert "| [web · production](https://github.com/acme/shop) | 1 | 0 |" in issue.body
     assert "| **All together** | 4 | 0 |" in issue.body
     assert ran.outputs["report-issue"] == str(issue.number)
 
@@ -52,7 +52,7 @@ def test_all_repositories_that_a_workflow_reads_are_in_one_issue(team: Reporting
     ran = team.report(repositories="acme/*")
     (issue,) = team.reports
     assert issue.title == "Delivery report · acme · week 47, 2026"
-    for name in ("acme/shop", "acme/shop · web production", "acme/till"):
+    for name in ("acme/shop", "acme/shop · web · production", "acme/till"):
         assert f"| [{name}](https://github.com/" in issue.body
     assert ran.outputs["report-issue"] == str(issue.number)
 
@@ -64,7 +64,7 @@ def test_it_links_to_the_page(team: ReportingShop) -> None:
     )
     team.report(MONDAY + WEEK, **{"page-url": "https://acme.github.io/shop/"})
     published = "https://acme.github.io/shop/#scope=acme%2Fshop%2Fweb%2Fproduction"
-    assert f"[web production]({published})" in team.issues[1].body
+    assert f"[web · production]({published})" in team.issues[1].body
     assert "on the [page](https://acme.github.io/shop/)" in team.issues[1].body
 
 
@@ -77,7 +77,7 @@ def test_a_scope_that_comes_later_is_added_to_the_issue(tmp_path: Path) -> None:
         shop.deploy(11, "2026-11-19T11:00:00Z", service="web")
         assert "report ✓ week 47, 2026 is up to date" in shop.report(MONDAY + DAY).summary
         assert titles(shop) == [("week 47, 2026", "OPEN")]
-        assert "| [web production]" in shop.reports[0].body
+        assert "| [web · production]" in shop.reports[0].body
 
 
 def test_what_needs_attention_comes_first(team: ReportingShop) -> None:
@@ -103,7 +103,7 @@ def test_a_week_that_an_older_version_reported_gets_no_second_issue(team: Report
     incident = incident_issue(9, created_at="2026-11-16T12:00:00Z")
     team.run_event("issues", incident, {"report": "off"}, now=MONDAY)
     ran = team.report(MONDAY + DAY)
-    assert titles(team) == before == [("web production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
+    assert titles(team) == before == [("web · production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
     assert "1 of 3 failed" in team.reports[1].body
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
 
@@ -117,14 +117,14 @@ def test_also_where_its_scopes_are_gone(team: ReportingShop) -> None:
         claims = claims.replace(marker.encode(), f"weekly:2026-W47:{number:016}".encode())
     team.commit_by_hand({REPORTS_FILE: claims})
     team.report(MONDAY + DAY)
-    assert titles(team) == [("web production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
+    assert titles(team) == [("web · production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
 
 
 def test_its_issues_are_closed_by_the_next_report(team: ReportingShop) -> None:
     team.report(**PER_SCOPE)
     team.report(MONDAY + WEEK)
     assert titles(team) == [
-        ("web production · week 47, 2026", "CLOSED"),
+        ("web · production · week 47, 2026", "CLOSED"),
         ("week 47, 2026", "CLOSED"),
         ("week 48, 2026", "OPEN"),
     ]
@@ -137,7 +137,7 @@ def test_what_an_older_version_began_is_finished_in_its_form(team: ReportingShop
     team.repository.records.remove(team.issues[1])
     team.commit_by_hand({REPORTS_FILE: b""})
     team.report(MONDAY + AFTER_CLAIM)
-    assert titles(team) == [("web production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
+    assert titles(team) == [("web · production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
     team.report(MONDAY + WEEK)
     assert [state for _, state in titles(team)] == ["CLOSED", "CLOSED", "OPEN"]
 
@@ -149,7 +149,7 @@ def test_the_setting_takes_effect_with_the_next_report(team: ReportingShop) -> N
     team.report(MONDAY + WEEK, **PER_SCOPE)
     assert titles(team) == [
         ("week 47, 2026", "CLOSED"),
-        ("web production · week 48, 2026", "OPEN"),
+        ("web · production · week 48, 2026", "OPEN"),
         ("week 48, 2026", "OPEN"),
     ]
     assert all(f"Previous report: #{team.reports[0].number}" in issue.body for issue in team.reports[1:])

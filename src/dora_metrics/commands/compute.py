@@ -121,10 +121,11 @@ def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> 
     start, end = (formatting.date(moment, settings.zone) for moment in (period.basis.start, period.basis.end))
     latest = last_deployed(results.evaluation.histories, results.now)
     newest = latest.last_deployment_by(results.now) if latest else None
-    last = f" (the last one was on {formatting.date(newest.finished_at, settings.zone)})" if newest else ""
+    is_later = newest is not None and newest.finished_at >= period.basis.end
+    last = f" The last deployment was on {formatting.date(newest.finished_at, settings.zone)}." if newest else ""
     yield (
-        f"there is no {kind} report, because no deployment or incident is known from {start} to {end}{last}; "
-        "name an earlier time with --now"
+        f"there is no {kind} report: nothing was recorded from {start} to {end}.{last} "
+        f"Set --now to {'a later' if is_later else 'an earlier'} time"
     )
 
 

@@ -61,7 +61,7 @@ def scope_label(scope: Scope) -> str:
     """Return the display name of a scope: its environment, preceded by the service unless that is the default."""
     if scope.service == default_service(scope.repository):
         return scope.environment
-    return f"{scope.service} {scope.environment}"
+    return f"{scope.service} · {scope.environment}"
 
 
 def scope_path(scope: Scope) -> str:

@@ -91,7 +91,10 @@ def _rebuild(context: RunContext) -> RecordRequest:
     title = f"Rebuilt: {_COMPUTED}" if context.settings.mode == "rebuild" else _COMPUTED.capitalize()
 
     def observe_ledger(contents: LedgerContents) -> Observation:
-        return Observation((), title if contents.facts else "The ledger has no facts")
+        if contents.facts:
+            return Observation((), title)
+        is_unread = any((outcome.name, outcome.status) == ("ledger", "failed") for outcome in context.outcomes)
+        return Observation((), "The ledger could not be read" if is_unread else "The ledger has no facts")
 
     publish = site_publisher(with_page=context.settings.page)
     return RecordRequest(observe_ledger, identify=context.identify, reads_everything=True, publish=publish)

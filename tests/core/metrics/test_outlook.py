@@ -53,7 +53,7 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
         "shares the lowest measured level, medium, with deployment frequency. Lead time for changes has too few values "
-        "to be sure of its level. Change failure rate may even be low (95 % interval)"
+        "to be sure of its level. The level of change failure rate may be low, too (95 % interval)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -75,7 +75,7 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
         "shares the lowest measured level, high, with deployment frequency. "
-        "Change failure rate may even be medium (95 % interval)"
+        "The level of change failure rate may be medium, too (95 % interval)"
     )
 
 
@@ -83,9 +83,9 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "shares the lowest measured level, medium, with deployment frequency, and misses its goal, at most 1 d by "
-        "2024-06-01. Lead time for changes has too few values to be sure of its level. "
-        "Change failure rate may even be low (95 % interval)"
+        "shares the lowest measured level, medium, with deployment frequency, and has not reached its goal yet, "
+        "at most 1 d by 2024-06-01. Lead time for changes has too few values to be sure of its level. "
+        "The level of change failure rate may be low, too (95 % interval)"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
     assert "lead_time" not in advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
@@ -201,7 +201,7 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
     large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
     advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
-        "In 90 days, 5 of 15 deployments failed: 5 by `incident`.",
+        "In 90 days, 5 of 15 deployments failed (rule `incident`).",
         "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -218,7 +218,7 @@ def test_a_difference_that_may_be_chance_is_not_told() -> None:
         *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
     assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
-        "In 90 days, 3 of 7 deployments failed: 3 by `incident`."
+        "In 90 days, 3 of 7 deployments failed (rule `incident`)."
     ]
 
 
@@ -257,7 +257,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
         deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
-    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed: 3 by `rollback`."
+    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed (rule `rollback`)."
     assert advice.measures[0].do == "Test in a production-like environment first"
 
 
@@ -416,7 +416,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
             deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
         ]
     advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
-    assert advice.evidence == ["In 90 days, 4 deployments repaired production: 4 by `explicit`."]
+    assert advice.evidence == ["In 90 days, 4 deployments repaired production (rule `explicit`)."]
 
 
 # Achievements
@@ -602,6 +602,6 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     assert said.hints[0].text.startswith(
         "**Deployment frequency** has the lowest measured level, medium. It may be as good as high (95 % interval). "
         "Lead time for changes has too few values to be sure of its level. "
-        "Change failure rate may even be low (95 % interval)."
+        "The level of change failure rate may be low, too (95 % interval)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

@@ -104,7 +104,7 @@ def test_other_scopes_are_a_table_of_the_busiest() -> None:
     ]
     texts = texts_of(*FAILED, *others)
     (header,) = (number for number, text in enumerate(texts) if text.startswith("  Other scopes"))
-    busiest = ["acme/shop", "·", "s06", "production", "1.6", "a", "week", "–", "0", "of", "7", "–"]
+    busiest = ["acme/shop", "·", "s06", "·", "production", "1.6", "a", "week", "–", "0", "of", "7", "–"]
     assert texts[header + 1].split() == busiest
     assert texts[header + 21] == "  and 9 more; --format html and --format json show all scopes."
 

@@ -252,4 +252,4 @@ def test_the_shipped_form_is_the_one_that_is_read() -> None:
     fact = incident_of(issue("opened", *shipped["labels"], body=body))
     assert (fact.severity, fact.detected_at, fact.deployment) == ("critical", at("20T14:05"), "v1.4.0")
     assert shipped["body"][0]["attributes"]["options"] == ["critical", "high", "medium", "low"]
-    assert incidents.form_answers(body)["what happens"] == "All is lost."
+    assert incidents.form_answers(body)["what is happening?"] == "All is lost."

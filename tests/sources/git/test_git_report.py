@@ -159,8 +159,8 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     repository.tag("latest", repository.git("rev-parse", "HEAD"))
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
-        "The history has 4 tags, which make 4 deployments. "
-        "Other tags, which do not look like versions, or move with each release: 1 (latest)."
+        "Of 5 tags, 4 are versions: 4 deployments. "
+        "Not counted, because they are not versions, or move with each release: 1 (latest)."
     )
 
 
@@ -202,8 +202,8 @@ def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, r
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
-    assert "The history has 4 tags, which make 4 deployments." in out
-    assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) by `hotfix`" in out
+    assert "Of 4 tags, 4 are versions: 4 deployments." in out
+    assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) (rule `hotfix`)" in out
 
 
 def test_prometheus_text_has_the_source_git(repository: GitRepository, report: ReportCommand) -> None:
@@ -270,7 +270,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     found = report(repository.folder, "--tags", "api/*")
     assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
-    assert "The history has 2 tags selected by api/*, which make 2 deployments." in found.notes
+    assert "Of 3 tags, 2 are selected by api/*: 2 deployments." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
 
 

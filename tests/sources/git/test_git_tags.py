@@ -27,7 +27,7 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.lead_time_hours == {second: 48}
     assert found.document["notes"][0] == (
-        "The history has 3 tags, which make 3 deployments; a prerelease and a release on one commit are two."
+        "Of 3 tags, 3 are versions: 3 deployments. A prerelease and a release on one commit are two deployments."
     )
     assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
 
@@ -54,8 +54,8 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
-        "The history has 3 tags, which make 2 deployments. "
-        "Other tags, which do not look like versions, or move with each release: 1 (v1.1)."
+        "Of 4 tags, 3 are versions: 2 deployments. "
+        "Not counted, because they are not versions, or move with each release: 1 (v1.1)."
     )
 
 
@@ -69,7 +69,7 @@ def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back
     found = report(repository.folder, "--tags", "v*")
     assert list(found.deployments) == ["v3.0.0", "v3.1.0"]
     assert found.failure_rules == {}
-    assert found.document["notes"][0] == "The history has 4 tags selected by v*, which make 2 deployments."
+    assert found.document["notes"][0] == "Of 4 tags, 4 are selected by v*: 2 deployments."
 
 
 def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_them(
@@ -84,13 +84,13 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
     assert (
         found.document["notes"][0]
-        == "The history has 5 tags, which make 3 deployments. To count one package only, use `--tags 'shop@*'`."
+        == "Of 5 tags, 5 are versions: 3 deployments. To count one package only, use `--tags 'shop@*'`."
     )
     assert "`--tags 'shop@*'`" in report(repository.folder, "--format", "markdown").out
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "The history has 2 tags selected by shop@*, which make 2 deployments. Other tags, which do not match: "
+        "Of 5 tags, 2 are selected by shop@*: 2 deployments. Not counted: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
 

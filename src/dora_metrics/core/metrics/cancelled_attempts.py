@@ -74,12 +74,22 @@ def cancelled_attempts_text(history: ScopeHistory, window: Window, zone: ZoneInf
     streak = notable_streak(history, window)
     if streak is None:
         return ""
+    clause = cancelled_attempts_clause(history, window, zone)
+    sentence = clause[:1].upper() + clause[1:]
+    if streak.next_attempt_at is None:
+        return f"{sentence}{_last_success_clause(streak, zone)}. {_CAUSE} {_REMEDY}"
+    return f"{sentence}. {_CAUSE}"
+
+
+def cancelled_attempts_clause(history: ScopeHistory, window: Window, zone: ZoneInfo) -> str:
+    """Say how many attempts in a row were cancelled and since when, as part of a sentence; empty if none."""
+    streak = notable_streak(history, window)
+    if streak is None:
+        return ""
     first, last = (formatting.date_time(streak.attempts[end].finished_at, zone) for end in (0, -1))
     count, environment = len(streak.attempts), history.scope.environment
-    if streak.next_attempt_at is None:
-        what = f"The last {count:,} attempts to deploy to {environment} were cancelled, from {first} to {last}"
-        return f"{what}{_last_success_clause(streak, zone)}. {_CAUSE} {_REMEDY}"
-    return f"{count:,} attempts in a row to deploy to {environment} were cancelled, from {first} to {last}. {_CAUSE}"
+    attempts = f"the last {count:,} attempts" if streak.next_attempt_at is None else f"{count:,} attempts in a row"
+    return f"{attempts} to deploy to {environment} were cancelled, from {first} to {last}"
 
 
 _CAUSE = (

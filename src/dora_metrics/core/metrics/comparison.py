@@ -23,12 +23,21 @@ def compare_windows(
     """
     verdicts = {
         "deployment_frequency": _compare_frequency(history, window, current, previous),
-        "lead_time": _compare_durations(history, window, _lead_time_seconds),
+        "lead_time": _compare_lead_times(history, window, current, previous),
         "recovery_time": _compare_durations(history, window, _recovery_seconds),
         "change_failure_rate": _compare_rates(current.change_failure_rate, previous.change_failure_rate, "failed"),
         "rework_rate": _compare_rates(current.rework_rate, previous.rework_rate, "rework"),
     }
     return {metric: verdict for metric, verdict in verdicts.items() if verdict}
+
+
+def _compare_lead_times(
+    history: ScopeHistory, window: Window, current: schema.Metrics, previous: schema.Metrics
+) -> Verdict | None:
+    """Compare the lead times unless one of them may be any higher."""
+    if current.lead_time.at_least or previous.lead_time.at_least:
+        return None
+    return _compare_durations(history, window, _lead_time_seconds)
 
 
 def _compare_frequency(

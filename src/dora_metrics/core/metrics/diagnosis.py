@@ -282,7 +282,7 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     failures_by_rule = Counter(failure.rule for failure in failures)
     counted_text = formatting.count(len(counted), "deployment")
     rules_text = _counts_by_rule_text(failures_by_rule)
-    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed: {rules_text}")
+    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed ({rules_text})")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
@@ -290,8 +290,10 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
 
 
 def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
-    """Return ``2 by `incident`, 1 by `rollback` ``, the most frequent rule first."""
-    return ", ".join(f"{count:,} by `{rule}`" for rule, count in counts_by_rule.most_common())
+    """Return ``rules: `incident` 2, `rollback` 1``, the most frequent first; of a single one ``rule `incident` ``."""
+    if len(counts_by_rule) == 1:
+        return f"rule `{next(iter(counts_by_rule))}`"
+    return "rules: " + ", ".join(f"`{rule}` {count:,}" for rule, count in counts_by_rule.most_common())
 
 
 _IF_USERS_NOTICED = (
@@ -475,6 +477,6 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"{data.long_window_text}, {count_text} repaired production: {_counts_by_rule_text(deployments_by_rule)}",
+            f"{data.long_window_text}, {count_text} repaired production ({_counts_by_rule_text(deployments_by_rule)})",
             (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )

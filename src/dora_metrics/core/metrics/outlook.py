@@ -128,7 +128,7 @@ def _reasons_by_metric(
 ) -> dict[str, str]:
     """For each metric to improve: why, as what follows its name, without the last full stop.
 
-    It has the lowest measured level (unless that is the best level of the benchmark), or misses its goal.
+    It has the lowest measured level (unless that is the best level of the benchmark), or is short of its goal.
     """
     overall = metrics.overall_level
     clauses: defaultdict[str, list[str]] = defaultdict(list)
@@ -140,7 +140,8 @@ def _reasons_by_metric(
             doubts[metric] = _level_doubts(benchmark, metrics, metric, overall)
     for goal in goal_states:
         if goal.met is False:
-            clauses[goal.metric].append(f"misses its goal, {goals.target_text(goal)}")
+            verb = "missed its goal" if goal.course == "missed" else "has not reached its goal yet"
+            clauses[goal.metric].append(f"{verb}, {goals.target_text(goal)}")
     return {
         metric: ". ".join((", and ".join(own_clauses), *doubts.get(metric, [])))
         for metric, own_clauses in clauses.items()
@@ -201,7 +202,7 @@ def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, lev
         return ""
     if verdict.level_span is None:
         return f"{label} has too few values to be sure of its level"
-    return f"{label} may even be {lowest} (95 % interval)"
+    return f"The level of {label.lower()} may be {lowest}, too (95 % interval)"
 
 
 def _as_sentence(text: str) -> str:

@@ -62,8 +62,9 @@ class ScopeHistory:
         return self.deployments[0].finished_at if self.deployments else None
 
     def last_deployment_by(self, moment: datetime) -> Deployment | None:
-        """Return the newest deployment that finished at or before a time; None without one."""
-        return next((each for each in reversed(self.deployments) if each.finished_at <= moment), None)
+        """Return the newest attempt that was not cancelled and finished at or before a time; None without one."""
+        attempts = (each for each in reversed(self.deployments) if each.status != "cancelled")
+        return next((attempt for attempt in attempts if attempt.finished_at <= moment), None)
 
     @cached_property
     def knows_incidents(self) -> bool:

@@ -17,7 +17,7 @@ from dora_metrics.core.reports.fact_names import (
     short_title,
 )
 from dora_metrics.core.reports.sections import failed_count_text
-from dora_metrics.core.scope import environment_of
+from dora_metrics.core.scope import environment_of, scope_label
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.metric import METRICS
@@ -53,6 +53,7 @@ class StoryContext:
     the event's facts, None without an event. `window_text`: such as `last 30 days`, which `window_days` is the length
     of. `security_sentence`: a sentence on the scope's vulnerabilities; empty if there are none. `left_out` says of
     deployments by id why they do not count. `is_of_clone`: nothing is recorded, only a git history was read.
+    `has_other_scopes`: whether there are other scopes, so that the name of the repository alone is not this one's.
     """
 
     history: ScopeHistory | None
@@ -64,6 +65,7 @@ class StoryContext:
     security_sentence: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     is_of_clone: bool = False
+    has_other_scopes: bool = False
 
 
 def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
@@ -82,10 +84,13 @@ def _status_story(context: StoryContext) -> EventStory:
         return EventStory(Md("📊 Delivery"))
     metrics = context.scope_metrics.metrics
     parts = [_deployment_count_text(metrics, context.window_days)]
-    if metrics.lead_time.p50_seconds is not None:
-        parts.append(f"median lead time {units.format_result(metrics.lead_time)}")
+    lead_time = units.format_result(metrics.lead_time)
+    if lead_time not in (formatting.NO_VALUE, units.NOT_MEASURABLE):
+        parts.append(f"median lead time {lead_time}")
     parts += _failed_count_text(metrics)
-    return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
+    scope = context.history.scope
+    name = f"{scope.repository} · {scope_label(scope)}" if context.has_other_scopes else scope.repository
+    return EventStory(md("📊 {}: {}", name, ", ".join(parts)))
 
 
 def _deployment_count_text(metrics: schema.Metrics, window_days: float) -> str:

@@ -246,10 +246,10 @@ def _unmatched_incident(attribution: AttributedIncident) -> Md:
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:
-    """Return rule, cause and end of a failure: `` by `rollback`: v1 was deployed again; fixed after 41 min (v1) ``."""
+    """Return rule, cause and end: ``(rule `rollback`): v1 was deployed again; fixed after 41 min (v1)``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
     recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
-    return md("by {}: {}; {}", code_span(failure.rule), cause, recovery)
+    return md("(rule {}): {}; {}", code_span(failure.rule), cause, recovery)
 
 
 def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
@@ -314,9 +314,14 @@ LEAD_TIME_STARTS = {
 
 
 def _stage_medians(lead_time: schema.LeadTime) -> Md:
-    stages = ("coding", "pickup", "review", "delivery")
-    medians = ((stage, getattr(lead_time.stages, stage).p50_seconds) for stage in stages)
-    texts = [md("{} {}", stage, formatting.duration(seconds)) for stage, seconds in medians if seconds is not None]
+    names = {
+        "coding": "coding",
+        "review": "review",
+        "pickup": "its wait for the first review",
+        "delivery": "waiting for deployment",
+    }
+    medians = ((name, getattr(lead_time.stages, stage).p50_seconds) for stage, name in names.items())
+    texts = [md("{} {}", name, formatting.duration(seconds)) for name, seconds in medians if seconds is not None]
     return md("Median of each stage: {}.", join_non_empty(", ", texts)) if texts else Md("")
 
 

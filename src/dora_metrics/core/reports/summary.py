@@ -129,6 +129,7 @@ def _story_context(
         security_sentence=sentence,
         left_out=results.evaluation.left_out,
         is_of_clone=results.is_of_clone,
+        has_other_scopes=len(results.evaluation.histories) > 1,
     )
 
 
@@ -154,7 +155,7 @@ def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
 STAGE_TEXTS = {
     "coding": ("coding", "from the first commit to the pull request"),
     "review": ("review", "from the opening of the pull request to its merge"),
-    "delivery": ("waiting to deploy", "from merge to deployment"),
+    "delivery": ("waiting for deployment", "from merge to deployment"),
 }
 
 _HALF = 0.5

@@ -75,6 +75,10 @@ def format_value(metric: str, value: float | None) -> str:
             return formatting.percent(value)
 
 
+NOT_MEASURABLE = "not measurable"
+"""A lead time of at least nothing, where all that is known of the changes is when they were merged."""
+
+
 def format_result(result: schema.MetricVerdict) -> str:
     """Write a measured value with its unit.
 
@@ -84,6 +88,8 @@ def format_result(result: schema.MetricVerdict) -> str:
     match result:
         case schema.ChangeFailureRate(failed=0, ratio=float()) if is_lower_bound(result):
             return "none known"
+        case schema.LeadTime(p50_seconds=float(seconds)) if seconds < 1 and is_lower_bound(result):
+            return NOT_MEASURABLE
         case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
             return formatting.measured_frequency(deployments, deployments / per_day)
         case _:

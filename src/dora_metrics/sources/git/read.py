@@ -155,24 +155,24 @@ def selection_note(selection: TagSelection) -> str:
 
 
 def _taken_text(selection: TagSelection) -> str:
-    """Return `The history has 38 tags, which make 19 deployments. To count one package only, use --tags 'a@*'.`"""
+    """Return `Of 40 tags, 38 are versions and make 19 deployments. To count one package only, use --tags 'a@*'.`"""
     releases = selection.releases
     tag_count = sum(len(release.names) for release in releases)
-    pattern = "" if selection.pattern is None else f" selected by {selection.pattern}"
-    verb = "makes" if tag_count == 1 else "make"
-    tags, deployments = formatting.count(tag_count, "tag"), formatting.count(len(releases), "deployment")
+    tags = formatting.count(tag_count + len(selection.other_names), "tag")
+    what = "versions" if selection.pattern is None else f"selected by {selection.pattern}"
+    deployments = formatting.count(len(releases), "deployment")
     has_prereleases_apart = len({release.commit for release in releases}) < len(releases)
-    apart = "; a prerelease and a release on one commit are two" if has_prereleases_apart else ""
+    apart = " A prerelease and a release on one commit are two deployments." if has_prereleases_apart else ""
     package = _package_pattern(selection)
     hint = f" To count one package only, use `--tags {shlex.quote(package)}`." if package else ""
-    return f"The history has {tags}{pattern}, which {verb} {deployments}{apart}.{hint}"
+    return f"Of {tags}, {tag_count:,} {'is' if tag_count == 1 else 'are'} {what}: {deployments}.{apart}{hint}"
 
 
 def _others_text(selection: TagSelection) -> str:
     if not selection.other_names:
         return ""
-    reason = "do not match" if selection.pattern else "do not look like versions, or move with each release"
-    return f"Other tags, which {reason}: {_count_and_names(selection.other_names)}."
+    reason = "" if selection.pattern else ", because they are not versions, or move with each release"
+    return f"Not counted{reason}: {_count_and_names(selection.other_names)}."
 
 
 def _package_pattern(selection: TagSelection) -> str:

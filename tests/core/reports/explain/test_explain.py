@@ -66,7 +66,7 @@ def section_lines(title: str, explanation: Explanation) -> list[str]:
 
 def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
-    assert one.headline == "Deployment `V2`: failed, by `rollback`"
+    assert one.headline == "Deployment `V2`: failed, rule `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
         f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.",
@@ -109,7 +109,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
 
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
-    assert one.headline.endswith("failed, by `rollback`")
+    assert one.headline.endswith("failed, rule `rollback`")
     assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 60 min after it."
 
 
@@ -214,7 +214,7 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     assert rule_text("hotfix", one) == "no. It did not reach users."
     assert section_lines("What it delivered", one) == ["Its 2 changes will count with the next successful deployment."]
     counting = explain_only(deployment_id(1), failed_deployment(1), count_failed_runs=True)
-    assert counting.headline.endswith("failed, by `failed-run`")
+    assert counting.headline.endswith("failed, rule `failed-run`")
     assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it counts in")
     assert section_lines("What repaired it", counting) == [
         "So the failure is still open: it is counted, but is not in the median."
@@ -648,7 +648,7 @@ def test_a_deployment_that_failed_is_one_whose_explanation_says_so(facts: list[F
         deciding = [line for line in one.sections[0].lines if "yes, and it decides" in line]
         failure = asked.failure_by_deployment.get(identity)
         assert [line.partition("`")[2].partition("`")[0] for line in deciding] == ([failure.rule] if failure else [])
-        assert ("failed, by" in one.headline) == bool(failure)
+        assert ("failed, rule" in one.headline) == bool(failure)
 
 
 def test_a_part_is_explained_as_the_attempt_that_it_belongs_to() -> None:
@@ -660,7 +660,7 @@ def test_a_part_is_explained_as_the_attempt_that_it_belongs_to() -> None:
     context = case(*parts)
     for name in (deployment_id(1), deployment_id(2), "v1", sha("a")):
         (explanation,) = explained(context, name)
-        assert "failed, by `failed-run`" in explanation.headline
+        assert "failed, rule `failed-run`" in explanation.headline
         assert any("one attempt of a run and has 2 parts" in sentence for sentence in explanation.sentences)
 
 

@@ -76,7 +76,7 @@ def test_a_row_says_what_a_scope_did_and_the_last_row_is_of_all_together() -> No
     )
     assert report.splitlines()[0] == "# Delivery report · acme/shop · week 11, 2024"
     assert rows_of(report) == {
-        "web production": ["2", "0", "–", "1 of 2", "1 h 41 min", "2024-03-15", "1 of 2 failed"],
+        "web · production": ["2", "0", "–", "1 of 2", "1 h 41 min", "2024-03-15", "1 of 2 failed"],
         "production": ["1", "1", "1 d", "0 of 1", "–", "2024-03-13", ""],
         "**All together**": ["3", "1", "1 d", "1 of 3", "1 h 41 min", "", ""],
     }
@@ -163,7 +163,7 @@ def test_a_clear_change_for_the_worse_needs_attention() -> None:
 def test_a_goal_that_is_missed_needs_attention(goal: GoalSpec, is_needy: bool) -> None:  # noqa: FBT001
     report = report_on(*CALM, deployment(1, "03-13"), goals=(goal,))
     described = [
-        "**calm production**: deployment frequency 2 in 90 days, goal at least 1 a day.",
+        "**calm · production**: deployment frequency 2 in 90 days, goal at least 1 a day.",
         "**production**: deployment frequency 1 in 90 days, goal at least 1 a day.",
     ]
     assert needs_of(report) == (described if is_needy else [])
@@ -180,13 +180,13 @@ def test_the_three_that_need_it_most_are_described_and_the_others_counted() -> N
     report = report_on(*CALM, *failing, *incidents)
     assert "**5 of 6 scopes need attention.**" in report
     needs = needs_of(report)
-    assert [need.partition(" production")[0] for need in needs[:3]] == [
+    assert [need.partition(" · production")[0] for need in needs[:3]] == [
         "**service-004",
         "**service-000",
         "**service-001",
     ]
     assert needs[MAX_DESCRIBED_SCOPES:] == ["2 more, see the last column of the table."]
-    assert list(rows_of(report))[:5] == [f"service-00{number} production" for number in (4, 0, 1, 2, 3)]
+    assert list(rows_of(report))[:5] == [f"service-00{number} · production" for number in (4, 0, 1, 2, 3)]
 
 
 def test_what_is_clearly_better_and_what_has_gone_quiet_is_named() -> None:
@@ -194,7 +194,7 @@ def test_what_is_clearly_better_and_what_has_gone_quiet_is_named() -> None:
     quiet = [deployment(200 + number, "02-01", service=f"quiet-{number}") for number in range(5)]
     report = report_on(deployment(90, "02-01"), *busy, *quiet)
     assert "Clearly better than in the previous week: production (deployment frequency)." in report
-    names = ", ".join(f"quiet-{number} production" for number in range(3))
+    names = ", ".join(f"quiet-{number} · production" for number in range(3))
     assert f"No deployment for 30 days or more: {names} and 2 more." in report
 
 
@@ -215,7 +215,7 @@ def test_a_scope_links_to_the_page_otherwise_to_its_repository() -> None:
         deployment(number, "03-13", service=service, url="https://github.com/acme/shop/deployments/1")
         for number, service in enumerate(("web", "a b/c"))
     ]
-    assert "| [web production](https://github.com/acme/shop) |" in report_on(*hosted)
+    assert "| [web · production](https://github.com/acme/shop) |" in report_on(*hosted)
     published = report_on(*hosted, page_url="https://acme.github.io/shop/")
     for address in ("acme%2Fshop%2Fweb%2Fproduction", "acme%2Fshop%2Fa%2520b%252Fc%2Fproduction"):
         assert f"](https://acme.github.io/shop/#scope={address})" in published

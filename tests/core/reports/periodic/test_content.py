@@ -117,7 +117,7 @@ def test_levels_and_goals_are_read_from_ninety_days() -> None:
 
 def test_a_quarter_is_its_own_measure() -> None:
     found = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-08T06:00")
-    assert "| | Q1 | previous 91 days | level (2023) |" in found.text
+    assert "| | Q1 | vs. previous 91 days | level (2023) |" in found.text
     assert "read from" not in found.text
 
 
@@ -132,7 +132,8 @@ def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
     assert (
-        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; fixed after 3 h (#\u200b7)"
+        line
+        == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00 (rule `incident`): {why}; fixed after 3 h (#\u200b7)"
     )
 
 
@@ -294,13 +295,13 @@ def test_a_scope_that_was_never_deployed_is_not_reported_on() -> None:
 )
 def test_the_title_mentions_nobody_and_references_nothing(service: str, shown: str) -> None:
     title = render_report(deployment(1, "03-12", service=service)).issue_body.title
-    assert title == f"Delivery report · acme/shop · {shown} production · week 11, 2024"
+    assert title == f"Delivery report · acme/shop · {shown} · production · week 11, 2024"
 
 
 @pytest.mark.parametrize("length", [199, 200, 300, 10_000])
 def test_the_title_is_cut_in_the_name_of_the_scope(length: int) -> None:
     title = render_report(deployment(1, "03-12", service="x" * length)).issue_body.title
-    whole = f"Delivery report · acme/shop · {'x' * length} production · week 11, 2024"
+    whole = f"Delivery report · acme/shop · {'x' * length} · production · week 11, 2024"
     assert title == (whole if len(whole) <= 256 else f"{whole[:239]}… · week 11, 2024")
     assert len(title) <= 256
     assert title.endswith(" · week 11, 2024")
@@ -308,7 +309,7 @@ def test_the_title_is_cut_in_the_name_of_the_scope(length: int) -> None:
 
 def test_the_title_names_a_service_where_it_is_not_simply_the_repository() -> None:
     assert render_report(deployment(1, "03-12", service="web")).issue_body.title == (
-        "Delivery report · acme/shop · web production · week 11, 2024"
+        "Delivery report · acme/shop · web · production · week 11, 2024"
     )
 
 

@@ -74,7 +74,8 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
             md("Deployment {}: not counted", deployment_link(deployment)),
             (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
-    question = "Why it failed" if deployment.id in context.failure_by_deployment else "Why it did not fail"
+    is_failed = deployment.id in context.failure_by_deployment
+    question = "Why it counts as failed" if is_failed else "Why it does not count as failed"
     fixes = _fixed_vulnerabilities(context, timeline, deployment)
     return Explanation(
         _deployment_headline(context, deployment),
@@ -92,7 +93,7 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
 def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
     failure = context.failure_by_deployment.get(deployment.id)
     if failure:
-        return md("Deployment {}: failed, by {}", deployment_link(deployment), code_span(failure.rule))
+        return md("Deployment {}: failed, rule {}", deployment_link(deployment), code_span(failure.rule))
     match deployment.status:
         case "cancelled":
             return md("Deployment {}: was cancelled, so it neither failed nor succeeded", deployment_link(deployment))

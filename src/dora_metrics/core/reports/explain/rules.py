@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dora_metrics.core import formatting
-from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.facts.model import GIT_SOURCE, Deployment
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
@@ -159,6 +159,8 @@ def _why_not_health_check(_: ExplainContext, deployment: Deployment) -> Md:
 
 
 def _why_not_failed_run(_: ExplainContext, deployment: Deployment) -> Md:
+    if deployment.source == GIT_SOURCE:
+        return Md("Git records no runs.")
     return Md("The run succeeded." if deployment.status == "success" else "It was cancelled.")
 
 

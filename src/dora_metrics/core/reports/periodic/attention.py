@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, md
+from dora_metrics.core.metrics.cancelled_attempts import cancelled_attempts_clause
 from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.reports.periodic.content import ReportInput, previous_period_title, value_with_counts
 from dora_metrics.core.reports.sections import failed_count_text
@@ -38,7 +39,7 @@ def reasons_for_attention(report_input: ReportInput) -> tuple[AttentionReason, .
         *_failures(report_input.scope_metrics.metrics),
         *_silence(report_input),
         *_changes_for_the_worse(report_input),
-        *(AttentionReason(Weight.WORSE, md("{}", remark)) for remark in report_input.scope_metrics.outlook.remarks),
+        *_cancelled_attempts(report_input),
         *_missed_goals(report_input),
     )
     return tuple(sorted(reasons, key=lambda reason: -reason.weight))
@@ -74,6 +75,12 @@ def _silence(report_input: ReportInput) -> Iterator[AttentionReason]:
         per_day = report_input.basis_metrics.metrics.deployment_frequency.per_day or 0.0
         text = md("no deployment in {}, usually {}", report_input.period.short, formatting.per_week(per_day))
         yield AttentionReason(Weight.WORSE, text)
+
+
+def _cancelled_attempts(report_input: ReportInput) -> Iterator[AttentionReason]:
+    zone = report_input.results.policy.zone
+    if clause := cancelled_attempts_clause(report_input.history, report_input.period.window, zone):
+        yield AttentionReason(Weight.WORSE, md("{}", clause))
 
 
 def is_silent(report_input: ReportInput) -> bool:

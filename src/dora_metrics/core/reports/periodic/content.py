@@ -494,7 +494,7 @@ def _failed_deployments(report_input: ReportInput, max_failures: int) -> Truncat
 
     def to_line(failure: Failure) -> Md:
         finished = formatting.weekday_date_time(failure.deployment.finished_at, zone)
-        return md("{}, {}: {}", deployment_link(failure.deployment), finished, failure_text(failure, history))
+        return md("{}, {} {}", deployment_link(failure.deployment), finished, failure_text(failure, history))
 
     return _truncate(newest_first, max_failures, to_line)
 
