@@ -96,7 +96,7 @@ def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_
     """
     if is_by_hand:
         return (
-            f"`{address}` is only in {config_path}, and that repository may be a stranger's. "
+            f"`{address}` is only in {config_path}, and the settings in this checkout are not trusted. "
             "Set it as an option, or name the file with --config"
         )
     comparison = (
