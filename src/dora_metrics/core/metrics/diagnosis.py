@@ -319,7 +319,7 @@ _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
     "health-check": (
         recommend(
             "Run the same check before users reach a version",
-            "the check finds failures most often, but only after the deployment",
+            "failures are most often found by the check, after the deployment",
         ),
     ),
     "failed-run": (recommend("Fix the pipeline's most frequent failure", "failures are most often failed runs"),),
