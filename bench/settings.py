@@ -10,9 +10,9 @@ from dora_metrics.settings.loading import load_settings
 
 MAX_SECONDS = 3
 HOSTILE_TEXTS = {
-    "aliases of aliases, 19 times nine": "a0: &a0 [ha]\n"
+    "aliases of aliases: 19 levels, nine aliases each": "a0: &a0 [ha]\n"
     + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20)),
-    "merge keys of merge keys": "a0: &a0 {b: c}\n"
+    "merge keys of merge keys: 19 levels, nine aliases each": "a0: &a0 {b: c}\n"
     + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 20)),
     "a chain of 9,000 aliases": "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 9_000)),
     "100,000 unknown keys": "".join(f"{n}x:\n" for n in range(100_000)),

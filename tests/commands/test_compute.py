@@ -207,6 +207,7 @@ incident-window: 24
 hotfix-window: -1h
 hotfix-labels: {a: b}
 deployment-source: [moon]
+report: dayly
 windw: 7d
 """
     found = compute("--benchmark", "2025", config=config).problems
@@ -223,10 +224,11 @@ windw: 7d
         "dora.yml hotfix-window: '-1h' is not a valid duration",
         "dora.yml hotfix-labels: expected a list",
         "dora.yml deployment-source: 'moon' is not one of",
+        "dora.yml report: 'dayly' is not one of 'weekly', 'monthly', 'quarterly', 'off'",
         "dora.yml windw: unknown setting; did you mean window?",
     ):
         assert said in told
-    assert len(found) == 12
+    assert len(found) == 13
 
 
 def test_settings_and_facts_need_not_be_wrong_together_to_be_told(compute: Compute) -> None:

@@ -178,7 +178,7 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     assert (out + err).splitlines() == [
         (
             "dora-metrics: settings: error: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
-            "repository, such as GITHUB_TOKEN=$(gh auth token)."
+            "repository and, for a ledger on a branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
         )
     ]
 

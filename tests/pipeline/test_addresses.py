@@ -391,8 +391,8 @@ def test_a_strangers_repository_neither_has_others_read_nor_facts_sent(
     assert any("acme/secret" in str(logged) for logged in shop.github.requests) == is_confirmed
     assert bool(outside.requests) == is_confirmed
     reason = (
-        "is only in .github/dora.yml, and that repository may be a stranger's. Set it as an option, or name the file "
-        "with --config"
+        "is only in .github/dora.yml, and the settings in this checkout are not trusted. Set it as an option, or "
+        "name the file with --config"
     )
     notes = {
         f"repositories: not read: `repositories` {reason}",

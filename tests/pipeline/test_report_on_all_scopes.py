@@ -38,7 +38,7 @@ def test_all_scopes_of_a_repository_are_in_one_issue(team: ReportingShop) -> Non
     )
     assert "| [production](https://github.com/acme/shop) | 3 | 0 |" in issue.body
     assert "| [web · production](https://github.com/acme/shop) | 1 | 0 |" in issue.body
-    assert "| **All together** | 4 | 0 |" in issue.body
+    assert "| **All scopes** | 4 | 0 |" in issue.body
     assert ran.outputs["report-issue"] == str(issue.number)
 
 
@@ -176,7 +176,7 @@ def test_what_people_wrote_stays_and_their_tasks_keep_it_open(team: ReportingSho
     issue.body += "- [ ] Split the deployment (owner: Ann, due: Friday)"
     team.deploy(12, "2026-11-20T11:00:00Z", service="web")
     team.report(december + DAY, report="monthly")
-    assert "| **All together** | 5 |" in issue.body
+    assert "| **All scopes** | 5 |" in issue.body
     assert issue.body.endswith("- [ ] Split the deployment (owner: Ann, due: Friday)")
     team.report(december + 5 * WEEK, report="monthly")
     assert [state for _, state in titles(team)] == ["OPEN", "OPEN"]

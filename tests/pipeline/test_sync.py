@@ -219,7 +219,7 @@ def test_the_command_reads_the_past_into_a_folder(sync_shop: SyncShop) -> None:
     assert cli.run(arguments, world) == 0
     assert "acme/shop: all pull requests, 6 facts" in out.getvalue()
     assert "6 deployments" in out.getvalue()
-    assert cli.run(["sync", "--ledger", "dir:ledger"], world) == 1
+    assert cli.run(["sync", "--ledger", "dir:ledger"], world) == 2
     assert "the repository is not set" in out.getvalue()
 
 

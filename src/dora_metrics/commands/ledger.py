@@ -77,8 +77,8 @@ def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
     request = read_request(runtime)
     if not request.names_token:
         raise SettingsError(
-            "sync: GITHUB_TOKEN is not set. "
-            "Set it to a token that can read the repository, such as GITHUB_TOKEN=$(gh auth token)."
+            "sync: GITHUB_TOKEN is not set. Set it to a token that can read the repository and, for a ledger on a "
+            "branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
         )
     return request
 

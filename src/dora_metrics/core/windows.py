@@ -26,7 +26,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_list(value: object) -> list[str]:
-    """Parse a list: a string with commas or lines between the items, or a YAML list. Empty items are dropped.
+    """Parse a list: a string with items separated by commas or line breaks, or a YAML list. Empty items are dropped.
 
     Raises:
         ValueError: if an item is not a string or number.
@@ -34,7 +34,7 @@ def parse_list(value: object) -> list[str]:
     if isinstance(value, str):
         value = re.split(r"[,\n]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str | int | float) for item in value):
-        raise ValueError("expected a list: commas or lines between the items, or a YAML list")
+        raise ValueError("expected a list: separate items with commas or line breaks, or use a YAML list")
     return [text for item in value if (text := str(item).strip())]
 
 

@@ -291,7 +291,8 @@ class RunContext:
         """The storage that the setting `ledger` names.
 
         Raises:
-            LedgerError: if there is no token for a branch, or the folder is one that a container would not keep.
+            LedgerError: if a workflow has no token for a branch, or a container would not keep the folder.
+            SettingsError: if a command line lacks the token or the repository of a branch.
         """
         kind, _, place = self.settings.ledger.partition(":")
         match kind:
@@ -312,13 +313,14 @@ class RunContext:
 
     def _branch(self, place: str) -> Storage:
         if not self.has_token and self.request.is_by_hand:
-            raise LedgerError(
-                "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. Set it, or use --ledger dir:PATH."
+            raise SettingsError(
+                "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. "
+                "Set it to a token that can read and write the branch, or use --ledger dir:PATH."
             )
         if not self.has_token:
             raise LedgerError("ledger branch: no `github-token`, so earlier facts are unknown")
         if "@" not in place and self.run.repository == EVERY_REPOSITORY:
-            raise LedgerError(f"ledger branch:{place}: the repository is not set; pass `--repository OWNER/NAME`")
+            raise SettingsError(f"ledger branch:{place}: the repository is not set; pass `--repository OWNER/NAME`")
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - most local runs have no branch
 
         branch, _, repository = place.partition("@")

@@ -73,7 +73,7 @@ class RunRequest:
         needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
         if missing := [name for name in needed if not environment.get(name)]:
             raise SettingsError(
-                [f"{name}: not set; GitHub's runner sets it, elsewhere set it yourself" for name in missing]
+                [f"{name}: not set. GitHub's runner sets it; outside a workflow, set it yourself." for name in missing]
             )
         run = _run(environment, environment["GITHUB_EVENT_NAME"], environment["GITHUB_REPOSITORY"], runtime.now)
         return cls._of(environment, layers, run)
@@ -222,7 +222,10 @@ class RunRequest:
         """
         path = self.event_path
         if not path:
-            raise EventError("GITHUB_EVENT_PATH: not set; GitHub's runner sets it to the file with the event")
+            raise EventError(
+                "GITHUB_EVENT_PATH: not set. GitHub's runner sets it to the file with the event; outside a workflow, "
+                "set it yourself."
+            )
         try:
             payload = json.loads(Path(path).read_text("utf-8-sig"))
         except OSError as error:

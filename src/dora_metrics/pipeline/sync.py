@@ -19,6 +19,7 @@ from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.core.scope import recorded_name
+from dora_metrics.errors import SettingsError
 from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history import (
@@ -163,10 +164,13 @@ class Sync:
                     started, unsaved = time.monotonic(), 0
 
     def _repositories(self) -> list[str]:
-        """The repositories to read: those of the settings, otherwise this one."""
+        """The repositories to read: those of the settings, otherwise this one.
+
+        Raises:
+            SettingsError: if a command line names none.
+        """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
-            self._note_failure("the repository is not set; pass `--repository OWNER/NAME` or `--repositories`")
-            return []
+            raise SettingsError("sync: the repository is not set; pass `--repository OWNER/NAME` or `--repositories`")
         patterns = self.settings.repositories or (self.run.repository,)
         try:
             repositories = expand_patterns(self.client, patterns)

@@ -1,10 +1,10 @@
 """Which addresses of a config file count only where somebody who is trusted says the same.
 
-A checkout may be a stranger's pull request. Its file must not decide where facts and secrets go, whom a health check
-asks, where reports link to, which other repositories are read, or which branch, repository or folder outside of the
-workspace is written. In a workflow, its inputs and the default branch are trusted.
+A checkout may be a pull request of somebody who is not trusted. Its file must not decide where facts and secrets go,
+which address a health check requests, where reports link to, which other repositories are read, or which branch,
+repository or folder outside of the workspace is written. In a workflow, its inputs and the default branch are trusted.
 
-For a person at a terminal, the whole repository may be a stranger's: its numbers may be all that the person wants to
+For a person at a terminal, the whole repository may be untrusted: its numbers may be all that the person wants to
 see, with a token that can read much more. So only options, and a file that the person names, are trusted.
 """
 
@@ -96,7 +96,7 @@ def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_
     """
     if is_by_hand:
         return (
-            f"`{address}` is only in {config_path}, and that repository may be a stranger's. "
+            f"`{address}` is only in {config_path}, and the settings in this checkout are not trusted. "
             "Set it as an option, or name the file with --config"
         )
     comparison = (

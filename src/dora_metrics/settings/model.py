@@ -119,10 +119,10 @@ class Settings(BaseModel):
     )
     failure_rules: FailureRulesSetting = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
-        description="Rules that mark a deployment as failed.",
+        description="Rules that mark a deployment as failed. `failed-run` always applies.",
     )
     count_failed_runs: BooleanSetting = Field(
-        default=False, description="Count runs that failed before they reached users as failed deployments."
+        default=False, description="Also count runs that failed before reaching users as failed deployments."
     )
     lead_time_start: Literal["first-commit", "commit", "opened", "merged"] = Field(
         "first-commit",
@@ -135,7 +135,11 @@ class Settings(BaseModel):
     custom: CustomBenchmarkSetting | None = Field(None, description="Limits of the custom levels; config file only.")
     goals: GoalsSetting = Field({}, description="Target of each metric, optionally with a date; config file only.")
     fail_on: ThresholdsSetting = Field(
-        (), description="Thresholds that fail the job (exit code 1), such as change_failure_rate > 0.15, or regression."
+        (),
+        description=(
+            "End with exit code 1 if one of these thresholds is violated, such as change_failure_rate > 0.15, or "
+            "regression."
+        ),
     )
     warn_on: ThresholdsSetting = Field(
         (),
@@ -148,7 +152,7 @@ class Settings(BaseModel):
     )
     timezone: TimeZoneSetting = Field("UTC", description="Time zone for days and weeks.")
     pushgateway_url: UrlSetting | None = Field(
-        None, description="URL of a Prometheus Pushgateway. A `/metrics` at its end is removed."
+        None, description="URL of a Prometheus Pushgateway. A trailing `/metrics` is removed."
     )
     pushgateway_username: str | None = Field(None, description="User for the Pushgateway's basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for the Pushgateway.")
@@ -184,7 +188,7 @@ class Settings(BaseModel):
     )
     report_per_scope: BooleanSetting = Field(
         default=False,
-        description="File one issue for each scope (repository, service, environment) instead of one for all of them.",
+        description="Write one report for each scope (repository, service, environment) instead of one for all.",
     )
     report_day: WeekdaySetting = Field(
         "monday", description="Weekday on which a report is due: the first one after its week, month or quarter ends."

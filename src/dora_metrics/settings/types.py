@@ -51,6 +51,15 @@ def _parse_reports(value: object) -> object:
     return [] if value is False or str(value).strip() == "off" else windows.parse_list(value)
 
 
+def _check_report(value: object) -> object:
+    """Refuse what is no period, and name `off` too, which the periods lack."""
+    if value == "off":
+        raise ValueError("'off' cannot be combined with other values")
+    if value not in PERIOD_KINDS:
+        raise ValueError(f"{value!r} is not one of {', '.join(map(repr, PERIOD_KINDS))}, 'off'")
+    return value
+
+
 def _parse_template_path(value: object) -> object:
     text = str(value).strip()
     if text.startswith("/") or ".." in Path(text).parts or "\0" in text:
@@ -173,7 +182,7 @@ DeploymentSourceSetting = Annotated[
     choices_schema(*get_args(DeploymentSourceName)),
 ]
 ReportSetting = Annotated[
-    tuple[PeriodKind, ...],
+    tuple[Annotated[PeriodKind, BeforeValidator(_check_report)], ...],
     BeforeValidator(_parse_reports),
     WithJsonSchema(
         {

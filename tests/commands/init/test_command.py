@@ -186,7 +186,7 @@ def test_a_folder_of_gits_own_is_no_checkout(tmp_path: Path, place: str) -> None
     checkout.git("clone", "--quiet", "--bare", ".", "bare.git")
     ran = Checkout(checkout.folder / place).run_init("--yes")
     assert ran.code == 2
-    assert "holds git's own data and no files; name a checkout" in ran.stderr
+    assert "is a bare repository or a .git folder; use a checkout with working files" in ran.stderr
 
 
 def test_a_link_in_the_place_of_a_file_or_folder_is_never_written_through(checkout: Checkout, tmp_path: Path) -> None:
@@ -365,7 +365,10 @@ def test_other_repositories_are_not_read_even_if_the_default_branch_names_them(
     deploy(github.repository("acme/secret"), 1)
     ran = Checkout.create(tmp_path, {CONFIG_PATH: line}).run_init("--dry-run", environment=api_environment(github))
     assert not any("secret" in str(request) for request in github.requests)
-    assert "  - repositories: only this repository was read, since .github/dora.yml may be a stranger's" in ran.stdout
+    assert (
+        "  - repositories: only this repository was read, since the settings in this checkout are not trusted"
+        in ran.stdout
+    )
 
 
 def test_inputs_of_another_run_in_the_environment_change_no_number(tmp_path: Path, github: FakeGitHub) -> None:

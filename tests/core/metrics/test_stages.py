@@ -80,6 +80,11 @@ def test_a_direct_commit_hides_the_stages_although_its_delivery_is_measured_from
     )
 
 
+def test_changes_that_all_lack_a_time_of_opening_are_said_in_the_negative() -> None:
+    breakdown = breakdown_of(*map(unopened, range(1, 4)))
+    assert breakdown.hidden_stages_text() == ("none of the 3 changes has a record of when its pull request was opened")
+
+
 def test_lead_time_from_the_merge_on_is_one_stage_with_nothing_to_compare() -> None:
     breakdown = breakdown_of(complete(1), complete(2), complete(3), start="merged")
     assert not breakdown.is_comparable

@@ -48,6 +48,19 @@ def test_a_metric_without_an_interval_could_have_any_level() -> None:
     )
 
 
+def test_metrics_that_share_the_lowest_level_all_decide() -> None:
+    """All deployments failed, and one recovery took 18 days: both low. The frequency is high."""
+    slow = (incident(number, f"03-{number:02}T13:00", resolved_at="03-28T13:00") for number in range(1, 11))
+    metrics = scope_of(*daily(10), *slow).metrics
+    assert overall_level_text(metrics, BENCHMARK).endswith(
+        "low, set by change failure rate and recovery time, which share the lowest level of 3 metrics"
+    )
+    both_high = scope_of(*daily(10), incident(1, "03-01T13:00")).metrics
+    assert overall_level_text(both_high, BENCHMARK).endswith(
+        "set by deployment frequency and change failure rate, which share the lowest level"
+    )
+
+
 def test_without_an_overall_level_there_is_no_name() -> None:
     assert overall_level_name(scope_of(incident(1)).metrics, BENCHMARK) == ""
 

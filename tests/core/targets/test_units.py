@@ -61,7 +61,10 @@ def test_a_rate_that_may_be_higher_says_at_least_in_every_form() -> None:
 def test_where_incidents_are_unknown_no_failure_is_none_that_is_known() -> None:
     rate = schema.ChangeFailureRate(failed=0, deployments=12, ratio=0.0, at_least=True)
     assert (units.format_result(rate), units.format_brief(rate)) == ("none known", "none known")
-    assert (units.format_counts(rate), units.format_with_counts(rate)) == ("0 known of 12", "none known (0 of 12)")
+    assert (units.format_counts(rate), units.format_with_counts(rate)) == (
+        "none known (0 of 12)",
+        "none known (0 of 12)",
+    )
 
 
 def test_without_data_every_form_is_a_dash() -> None:

@@ -90,7 +90,7 @@ def _problems(outcomes: list[Outcome]) -> Iterator[str]:
         if outcome.status == "failed":
             yield f"{outcome.name}: {outcome.detail}"
         elif outcome.name == REPOSITORIES:
-            yield f"{REPOSITORIES}: only this repository was read, since {CONFIG_PATH} may be a stranger's"
+            yield f"{REPOSITORIES}: only this repository was read, since the settings in this checkout are not trusted"
 
 
 def _first_numbers(result: RunResult, since: datetime | None, problems: tuple[str, ...]) -> FirstNumbers:

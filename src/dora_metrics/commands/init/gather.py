@@ -71,7 +71,9 @@ def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
     git = Git(str(folder), environment)
     with suppress(GitError):
         if git.read("rev-parse", "--is-inside-git-dir").strip() == b"true":
-            raise DoraError(f"--directory {directory}: holds git's own data and no files; name a checkout")
+            raise DoraError(
+                f"--directory {directory}: is a bare repository or a .git folder; use a checkout with working files"
+            )
         root = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), folder)
         work_tree = os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n"))
         if os.path.realpath(work_tree) != str(root):

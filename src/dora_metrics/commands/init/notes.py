@@ -116,7 +116,10 @@ def _no_production_notes(analysis: Analysis) -> Iterator[str]:
     names |= {deployment.environment for deployment in deployments}
     if any(names) and not any(map(analysis.is_production, names)):
         listed = ", ".join(sorted(filter(None, names))[:_MAX_ENVIRONMENTS_NAMED])
-        yield f"No environment name looks like production. If one is, add it to `production-environments`: {listed}"
+        yield (
+            f"None of these environments looks like production: {listed}. "
+            "If one of them is, add it to `production-environments`."
+        )
 
 
 def _environment_user_notes(analysis: Analysis) -> Iterator[str]:

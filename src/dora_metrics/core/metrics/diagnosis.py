@@ -141,7 +141,7 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
         yield Finding(evidence, (smaller_pull_requests, agree_approach))
 
 
-_DEPLOY_ON_MERGE = recommend("Deploy on merge", "a merged change only waits")
+_DEPLOY_ON_MERGE = recommend("Deploy on merge", "a merged change delivers nothing until it is deployed")
 
 
 def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
@@ -297,13 +297,13 @@ def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
 
 
 _IF_USERS_NOTICED = (
-    recommend("Use canary releases", "most failures were found only in production, as incidents"),
-    recommend("Write a test for each incident's cause", "most failures passed the tests that exist today"),
+    recommend("Use canary releases", "failures were most often found only in production, as incidents"),
+    recommend("Write a test for each incident's cause", "failures most often passed the tests that exist today"),
 )
 _IF_UNDONE = (
     recommend(
         "Test in a production-like environment first",
-        "most failures were undone: the version was not ready",
+        "failed deployments were most often rolled back or reverted",
     ),
     recommend("Put risky changes behind a feature flag", "a flag can be switched off without a deployment"),
 )
@@ -313,16 +313,18 @@ _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
     "rollback": _IF_UNDONE,
     "revert": _IF_UNDONE,
     "hotfix": (
-        recommend("For each hotfix, ask which check would have found the problem", "most failures needed a hotfix"),
+        recommend(
+            "For each hotfix, ask which check would have found the problem", "failures most often needed a hotfix"
+        ),
         *_IF_USERS_NOTICED[1:],
     ),
     "health-check": (
         recommend(
             "Run the same check before users reach a version",
-            "the check finds most failures, but only after the deployment",
+            "failures are most often found by the check, after the deployment",
         ),
     ),
-    "failed-run": (recommend("Fix the pipeline's most frequent failure", "most failures are failed runs"),),
+    "failed-run": (recommend("Fix the pipeline's most frequent failure", "failures are most often failed runs"),),
 }
 """What helps against failures that a rule marks."""
 

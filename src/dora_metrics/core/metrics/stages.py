@@ -78,8 +78,12 @@ class StageBreakdown:
         for position, (kind, count) in enumerate(counts.items()):
             singular, plural = _HIDDEN_STAGE_TEXTS[kind]
             of_changes = "" if position else f" of {self.change_count:,} changes"
-            number = f"all {count:,} changes" if count == self.change_count else f"{count:,}{of_changes}"
-            yield f"{number} {singular if count == 1 else plural}"
+            if count < self.change_count:
+                yield f"{count:,}{of_changes} {singular if count == 1 else plural}"
+            elif kind == "unopened":
+                yield f"none of the {count:,} changes has a record of when its pull request was opened"
+            else:
+                yield f"all {count:,} changes {plural}"
 
 
 _HIDDEN_STAGE_TEXTS = {

@@ -132,7 +132,12 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
     labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
     name = overall_level_name(metrics, benchmark)
-    return f"{name}, set by {labels}, the lowest of the {len(overall.rests_on)} metrics with a level"
+    others = len(overall.rests_on) - len(decisive)
+    if len(decisive) == 1:
+        rank = f"the lowest of the {len(overall.rests_on)} metrics with a level"
+    else:
+        rank = f"which share the lowest level{f' of {len(overall.rests_on)} metrics' if others else ''}"
+    return f"{name}, set by {labels}, {rank}"
 
 
 def previous_value(
@@ -206,7 +211,8 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
     unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
     return Derivation(
-        window=f"{start} to {end} {policy.zone.key} ({_days_text(window)}; the end is not included); "
+        window=f"{start} to {end} {policy.zone.key} "
+        f"({formatting.days_or_hours(window.days)}; the end is not included); "
         f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
         metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
         failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
@@ -269,16 +275,11 @@ def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> It
     yield from _rate_lines(metrics)
 
 
-def _days_text(window: Window) -> str:
-    days = round(window.days, 1)
-    return f"{days:g} {'day' if days == 1 else 'days'}"
-
-
 def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md:
     if frequency.per_day is None:
         return md("**Deployment frequency**: {}.", frequency.reason or formatting.NO_VALUE)
     count = formatting.count(frequency.deployments, "successful deployment")
-    text = md("**Deployment frequency**: {} in {}.", count, _days_text(window))
+    text = md("**Deployment frequency**: {} in {}.", count, formatting.days_or_hours(window.days))
     median_days = frequency.median_deployment_days_per_week
     if median_days is None:
         return text

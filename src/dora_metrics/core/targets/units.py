@@ -111,7 +111,7 @@ def format_counts(result: schema.MetricVerdict) -> str:
     """Write the counts behind a measured value, such as `10` deployments or `1 of 4`; of durations, the value."""
     match result:
         case schema.ChangeFailureRate(failed=0, deployments=total) if total and is_lower_bound(result):
-            return f"0 known of {total:,}"
+            return f"none known (0 of {total:,})"
         case schema.DeploymentFrequency(deployments=deployments, per_day=float()):
             return f"{deployments:,}"
         case _ if counts := _count_of_total(result):

@@ -422,7 +422,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     ]
     late = [*facts[:2], deployment(2, "03-15", changes=[3], version="v2"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(3), *late))[0].startswith(
-        "As a hotfix it would mark, had it come sooner, `v1`:"
+        "It came too late to mark `v1` as failed (`hotfix-window`):"
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(2), *lonely)) == [

@@ -78,7 +78,7 @@ def test_a_row_says_what_a_scope_did_and_the_last_row_is_of_all_together() -> No
     assert rows_of(report) == {
         "web · production": ["2", "0", "–", "1 of 2", "1 h 41 min", "2024-03-15", "1 of 2 failed"],
         "production": ["1", "1", "1 d", "0 of 1", "–", "2024-03-13", ""],
-        "**All together**": ["3", "1", "1 d", "1 of 3", "1 h 41 min", "", ""],
+        "**All scopes**": ["3", "1", "1 d", "1 of 3", "1 h 41 min", "", ""],
     }
 
 
@@ -102,7 +102,7 @@ def test_it_is_about_an_owner_or_many_repositories(repositories: list[str], titl
 def test_a_single_scope_has_the_whole_report() -> None:
     report = report_on(deployment(1, "03-13"))
     assert "| Change failure rate | **0 of 1** |" in report
-    assert "All together" not in report
+    assert "All scopes" not in report
 
 
 def test_without_any_scope_there_is_no_report() -> None:

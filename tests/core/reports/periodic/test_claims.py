@@ -171,7 +171,7 @@ def test_a_report_of_an_earlier_version_with_another_end_mark_is_updated_too() -
     found = IssueBody("weekly:a", "t", "new words").update_in(text, None)
     assert found is not None
     assert "old words" not in found
-    assert found.endswith("text below it is yours -->\n- [x] Done, by me")
+    assert found.endswith("all other text is yours -->\n- [x] Done, by me")
 
 
 @given(st.text(), st.text(), st.text())

@@ -27,7 +27,7 @@ def test_lead_time_starts_where_the_setting_says(start: str, words: str) -> None
 
 def test_the_rules_are_those_that_are_on_with_their_windows() -> None:
     few = Policy(failure_rules=frozenset({"rollback", "incident"}), incident_window=timedelta(hours=6))
-    rules = "it was rolled back, an incident began within 6 h after it, or its run failed after reaching users"
+    rules = "it was rolled back, an incident was detected within 6 h after it, or its run failed after reaching users"
     assert f"A deployment failed if {rules}." in definition_texts(few)["change_failure_rate"]
     one = Policy(failure_rules=frozenset({"explicit"}), count_failed_runs=True)
     assert "that reached users or whose run failed." in definition_texts(one)["change_failure_rate"]

@@ -343,8 +343,10 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
     for signal in signals:
         deployment, cause = deployment_link(signal.deployment), context.replace_ids(signal.because)
         if signal.because.startswith(f"{change.id} ") and signal.rule in ("revert", "hotfix"):
-            effect = "marks" if signal.marks_failure else "would mark, had it come sooner,"
-            yield md("As a {} it {} {}: {}.", signal.rule, effect, deployment, cause)
+            if signal.marks_failure:
+                yield md("As a {} it marks {}: {}.", signal.rule, deployment, cause)
+            else:
+                yield md("It came too late to mark {} as failed (`hotfix-window`): {}.", deployment, cause)
         elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
             yield md("It was reverted, which marks {}: {}.", deployment, cause)
     if any(signal.because.startswith(f"{change.id} ") for signal in signals):

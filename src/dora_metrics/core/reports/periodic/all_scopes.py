@@ -247,7 +247,7 @@ def _total_row(scopes: Sequence[ScopeInReport]) -> ScopeRow:
     lead_times = [change.seconds for pair in windows for change in measured_changes_in(*pair)]
     recoveries = [seconds for pair in windows for seconds in sorted_recovery_seconds(failures_in(*pair))]
     return ScopeRow(
-        name=Md("**All together**"),
+        name=Md("**All scopes**"),
         deployments=f"{_sum(metrics, lambda each: each.deployment_frequency.deployments):,}",
         before=f"{_sum(filter(None, previous), lambda each: each.deployment_frequency.deployments):,}",
         lead_time=_median_text(lead_times),

@@ -25,7 +25,7 @@ MAX_BODY_UTF16_LENGTH = 65_536
 
 _BEGIN_MARK = "<!-- dora-metrics:report {} -->"
 _BEGIN_MARK_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
-_END_MARK = "<!-- dora-metrics:end: text above this line is rewritten, text below it is yours -->"
+_END_MARK = "<!-- dora-metrics:end: text between the two marks is rewritten, all other text is yours -->"
 _END_MARK_PATTERN = re.compile("<!-- dora-metrics:end: [^<>\n]* -->")
 """Also the mark of earlier versions, whose words differ."""
 

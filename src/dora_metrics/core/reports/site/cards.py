@@ -233,7 +233,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Share of deployments that were rework",
             "Unplanned deployments that repaired production, divided by all deployments that reached users.",
-            f"Rework is a rollback, revert, hotfix or linked fix. {_RATE_LINE} There are no levels.",
+            f"Rework is a rollback, revert, hotfix or linked fix. {_RATE_LINE} Rework has no levels.",
         ),
     )
     return [
@@ -258,7 +258,9 @@ _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
     "rollback": lambda _: "it was rolled back",
     "revert": lambda _: "one of its changes was reverted",
     "hotfix": lambda policy: f"a hotfix followed within {duration(policy.hotfix_window.total_seconds())}",
-    "incident": lambda policy: f"an incident began within {duration(policy.incident_window.total_seconds())} after it",
+    "incident": lambda policy: (
+        f"an incident was detected within {duration(policy.incident_window.total_seconds())} after it"
+    ),
     "health-check": lambda _: "its health check failed",
 }
 
