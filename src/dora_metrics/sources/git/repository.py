@@ -10,7 +10,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -98,16 +98,20 @@ class Git:
         return b"".join(self.stream(*arguments, stdin=stdin))
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
-        """Yield the output of a git command in chunks while git is working. `stdin` is written before any is read.
+        """Yield the output of a git command in chunks while git is working.
+
+        `stdin` reaches git as a file: while a pipe is written, nobody would read what git answers meanwhile.
 
         Raises:
             GitError: if git fails or falls silent, possibly after some output.
         """
-        with TemporaryFile() as stderr:
+        with TemporaryFile() as stdin_file, TemporaryFile() as stderr:
+            stdin_file.write(stdin)
+            stdin_file.seek(0)
             try:
                 process = subprocess.Popen(
                     [*self._command, *arguments],
-                    stdin=subprocess.PIPE,
+                    stdin=stdin_file,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     env=self._environment,
@@ -117,7 +121,7 @@ class Git:
             with process:
                 watchdog = _Watchdog(process, self._max_silence_seconds)
                 try:
-                    yield from _read_chunks(process, stdin, watchdog)
+                    yield from _read_chunks(process, watchdog)
                 finally:
                     process.kill()  # no effect if it has ended
             if watchdog.has_killed:
@@ -249,14 +253,10 @@ class _Watchdog:
             timer.cancel()
 
 
-def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes, watchdog: _Watchdog) -> Iterator[bytes]:
-    if process.stdin is None or process.stdout is None:
+def _read_chunks(process: subprocess.Popen[bytes], watchdog: _Watchdog) -> Iterator[bytes]:
+    if process.stdout is None:
         raise AssertionError
     with watchdog.waiting():
-        with suppress(BrokenPipeError):  # git has ended early; its exit code is checked later
-            process.stdin.write(stdin)
-        with suppress(BrokenPipeError):
-            process.stdin.close()
         chunk = process.stdout.read(_CHUNK_BYTES)
     while chunk:
         yield chunk
