@@ -195,6 +195,8 @@ def pipes(folder: Path, *names: str) -> Iterator[set[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
 def test_git_opens_no_file_of_the_checkout_that_may_be_a_pipe(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, {"shop.yaml": f"apiVersion: argoproj.io/v1{'x' * 1_000}\n"}, tags=["v1.0.0"])
+    checkout.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},submodule")
+    checkout.git("config", "submodule.recurse", "true")
     with pipes(checkout.folder, ".gitattributes", ".mailmap", ".gitignore", ".gitmodules") as opened:
         findings = checkout.findings().checkout
     assert opened == set()

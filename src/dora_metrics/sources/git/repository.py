@@ -30,6 +30,7 @@ _SAFE_CONFIG = (
     "credential.helper=",
     "diff.external=",
     "log.showSignature=false",
+    "submodule.recurse=false",  # otherwise `grep` opens `.gitmodules`, maybe a pipe
 )
 
 _REPOSITORY_VARIABLES = frozenset({
