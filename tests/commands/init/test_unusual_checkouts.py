@@ -205,6 +205,16 @@ def test_git_opens_no_file_of_the_checkout_that_may_be_a_pipe(tmp_path: Path) ->
     assert findings.gitops_evidence == (f"shop.yaml:1: `apiVersion: argoproj.io/v1{'x' * 74}`",)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    ["color.ui always", "color.grep always", "grep.column true", "grep.lineNumber false", "grep.fullName true"],
+)
+def test_git_settings_change_nothing_in_what_git_finds(tmp_path: Path, setting: str) -> None:
+    checkout = Checkout.create(tmp_path, {"shop.yaml": "apiVersion: argoproj.io/v1alpha1\n"})
+    checkout.git("config", *setting.split())
+    assert checkout.findings().checkout.gitops_evidence == ("shop.yaml:1: `apiVersion: argoproj.io/v1alpha1`",)
+
+
 def test_an_action_outside_the_checkout_is_not_read(tmp_path: Path) -> None:
     publishing = "runs: {using: composite, steps: [{uses: softprops/action-gh-release@v2}]}\n"
     outside = tmp_path / "outside"

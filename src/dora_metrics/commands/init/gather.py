@@ -330,7 +330,7 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
 
     Binary files are searched like others: to know which are binary, git would open `.gitattributes`, maybe a pipe.
     """
-    options = ("-zanE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
+    options = ("-zanE", "--no-color", "--no-column", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
     with suppress(GitError):  # also raised if nothing matches
         output = git.read("grep", *options).decode("utf-8", "replace")
         for _ in range(_MAX_MANIFESTS):  # a path may hold a line break, a matched line cannot
