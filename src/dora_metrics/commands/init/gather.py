@@ -36,7 +36,7 @@ from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, identify_repository, is_folder
+from dora_metrics.sources.git.repository import Git, https_url, identify_repository, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
@@ -108,10 +108,16 @@ def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
 
 
 def _server_url(checkout: Checkout, environment: Mapping[str, str]) -> str:
-    """Return the GitHub of `origin`, otherwise the one of the environment."""
-    if checkout.host and not checkout.is_hosted_elsewhere:
-        return f"https://{checkout.host}"
-    return (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
+    """Return the GitHub of `origin`, otherwise the one of the environment.
+
+    An `origin` by ssh does not tell the port of the pages; the environment does, if it is about the same host.
+    """
+    environment_url = (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
+    if not checkout.host or checkout.is_hosted_elsewhere:
+        return environment_url
+    if checkout.https_port is None and environment_url.startswith(f"https://{checkout.host}:"):
+        return environment_url
+    return https_url(checkout.host, checkout.https_port)
 
 
 # --- Files ---
@@ -259,6 +265,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
         checkout,
         repository=identity.repository if identity.is_from_remote else None,
         host=identity.host if "." in (identity.host or "") else None,
+        https_port=identity.https_port,
         default_branch=default_branch,
         version_tags=_version_tags(git, default_branch),
         gitops_evidence=tuple(_gitops_manifests(git)),

@@ -287,12 +287,14 @@ class RepositoryIdentity:
         is_from_remote: whether the name comes from `origin`.
         web_url: address of its pages on GitHub, None for other hosts.
         host: host of `origin`.
+        https_port: its port in an address with https; None for other addresses, whose ports are not those of pages.
     """
 
     repository: str
     is_from_remote: bool
     web_url: str | None = None
     host: str | None = None
+    https_port: int | None = None
 
     def pull_request_id(self, number: int) -> str:
         """Return the fact id of a pull request."""
@@ -340,15 +342,24 @@ def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
     if not address:
         return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
     host, name = _GITHUB_COM_ALIAS.sub("github.com", address.host.lower()), address.name
-    web_url = f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None
-    return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host)
+    web_url = f"{https_url(host, address.https_port)}/{name}" if _GITHUB_HOST.fullmatch(host) else None
+    return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host, https_port=address.https_port)
+
+
+def https_url(host: str, port: int | None) -> str:
+    """Return the address of a host's pages; without a port they are at the usual one."""
+    return f"https://{host}" if port in (None, _HTTPS_PORT) else f"https://{host}:{port}"
+
+
+_HTTPS_PORT = 443
 
 
 class _Address(NamedTuple):
-    """Where a remote is: its host, and `owner/name` there."""
+    """Where a remote is: its host, `owner/name` there, and its port if the address has https."""
 
     host: str
     name: str
+    https_port: int | None
 
 
 def _parse_address(text: str) -> _Address | None:
@@ -358,18 +369,20 @@ def _parse_address(text: str) -> _Address | None:
     """
     if len(text) > _MAX_ADDRESS_LENGTH or "\n" in text:
         return None
+    https_port = None
     scheme, separator, rest = text.partition("://")
     if separator and scheme in _REMOTE_SCHEMES:
         authority, _, path = rest.partition("/")
         host, colon, port = authority.rpartition("@")[2].partition(":")
         is_valid = _is_word(host) and (not colon or bool(_PORT.fullmatch(port)))
+        https_port = int(port or _HTTPS_PORT) if is_valid and scheme == "https" else None
     else:
         place, _, path = text.partition(":")
         user, at_sign, host = place.rpartition("@")
         is_user_valid = not at_sign or (user != "" and not set("@/") & set(user))
         is_valid = is_user_valid and _is_word(host) and len(host) > 1 and not path.startswith("//")
     name = _repository_name(path)
-    return _Address(host, name) if is_valid and name else None
+    return _Address(host, name, https_port) if is_valid and name else None
 
 
 def _repository_name(path: str) -> str | None:
