@@ -1,7 +1,7 @@
 """`demo`: one event on shipped sample data, through the whole action, with a ledger in a folder; then its page."""
 
+import os
 import shutil
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dora_metrics.commands import action
-from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
 from dora_metrics.core.periods import due_period
 from dora_metrics.core.reports.render import plain_text
 from dora_metrics.core.reports.terminal_summary import summary_blocks
@@ -49,7 +48,7 @@ def run(output: Path, runtime: Runtime) -> int:
     """Run the sample event, print its summary and where everything is, and return the exit code.
 
     Raises:
-        DoraError: if the output folder holds a ledger that no demo wrote, or cannot be written.
+        DoraError: if the output folder holds files of these names that no demo wrote, or cannot be written.
     """
     output = output.resolve()
     paths = _Paths(output / "ledger", output / "summary.md", output / "outputs.txt", output / "weekly.md")
@@ -71,10 +70,10 @@ _OTHER_FOLDER = "name another folder with --output"
 
 def _write_files(output: Path, paths: _Paths, runtime: Runtime) -> int:
     """Write everything in place of what an earlier demo left, and return the exit code of the run."""
-    if paths.ledger.exists() and not _is_demo_ledger(paths.ledger):
-        raise DoraError(f"{paths.ledger} is not the folder of an earlier demo; {_OTHER_FOLDER}")
-    for path in paths:
-        _remove(path)
+    if _is_demo_ledger(paths.ledger):
+        _remove(paths)
+    elif obstacle := next(filter(os.path.lexists, paths), None):
+        raise DoraError(f"{obstacle} is not from a demo of this version, so it stays as it is; {_OTHER_FOLDER}")
     code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
     paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
     return code
@@ -113,14 +112,23 @@ def _weekly_report(ledger: Path, runtime: Runtime) -> str:
 
 
 def _is_demo_ledger(ledger: Path) -> bool:
-    readme = ledger / README_FILE
-    return readme.is_file() and readme.read_bytes().startswith(README_TITLE)
+    """Whether a ledger began as the sample; one of the user's own is of the same form."""
+    if ledger.is_symlink():
+        return False
+    with as_file(files("dora_metrics") / "sample" / "ledger") as sample:
+        names = [file.relative_to(sample) for file in sample.rglob("*.jsonl")]
+        return all(_begins_with(ledger / name, (sample / name).read_bytes()) for name in names)
 
 
-def _remove(path: Path) -> None:
-    """Remove what an earlier demo left."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _begins_with(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes().startswith(content)
+
+
+def _remove(paths: _Paths) -> None:
+    """Remove what an earlier demo left. A folder in place of one of its files is the user's."""
+    for file in (paths.summary, paths.outputs, paths.weekly):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(paths.ledger)
 
 
 def _guide(paths: _Paths) -> str:

@@ -297,6 +297,28 @@ def test_a_token_never_goes_to_a_place_that_only_the_checkout_names(tmp_path: Pa
     assert "the repository is on https://github.evil.example, and the token is for https://github.com" in ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("origin", "server", "request_count"),
+    [
+        ("https://ghe.example:8443/acme/shop.git", "https://ghe.example:8443", 1),
+        ("ssh://git@ghe.example:2222/acme/shop.git", "https://ghe.example:8443", 1),
+        ("ssh://git@ghe.example:2222/acme/shop.git", "https://ghe.example", 1),
+        ("https://ghe.example:443/acme/shop.git", "https://ghe.example", 1),
+        ("https://ghe.example:8443/acme/shop.git", "https://ghe.example", 0),
+        ("https://ghe.example:8443/acme/shop.git", "https://ghe.example:9443", 0),
+        ("git@ghe.example.evil.example:acme/shop.git", "https://ghe.example:8443", 0),
+    ],
+)
+def test_the_port_of_a_server_is_part_of_its_address(
+    tmp_path: Path, github: FakeGitHub, origin: str, server: str, request_count: int
+) -> None:
+    github.repository("acme/shop")
+    environment = {**api_environment(github), "GITHUB_SERVER_URL": server}
+    ran = Checkout.create(tmp_path, origin=origin).run_init("--dry-run", environment=environment)
+    assert len(github.requests[:1]) == request_count
+    assert ran.stdout.count("and the token is for") == 1 - request_count
+
+
 def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: Path, github: FakeGitHub) -> None:
     checkout = Checkout.create(tmp_path, origin="https://gitlab.example/acme/shop.git")
     ran = checkout.run_init("--dry-run", environment=api_environment(github))

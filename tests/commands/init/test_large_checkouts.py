@@ -1,13 +1,26 @@
 """Checkouts that would make `init` work for minutes, or stumble: what is followed is bounded."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dora_metrics.commands.init.deploy_targets import deploy_targets, possible_texts
-from dora_metrics.commands.init.workflows import MAX_VALUES
+from dora_metrics.commands.init.publishers import publications_of_step
+from dora_metrics.commands.init.workflows import MAX_VALUES, LocatedText, WorkflowStep
 from dora_metrics.commands.init.yaml_nodes import content_tokens
 from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, FORM_PATH, WORKFLOW_PATH, Checkout, workflow
+
+READ_A_WORKFLOW = """
+import resource, sys
+from dora_metrics.commands.init.publishers import publication_of
+from dora_metrics.commands.init.workflows import parse_workflow
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+read = parse_workflow("w.yml", sys.stdin.read())
+print(publication_of(read, {}, {}))
+"""
+"""A process that is killed if it needs minutes."""
 
 CALLED = "name: {name}\non: {{push: , workflow_call: }}\njobs:\n{jobs}"
 
@@ -21,6 +34,38 @@ def test_workflows_that_call_each_other_many_times_are_followed_once(tmp_path: P
     workflows = Checkout.create(tmp_path, files).findings().checkout.workflows
     targets = deploy_targets(workflows[".github/workflows/w0.yml"], workflows)
     assert {target.environment for target in targets.targets} == {"production", "staging"}
+
+
+def read_in_a_process(content: str) -> str:
+    command = [sys.executable, "-c", READ_A_WORKFLOW]
+    return subprocess.run(command, input=content, capture_output=True, check=True, encoding="utf-8").stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processor time has no limit there")
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("a=do " * 50_000, id="beginnings of commands"),
+        pytest.param("do sudo " + "--a " * 60_000, id="options"),
+    ],
+)
+def test_a_script_of_one_long_line_is_read(line: str) -> None:
+    assert read_in_a_process(workflow("W", go={"steps": [{"run": line}]})) == "None"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processor time has no limit there")
+def test_a_script_is_searched_once_however_many_variables_have_their_values_from_it() -> None:
+    variables = {f"v{number}": "${{ fromJSON(env.x) }}" for number in range(6_000)}
+    job = {"strategy": {"matrix": variables}, "steps": [{"run": '["a"],' * 40_000}]}
+    assert read_in_a_process(workflow("W", go=job)) == "None"
+
+
+@pytest.mark.parametrize(
+    "command", ["CI=1 TOKEN='x' npm publish", "sudo -E --user=ci gem push a.gem", "npm --access=public publish"]
+)
+def test_a_command_has_variables_and_options_before_it(command: str) -> None:
+    step = WorkflowStep(script=LocatedText(f"if a; then {command}; fi", 1))
+    assert [each.product for each in publications_of_step(step)] == ["package"]
 
 
 def test_very_long_texts_with_expressions_are_not_read() -> None:

@@ -411,7 +411,7 @@ def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origi
 def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
     direct, said = proposed_host(Checkout.create(tmp_path, origin=f"https://{host}/acme/shop.git"))
     assert direct
-    assert said.startswith(f"https://{host.partition(':')[0]} is treated as a GitHub Enterprise Server")
+    assert said.startswith(f"https://{host} is treated as a GitHub Enterprise Server")
 
 
 def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:

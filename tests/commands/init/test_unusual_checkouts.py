@@ -195,12 +195,24 @@ def pipes(folder: Path, *names: str) -> Iterator[set[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
 def test_git_opens_no_file_of_the_checkout_that_may_be_a_pipe(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, {"shop.yaml": f"apiVersion: argoproj.io/v1{'x' * 1_000}\n"}, tags=["v1.0.0"])
+    checkout.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},submodule")
+    checkout.git("config", "submodule.recurse", "true")
     with pipes(checkout.folder, ".gitattributes", ".mailmap", ".gitignore", ".gitmodules") as opened:
         findings = checkout.findings().checkout
     assert opened == set()
     assert findings.version_tags is not None
     assert findings.version_tags.days_behind == 0
     assert findings.gitops_evidence == (f"shop.yaml:1: `apiVersion: argoproj.io/v1{'x' * 74}`",)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["color.ui always", "color.grep always", "grep.column true", "grep.lineNumber false", "grep.fullName true"],
+)
+def test_git_settings_change_nothing_in_what_git_finds(tmp_path: Path, setting: str) -> None:
+    checkout = Checkout.create(tmp_path, {"shop.yaml": "apiVersion: argoproj.io/v1alpha1\n"})
+    checkout.git("config", *setting.split())
+    assert checkout.findings().checkout.gitops_evidence == ("shop.yaml:1: `apiVersion: argoproj.io/v1alpha1`",)
 
 
 def test_an_action_outside_the_checkout_is_not_read(tmp_path: Path) -> None:

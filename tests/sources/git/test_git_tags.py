@@ -3,7 +3,9 @@
 import pytest
 
 from dora_metrics.core.facts import ids
-from support.git_repository import GitRepository, ReportCommand
+from dora_metrics.sources.git.repository import Git
+from dora_metrics.sources.git.tags import read_tags
+from support.git_repository import ADA, CLEAN_ENVIRONMENT, GitRepository, ReportCommand
 
 
 def test_tags_of_the_same_second_are_in_order_of_version(repository: GitRepository, report: ReportCommand) -> None:
@@ -157,6 +159,17 @@ def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: GitRepository, report
         found = report(repository.folder, "--tags", name)
         assert found.deployments[name]["sha"] == first
         assert found.deployments[name]["finished_at"] == f"2024-03-{day}T00:00:00Z"
+
+
+def test_tags_of_tags_by_the_thousand_are_read(repository: GitRepository) -> None:
+    first, count = repository.commit("Start"), 5_000
+    tagger = f"tagger {ADA} 1700000000 +0000\ndata 0\n"
+    inner = (f"tag inner{number}\nmark :{number}\nfrom {first}\n{tagger}" for number in range(1, count + 1))
+    outer = (f"tag outer{number}\nfrom :{number}\n{tagger}" for number in range(1, count + 1))
+    repository.git("fast-import", "--quiet", stdin="".join((*inner, *outer)))
+    tag_list = read_tags(Git(str(repository.folder), CLEAN_ENVIRONMENT, max_silence_seconds=10))
+    assert len(tag_list.tags) == 2 * count
+    assert {tag.commit for tag in tag_list.tags} == {first}
 
 
 def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitRepository, report: ReportCommand) -> None:

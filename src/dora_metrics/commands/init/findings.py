@@ -56,6 +56,7 @@ class Checkout:
     Attributes:
         repository: `owner/name` by the remote `origin`.
         host: host of `origin`, None if there is none or it is only an ssh alias.
+        https_port: port of `origin` if its address has https.
         server_url: address of the GitHub that will run the workflows.
         version_tags: None if no tag reads as a version.
         workflows: workflow files by path.
@@ -71,6 +72,7 @@ class Checkout:
 
     repository: str | None = None
     host: str | None = None
+    https_port: int | None = None
     server_url: str = GITHUB_COM_URL
     default_branch: DefaultBranch = DefaultBranch("main", "a guess: no branch was found")
     version_tags: VersionTags | None = None

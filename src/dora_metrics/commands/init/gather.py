@@ -36,7 +36,7 @@ from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, identify_repository, is_folder
+from dora_metrics.sources.git.repository import Git, https_url, identify_repository, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
@@ -110,10 +110,16 @@ def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
 
 
 def _server_url(checkout: Checkout, environment: Mapping[str, str]) -> str:
-    """Return the GitHub of `origin`, otherwise the one of the environment."""
-    if checkout.host and not checkout.is_hosted_elsewhere:
-        return f"https://{checkout.host}"
-    return (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
+    """Return the GitHub of `origin`, otherwise the one of the environment.
+
+    An `origin` by ssh does not tell the port of the pages; the environment does, if it is about the same host.
+    """
+    environment_url = (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
+    if not checkout.host or checkout.is_hosted_elsewhere:
+        return environment_url
+    if checkout.https_port is None and environment_url.startswith(f"https://{checkout.host}:"):
+        return environment_url
+    return https_url(checkout.host, checkout.https_port)
 
 
 # --- Files ---
@@ -261,6 +267,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
         checkout,
         repository=identity.repository if identity.is_from_remote else None,
         host=identity.host if "." in (identity.host or "") else None,
+        https_port=identity.https_port,
         default_branch=default_branch,
         version_tags=_version_tags(git, default_branch),
         gitops_evidence=tuple(_gitops_manifests(git)),
@@ -332,7 +339,7 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
 
     Binary files are searched like others: to know which are binary, git would open `.gitattributes`, maybe a pipe.
     """
-    options = ("-zanE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
+    options = ("-zanE", "--no-color", "--no-column", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
     with suppress(GitError):  # also raised if nothing matches
         output = git.read("grep", *options).decode("utf-8", "replace")
         for _ in range(_MAX_MANIFESTS):  # a path may hold a line break, a matched line cannot

@@ -27,18 +27,20 @@ _RELEASE_WORKFLOWS = ("jenkins-infra/github-reusable-workflows/.github/workflows
 _GORELEASER = "goreleaser/goreleaser-action"
 _GORELEASER_COMMANDS = ("release", "continue", "publish")
 
+# Repetitions have an end, and no part of a text fits in two ways: otherwise a line could take minutes, and strangers
+# write them.
 _COMMAND_START = r"""
     (?:^|[;&|(]|\b(?:then|do|else)\b)[ \t]*     # where a command may begin: not in a text that is printed
-    (?:\w+=[^\s;&|()]*[ \t]+)*                  # CI=true
+    (?:\w+=[^\s;&|()]*[ \t]+){0,20}              # CI=true
     (?:
         (?:sudo|exec|time|npx|bunx|uvx|yarn|yarn[ \t]+dlx|npm[ \t]+exec|pnpm|pnpm[ \t]+(?:exec|dlx)|uv[ \t]+run
             |poetry[ \t]+run|bundle[ \t]+exec|python3?[ \t]+-m)
-        [ \t]+(?:--?[\w=@/.-]+[ \t]+)*
+        [ \t]+(?:-[\w=@/.-]+[ \t]+){0,20}
     )?
 """
 _RELEASE_COMMANDS = r"gh[ ]release[ ]create|goreleaser[ ]release|semantic-release|release-it|release-please|cr[ ]upload"
 _PACKAGE_COMMANDS = r"""
-    (?:npm|pnpm|yarn[ ]npm|cargo|poetry|uv|hatch|flit|vsce|ovsx|lerna|changeset)(?:[ ]-[^\s;&|()]+)*[ ]publish
+    (?:npm|pnpm|yarn[ ]npm|cargo|poetry|uv|hatch|flit|vsce|ovsx|lerna|changeset)(?:[ ]-[^\s;&|()]+){0,20}[ ]publish
     |twine[ ]upload|gem[ ]push|(?:dotnet[ ])?nuget[ ]push
 """
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import yaml
 
@@ -127,7 +128,7 @@ def parse_workflow(path: str, content: str) -> WorkflowFile:
     if jobs is None:
         raise UnreadableYamlError("it has no `jobs:`")
     triggers = mapping_entries(root).get("on")
-    scripts = "\n".join(_scripts(jobs))
+    scripts = _JsonText("\n".join(_scripts(jobs)).replace("\\", ""))
     return WorkflowFile(
         path=path,
         name=(scalar_text(mapping_entries(root).get("name")) or "").strip() or None,
@@ -165,7 +166,7 @@ def _input_values(trigger: OptionalNode) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _parse_job(name: str, node: yaml.Node, scripts: str) -> WorkflowJob:
+def _parse_job(name: str, node: yaml.Node, scripts: "_JsonText") -> WorkflowJob:
     uses = node_at(node, "uses")
     called_path = scalar_text(uses)
     return WorkflowJob(
@@ -229,14 +230,36 @@ _JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*){0,200})\]')
 _JSON_TEXT = re.compile(r'"([^"\n]*)"')
 
 
-def _matrix_values(node: OptionalNode, scripts: str) -> dict[str, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _JsonText:
+    """A text that has JSON in it. It is searched once, however many variables of a matrix have their values from it."""
+
+    text: str
+
+    @cached_property
+    def values_by_key(self) -> dict[str, tuple[str, ...]]:
+        """The values of each key, as a text or a list of texts."""
+        values_by_key: dict[str, tuple[str, ...]] = {}
+        for key, text, items in _JSON_PAIR.findall(self.text):
+            values = _JSON_TEXT.findall(items) if items else [text]
+            values_by_key[key] = tuple(dict.fromkeys((*values_by_key.get(key, ()), *values)))[:MAX_VALUES]
+        return values_by_key
+
+    @cached_property
+    def listed_values(self) -> tuple[str, ...]:
+        """The texts of all lists."""
+        lists = (match[1] for match in _JSON_LIST.finditer(self.text))
+        return tuple(dict.fromkeys(text for items in lists for text in _JSON_TEXT.findall(items)))[:MAX_VALUES]
+
+
+def _matrix_values(node: OptionalNode, scripts: _JsonText) -> dict[str, tuple[str, ...]]:
     """Return the values of each matrix variable.
 
     A matrix from `fromJSON` has the values of the JSON in the expression, otherwise of that in the workflow's scripts:
     one of them makes it.
     """
-    if json_text := _json_of(node, scripts):
-        return _values_by_key(json_text)
+    if json := _json_of(node, scripts):
+        return json.values_by_key
     values_by_variable = {
         key: _variable_values(value, scripts)
         for key, value in mapping_entries(node).items()
@@ -247,32 +270,21 @@ def _matrix_values(node: OptionalNode, scripts: str) -> dict[str, tuple[str, ...
     return values_by_variable
 
 
-def _variable_values(node: yaml.Node, scripts: str) -> tuple[str, ...]:
-    json_text = _json_of(node, scripts)
-    if json_text is None:
-        return scalar_texts(node)[:MAX_VALUES]
-    lists = (match[1] for match in _JSON_LIST.finditer(json_text))
-    return tuple(dict.fromkeys(text for items in lists for text in _JSON_TEXT.findall(items)))[:MAX_VALUES]
+def _variable_values(node: yaml.Node, scripts: _JsonText) -> tuple[str, ...]:
+    json = _json_of(node, scripts)
+    return json.listed_values if json else scalar_texts(node)[:MAX_VALUES]
 
 
-def _included_values(node: OptionalNode, scripts: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if json_text := _json_of(node, scripts):
-        yield from _values_by_key(json_text).items()
+def _included_values(node: OptionalNode, scripts: _JsonText) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if json := _json_of(node, scripts):
+        yield from json.values_by_key.items()
     for included in sequence_items(node):
         yield from ((key, scalar_texts(value)) for key, value in mapping_entries(included).items())
 
 
-def _json_of(node: OptionalNode, scripts: str) -> str | None:
+def _json_of(node: OptionalNode, scripts: _JsonText) -> _JsonText | None:
     """Return the text that has the JSON of a `fromJSON` expression, None for any other node."""
     match = _JSON_EXPRESSION.match(scalar_text(node) or "")
     if match is None:
         return None
-    return match[1].replace("''", "'") if match[1] else scripts.replace("\\", "")
-
-
-def _values_by_key(json_text: str) -> dict[str, tuple[str, ...]]:
-    values_by_key: dict[str, tuple[str, ...]] = {}
-    for key, text, items in _JSON_PAIR.findall(json_text):
-        values = _JSON_TEXT.findall(items) if items else [text]
-        values_by_key[key] = tuple(dict.fromkeys((*values_by_key.get(key, ()), *values)))[:MAX_VALUES]
-    return values_by_key
+    return _JsonText(match[1].replace("''", "'")) if match[1] else scripts

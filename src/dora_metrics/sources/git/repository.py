@@ -10,7 +10,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,6 +30,7 @@ _SAFE_CONFIG = (
     "credential.helper=",
     "diff.external=",
     "log.showSignature=false",
+    "submodule.recurse=false",  # otherwise `grep` opens `.gitmodules`, maybe a pipe
 )
 
 _REPOSITORY_VARIABLES = frozenset({
@@ -98,16 +99,20 @@ class Git:
         return b"".join(self.stream(*arguments, stdin=stdin))
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
-        """Yield the output of a git command in chunks while git is working. `stdin` is written before any is read.
+        """Yield the output of a git command in chunks while git is working.
+
+        `stdin` reaches git as a file: while a pipe is written, nobody would read what git answers meanwhile.
 
         Raises:
             GitError: if git fails or falls silent, possibly after some output.
         """
-        with TemporaryFile() as stderr:
+        with TemporaryFile() as stdin_file, TemporaryFile() as stderr:
+            stdin_file.write(stdin)
+            stdin_file.seek(0)
             try:
                 process = subprocess.Popen(
                     [*self._command, *arguments],
-                    stdin=subprocess.PIPE,
+                    stdin=stdin_file,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     env=self._environment,
@@ -117,7 +122,7 @@ class Git:
             with process:
                 watchdog = _Watchdog(process, self._max_silence_seconds)
                 try:
-                    yield from _read_chunks(process, stdin, watchdog)
+                    yield from _read_chunks(process, watchdog)
                 finally:
                     process.kill()  # no effect if it has ended
             if watchdog.has_killed:
@@ -249,14 +254,10 @@ class _Watchdog:
             timer.cancel()
 
 
-def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes, watchdog: _Watchdog) -> Iterator[bytes]:
-    if process.stdin is None or process.stdout is None:
+def _read_chunks(process: subprocess.Popen[bytes], watchdog: _Watchdog) -> Iterator[bytes]:
+    if process.stdout is None:
         raise AssertionError
     with watchdog.waiting():
-        with suppress(BrokenPipeError):  # git has ended early; its exit code is checked later
-            process.stdin.write(stdin)
-        with suppress(BrokenPipeError):
-            process.stdin.close()
         chunk = process.stdout.read(_CHUNK_BYTES)
     while chunk:
         yield chunk
@@ -286,12 +287,14 @@ class RepositoryIdentity:
         is_from_remote: whether the name comes from `origin`.
         web_url: address of its pages on GitHub, None for other hosts.
         host: host of `origin`.
+        https_port: its port in an address with https; None for other addresses, whose ports are not those of pages.
     """
 
     repository: str
     is_from_remote: bool
     web_url: str | None = None
     host: str | None = None
+    https_port: int | None = None
 
     def pull_request_id(self, number: int) -> str:
         """Return the fact id of a pull request."""
@@ -339,15 +342,24 @@ def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
     if not address:
         return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
     host, name = _GITHUB_COM_ALIAS.sub("github.com", address.host.lower()), address.name
-    web_url = f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None
-    return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host)
+    web_url = f"{https_url(host, address.https_port)}/{name}" if _GITHUB_HOST.fullmatch(host) else None
+    return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host, https_port=address.https_port)
+
+
+def https_url(host: str, port: int | None) -> str:
+    """Return the address of a host's pages; without a port they are at the usual one."""
+    return f"https://{host}" if port in (None, _HTTPS_PORT) else f"https://{host}:{port}"
+
+
+_HTTPS_PORT = 443
 
 
 class _Address(NamedTuple):
-    """Where a remote is: its host, and `owner/name` there."""
+    """Where a remote is: its host, `owner/name` there, and its port if the address has https."""
 
     host: str
     name: str
+    https_port: int | None
 
 
 def _parse_address(text: str) -> _Address | None:
@@ -357,18 +369,20 @@ def _parse_address(text: str) -> _Address | None:
     """
     if len(text) > _MAX_ADDRESS_LENGTH or "\n" in text:
         return None
+    https_port = None
     scheme, separator, rest = text.partition("://")
     if separator and scheme in _REMOTE_SCHEMES:
         authority, _, path = rest.partition("/")
         host, colon, port = authority.rpartition("@")[2].partition(":")
         is_valid = _is_word(host) and (not colon or bool(_PORT.fullmatch(port)))
+        https_port = int(port or _HTTPS_PORT) if is_valid and scheme == "https" else None
     else:
         place, _, path = text.partition(":")
         user, at_sign, host = place.rpartition("@")
         is_user_valid = not at_sign or (user != "" and not set("@/") & set(user))
         is_valid = is_user_valid and _is_word(host) and len(host) > 1 and not path.startswith("//")
     name = _repository_name(path)
-    return _Address(host, name) if is_valid and name else None
+    return _Address(host, name, https_port) if is_valid and name else None
 
 
 def _repository_name(path: str) -> str | None:

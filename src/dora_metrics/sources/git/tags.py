@@ -58,7 +58,7 @@ def read_tags(git: Git) -> TagList:
     """
     output = git.read("for-each-ref", f"--format={_TAG_FORMAT}", "--", "refs/tags/").decode("utf-8", "backslashreplace")
     rows = [line.split("\0") for line in output.split("\n")[:-1]]
-    commit_by_tag = _commits_of_nested_tags(git, [target for _, _, target, kind, _, _ in rows if kind == "tag"])
+    commit_by_tag = _commits_of_nested_tags(git, {row[2] for row in rows if row[3] == "tag"})
     tag_list = TagList([], [])
     for oid, kind, target, target_kind, tagged_at, ref in rows:
         name = ref.removeprefix("refs/tags/")
@@ -70,7 +70,7 @@ def read_tags(git: Git) -> TagList:
     return tag_list
 
 
-def _commits_of_nested_tags(git: Git, tag_oids: list[str]) -> dict[str, str]:
+def _commits_of_nested_tags(git: Git, tag_oids: set[str]) -> dict[str, str]:
     """Return the commit under each tag of a tag, without those that point to anything else or are missing."""
     if not tag_oids:
         return {}
