@@ -102,7 +102,7 @@ FILES_WRITTEN = {
     "pipeline/template_process.py": ["sys.stdout.buffer.write(msgspec.json.encode(_render(job)))"],
     "pipeline/unrecorded.py": ["file.write(lines)"],
     "runtime.py": ["super().write(text)"],
-    "sources/git/repository.py": ["process.stdin.write(stdin)"],
+    "sources/git/repository.py": ["stdin_file.write(stdin)"],
     "storage/folder.py": ["file.write(content)"],
 }
 """What is written to other streams than stdout and stderr; and the stream itself, and that stdout failed."""
