@@ -200,11 +200,13 @@ def test_a_link_in_the_place_of_a_file_or_folder_is_never_written_through(checko
     assert WORKFLOW_PATH in checkout.files()
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_exit_code_1(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_a_folder_is_named_with_exit_code_1(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, {".github": "a file"})
     ran = checkout.run_init("--yes")
     assert ran.code == 1
-    assert f"{WORKFLOW_PATH}: not written (" in ran.stdout
+    for path in ALL_FILES:
+        assert f"{path}: not written, since .github is not a folder; move it away and run init again\n" in ran.stdout
+    assert checkout.text(".github") == "a file"
 
 
 # --- With a token ---

@@ -1,5 +1,7 @@
 """Tags: which are deployments, prereleases, their order, and several of them on one commit."""
 
+import shlex
+
 import pytest
 
 from dora_metrics.core.facts import ids
@@ -95,6 +97,17 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
         "Of 5 tags, 2 are selected by shop@*: 2 deployments. Not counted: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
+
+
+@pytest.mark.parametrize("name", ["sh`op", "sh`op`s", "shop"])
+def test_the_pattern_of_a_package_is_shown_as_it_is(
+    repository: GitRepository, report: ReportCommand, name: str
+) -> None:
+    sha = repository.commit("Start", at="03-01")
+    for day, tag in enumerate(("till@1.0.0", "till@1.0.1", *(f"{name}@1.0.{patch}" for patch in range(3))), 2):
+        sha = repository.release(tag, "More", sha, at=f"03-0{day}")
+    out = " ".join(report(repository.folder, "--format", "text").out.split())
+    assert f"To count one package only, use --tags {shlex.quote(f'{name}@*')}." in out
 
 
 def test_an_odd_tag_and_names_of_prereleases_are_no_second_package(

@@ -1,8 +1,9 @@
 """`dora-metrics init`: gathers, proposes, shows, asks, and writes. The decisions are pure and in the other modules."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dora_metrics.commands.init import gather, summary
 from dora_metrics.commands.init.files import DEFAULT_ACTION, PLACEHOLDER_OWNER, TEMPLATE_NAMES, render_files
@@ -14,6 +15,7 @@ from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
+from dora_metrics.sources.git.repository import is_folder
 from dora_metrics.templates import load_template
 
 
@@ -167,6 +169,8 @@ def _is_terminal(runtime: Runtime) -> bool:
 def _write_new_file(root: Path, file: ProposedFile) -> str | None:
     """Write a file and return the problem, None if there was none. An existing file is never replaced."""
     target = root / file.path
+    if obstacle := _file_in_place_of_folder(root, file.path):
+        return f"{file.path}: not written, since {obstacle} is not a folder; move it away and run init again"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8", newline="\n") as stream:
@@ -176,6 +180,12 @@ def _write_new_file(root: Path, file: ProposedFile) -> str | None:
     except OSError as problem:
         return f"{file.path}: not written ({problem.strerror}); check the folder and run init again"
     return None
+
+
+def _file_in_place_of_folder(root: Path, path: str) -> str | None:
+    """Return the first part of a path that should be a folder and is something else."""
+    folders = [part.as_posix() for part in reversed(PurePosixPath(path).parents)]
+    return next((folder for folder in folders if os.path.lexists(root / folder) and not is_folder(root / folder)), None)
 
 
 def _print_lines(runtime: Runtime, lines: Iterable[str]) -> None:

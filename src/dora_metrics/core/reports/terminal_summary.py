@@ -1,5 +1,6 @@
 """The content of the summary on a terminal: one scope in full, a row for each of the others, notes."""
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -230,8 +231,13 @@ def _scope_row(scope_metrics: schema.ScopeMetrics) -> tuple[Span, ...]:
     )
 
 
+_CODE_MARKS = re.compile(r"(?<![^\s(])`(.{1,300}?)`(?=[.,;:)]*(?:\s|$))")
+"""Backticks around words: where a word begins, and where one ends."""
+
+
 def _notes(notes: Iterable[str]) -> Iterator[Block]:
-    """The notes, without the marks that make code of a text in Markdown."""
-    paragraphs = (Paragraph((Span(f"- {note.replace('`', '')}", "muted"),), _INDENT, _INDENT) for note in notes)
+    """The notes, without the marks that make code of a text in Markdown; a backtick within a name stays."""
+    texts = (_CODE_MARKS.sub(r"\1", note) for note in notes)
+    paragraphs = (Paragraph((Span(f"- {text}", "muted"),), _INDENT, _INDENT) for text in texts)
     for position, paragraph in enumerate(paragraphs):
         yield from chain(() if position else (EMPTY_LINE,), (paragraph,))
