@@ -90,3 +90,16 @@ def test_comparisons_that_never_succeed_take_the_place_of_no_other(shop: Shop, m
     shop.sync()
     shop.sync()
     assert all(shop.changes(deployment_id) for deployment_id in broken)
+
+
+def test_two_comparisons_in_a_row_without_an_answer_end_the_comparing_of_a_sync(shop: Shop) -> None:
+    """Each is three tries; 22 of them would be a minute of silence, and nothing that was read would be recorded."""
+    deployment_ids = [shop.deploy_web(hours) for hours in range(1, 23)]
+    shop.github.fail(broken_comparisons([]), to=COMPARE, times=None)
+    ran = shop.sync()
+    assert shop.comparison_count == 2 * 3
+    assert "GitHub did not answer the last comparisons; the next sync goes on" in ran.log
+    assert shop.ledger_facts("deployment").keys() >= set(deployment_ids)
+    shop.github.heal()
+    shop.sync()
+    assert all(shop.changes(deployment_id) for deployment_id in deployment_ids)
