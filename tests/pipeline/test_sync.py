@@ -295,6 +295,14 @@ def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> N
     assert changes == [None, [], ["github:pull:acme/shop#9"], []]
 
 
+def test_a_payload_of_many_brackets_is_a_text(sync_shop: SyncShop) -> None:
+    made = sync_shop.repository.deployment("production", at=at(150), finished_at=at(150.1), payload="[" * 5_000)
+    ran = sync_shop.run()
+    assert ran.code == 0
+    assert f"github:deployment:{made.database_id}" in sync_shop.facts()
+    assert "did not return" not in ran.log
+
+
 @pytest.mark.parametrize(
     "time", ["2026-11-20T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"], ids=["no zone", "0", "9999"]
 )

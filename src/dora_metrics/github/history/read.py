@@ -152,6 +152,8 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
             return
         cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}
         yield from _read_kind(kind, kind_reader, replace(reader, request=replace(reader.request, cursors=cursors)))
+    except Exception as problem:  # noqa: BLE001 - what other kinds have must be recorded all the same
+        yield ReadFailure(kind, _UNREADABLE.format(type(problem).__name__))
 
 
 def _read_security_alerts(reader: HistoryReader) -> Iterator[PartOrFailure]:
@@ -242,6 +244,9 @@ def _final_parts(reader: HistoryReader, sources: SourceSelection, merges: Mappin
             sources.on_github.add("pushes")
         yield part
     yield HistoryPart("sources", notes=(*notes, sources.explanation(name)), is_complete=True)
+
+
+_UNREADABLE = "its answer cannot be read ({}); the other kinds are recorded, please report this as a bug"
 
 
 class _StreamEnd:
