@@ -37,9 +37,9 @@ class Shop(Monorepo):
         )
         return f"github:deployment:{made.database_id}"
 
-    def sync(self) -> ActionRun:
+    def sync(self, **inputs: str) -> ActionRun:
         self.github.requests.clear()
-        return self.run_event("schedule", {"schedule": "17 5 * * *"}, report="off")
+        return self.run_event("schedule", {"schedule": "17 5 * * *"}, hours=None, report="off", **inputs)
 
     @property
     def comparison_count(self) -> int:
@@ -74,6 +74,30 @@ def test_a_commit_that_github_no_longer_has_is_named_and_asked_for_once(shop: Sh
     assert shop.comparison_count
     assert gone not in shop.sync().log
     assert shop.comparison_count == 0
+
+
+@pytest.mark.parametrize(
+    ("failing", "status"), [("GET /repos/acme/shop/actions/workflows", 403), ("GET /repos/acme/shop/*/alerts", 500)]
+)
+def test_it_is_asked_for_once_although_a_kind_fails_for_good_that_has_no_say_in_it(
+    shop: Shop, failing: str, status: int
+) -> None:
+    gone = shop.deploy_web(3, sha="f" * 40)
+    refusal = custom_answer(status, {"message": "Resource not accessible by integration"})
+    shop.github.fail(refusal, to=failing, times=None)
+    inputs = {"deployment-source": "deployments, workflow-runs", "security": "dependabot"}
+    assert f"what {gone} delivered stays unknown" in shop.sync(**inputs).log
+    assert gone not in shop.sync(**inputs).log
+    assert shop.comparison_count == 0
+
+
+def test_it_is_asked_for_again_after_a_sync_that_lacked_deployments_before_it(shop: Shop) -> None:
+    """They may have its history."""
+    gone = shop.deploy_web(3, sha="f" * 40)
+    shop.github.fail(custom_answer(500, {"message": "Error"}), to="GET /repos/acme/shop/actions/workflows", times=None)
+    inputs = {"deployment-source": "deployments, workflow-runs"}
+    for _ in range(2):
+        assert f"what {gone} delivered stays unknown" in shop.sync(**inputs).log
 
 
 def test_comparisons_that_never_succeed_take_the_place_of_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,7 +278,7 @@ class Sync:
                 self.note(Outcome("changes", "failed", f"stopped before {deployment.id}: {error}"))
                 break
             completed |= _by_id(relinked_facts(recorded, compared))
-            is_final = self._compared.get(deployment.id) == () and not gathered.failures
+            is_final = self._compared.get(deployment.id) == () and gathered.has_all_that_may_be_compared
             unanswered = [each for each in unanswered if each != deployment.id]
             if not compared:
                 (incomparable if is_final else unanswered).append(deployment.id)
