@@ -158,7 +158,7 @@ class Client:
 
     @contextmanager
     def sending_slow_reads_once(self) -> Iterator[None]:
-        """In the block, send a read again only if GitHub failed at once: one that takes too long does so each time."""
+        """In the block, send a read again only if GitHub failed at once: what takes too long does so each time."""
         outer, self.repeats_slow_reads = self.repeats_slow_reads, False
         try:
             yield
@@ -166,7 +166,7 @@ class Client:
             self.repeats_slow_reads = outer
 
     def try_something_else(self) -> None:
-        """Leave GitHub at least 20 s until it counts as down: it may be silent to one kind of request only."""
+        """Leave GitHub at least 20 s until it counts as down: it may be silent to a single kind of request."""
         self.silence.shorten(self.max_silent_seconds - _SECONDS_FOR_SOMETHING_ELSE, self.monotonic())
 
     def until(self, seconds: float) -> AbstractContextManager[None]:

@@ -38,7 +38,7 @@ HistoryKind = (
 
 DEPLOYMENT_KINDS: frozenset[HistoryKind] = frozenset({"deployments", "releases", "runs"})
 """The kinds that have deployments in a list of their own."""
-_COMPARED_KINDS: frozenset[HistoryKind] = DEPLOYMENT_KINDS | {"commits", "jobs", "repository"}
+_COMPARED_KINDS: frozenset[HistoryKind] = frozenset({*DEPLOYMENT_KINDS, "commits", "jobs", "repository"})
 """The kinds that decide what a deployment is compared with."""
 
 _KIND_NAMES: dict[str, str] = {
