@@ -202,6 +202,21 @@ def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: Fake
     assert len(github.requests) == sent_count
 
 
+def test_something_else_may_be_tried_for_twenty_seconds_after_the_minute(github: FakeGitHub) -> None:
+    github.fail(unavailable(502), times=None)
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    for _ in range(20):
+        with pytest.raises(UncertainOutcomeError, match="502"):
+            one.query("Head", SHOP)
+    one.try_something_else()
+    assert one.seconds_left == 20
+    github.heal()
+    assert one.query("Head", SHOP)["repository"]["ref"]
+    assert one.seconds_left == 60
+
+
 def test_a_usable_answer_begins_the_minute_anew(github: FakeGitHub) -> None:
     github.fail(unavailable(502), times=58)
     clock = PausedClock()

@@ -37,9 +37,9 @@ class Shop(Monorepo):
         )
         return f"github:deployment:{made.database_id}"
 
-    def sync(self) -> ActionRun:
+    def sync(self, **inputs: str) -> ActionRun:
         self.github.requests.clear()
-        return self.run_event("schedule", {"schedule": "17 5 * * *"}, report="off")
+        return self.run_event("schedule", {"schedule": "17 5 * * *"}, hours=None, report="off", **inputs)
 
     @property
     def comparison_count(self) -> int:
@@ -76,6 +76,30 @@ def test_a_commit_that_github_no_longer_has_is_named_and_asked_for_once(shop: Sh
     assert shop.comparison_count == 0
 
 
+@pytest.mark.parametrize(
+    ("failing", "status"), [("GET /repos/acme/shop/actions/workflows", 403), ("GET /repos/acme/shop/*/alerts", 500)]
+)
+def test_it_is_asked_for_once_although_a_kind_fails_for_good_that_has_no_say_in_it(
+    shop: Shop, failing: str, status: int
+) -> None:
+    gone = shop.deploy_web(3, sha="f" * 40)
+    refusal = custom_answer(status, {"message": "Resource not accessible by integration"})
+    shop.github.fail(refusal, to=failing, times=None)
+    inputs = {"deployment-source": "deployments, workflow-runs", "security": "dependabot"}
+    assert f"what {gone} delivered stays unknown" in shop.sync(**inputs).log
+    assert gone not in shop.sync(**inputs).log
+    assert shop.comparison_count == 0
+
+
+def test_it_is_asked_for_again_after_a_sync_that_lacked_deployments_before_it(shop: Shop) -> None:
+    """They may have its history."""
+    gone = shop.deploy_web(3, sha="f" * 40)
+    shop.github.fail(custom_answer(500, {"message": "Error"}), to="GET /repos/acme/shop/actions/workflows", times=None)
+    inputs = {"deployment-source": "deployments, workflow-runs"}
+    for _ in range(2):
+        assert f"what {gone} delivered stays unknown" in shop.sync(**inputs).log
+
+
 def test_comparisons_that_never_succeed_take_the_place_of_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync, "MAX_COMPARISONS", 2)
     broken = [shop.deploy_web(hours) for hours in (2, 3, 4)]
@@ -90,3 +114,16 @@ def test_comparisons_that_never_succeed_take_the_place_of_no_other(shop: Shop, m
     shop.sync()
     shop.sync()
     assert all(shop.changes(deployment_id) for deployment_id in broken)
+
+
+def test_two_comparisons_in_a_row_without_an_answer_end_the_comparing_of_a_sync(shop: Shop) -> None:
+    """Each is three tries; 22 of them would be a minute of silence, and nothing that was read would be recorded."""
+    deployment_ids = [shop.deploy_web(hours) for hours in range(1, 23)]
+    shop.github.fail(broken_comparisons([]), to=COMPARE, times=None)
+    ran = shop.sync()
+    assert shop.comparison_count == 2 * 3
+    assert "GitHub did not answer the last comparisons; the next sync goes on" in ran.log
+    assert shop.ledger_facts("deployment").keys() >= set(deployment_ids)
+    shop.github.heal()
+    shop.sync()
+    assert all(shop.changes(deployment_id) for deployment_id in deployment_ids)

@@ -293,3 +293,29 @@ def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> N
     deployments = [fact for fact in sync_shop.facts().values() if fact.get("service") == "web" and "status" in fact]
     changes = [fact["changes"] for fact in sorted(deployments, key=lambda fact: str(fact["finished_at"]))]
     assert changes == [None, [], ["github:pull:acme/shop#9"], []]
+
+
+def test_a_payload_of_many_brackets_is_a_text(sync_shop: SyncShop) -> None:
+    made = sync_shop.repository.deployment("production", at=at(150), finished_at=at(150.1), payload="[" * 5_000)
+    ran = sync_shop.run()
+    assert ran.code == 0
+    assert f"github:deployment:{made.database_id}" in sync_shop.facts()
+    assert "did not return" not in ran.log
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-11-20T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"], ids=["no zone", "0", "9999"]
+)
+def test_a_time_in_the_cursors_that_cannot_be_right_counts_as_none(sync_shop: SyncShop, time: str) -> None:
+    """Somebody has edited the file: what its cursors are for is read again."""
+    sync_shop.run()
+    written = json.loads(sync_shop.repository.read("cursors.json", "dora-metrics") or b"")
+    edited = {kind: {**cursor, "newest": time} for kind, cursor in written["acme/shop"].items() if "newest" in cursor}
+    content = json.dumps({"acme/shop": {**written["acme/shop"], **edited}})
+    sync_shop.repository.commit({"cursors.json": content}, message="Edit", branch="dora-metrics")
+    sync_shop.merge_and_deploy(7)
+    ran = sync_shop.run(delay=timedelta(hours=2))
+    assert ran.code == 0
+    assert "::warning" not in ran.log
+    assert len(sync_shop.facts()) == 14
+    assert time not in (sync_shop.repository.read("cursors.json", "dora-metrics") or b"").decode()

@@ -1,10 +1,14 @@
 """Sync cursors: how far GitHub's history was read, stored in the ledger as `cursors.json`."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
+
+_Time = Annotated[datetime, Meta(tz=True)]
+_PLAUSIBLE_YEARS = range(1970, 2200)
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -21,14 +25,14 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     could not be parsed (`?` for one without a number), `unread_because` the reason.
     """
 
-    newest: datetime | None = None
-    reached: datetime | None = None
+    newest: _Time | None = None
+    reached: _Time | None = None
     after: str | None = None
     open: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
-    read_at: datetime | None = None
+    read_at: _Time | None = None
     refused: str | None = None
-    refused_at: datetime | None = None
+    refused_at: _Time | None = None
     unread: tuple[str, ...] = ()
     unread_because: str | None = None
 
@@ -42,11 +46,23 @@ Cursors = dict[str, dict[str, Cursor]]
 
 
 def decode_cursors(content: bytes) -> Cursors:
-    """Decode `cursors.json`. A missing or invalid file gives no cursors, so that everything is read again."""
+    """Decode `cursors.json`. A missing or invalid file gives no cursors, so that everything is read again.
+
+    So it is with the kinds whose cursor has a time that cannot be right.
+    """
     try:
-        return msgspec.json.decode(content or b"{}", type=Cursors)
+        cursors = msgspec.json.decode(content or b"{}", type=Cursors)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
+    return {
+        repository: {kind: cursor for kind, cursor in by_kind.items() if _is_plausible(cursor)}
+        for repository, by_kind in cursors.items()
+    }
+
+
+def _is_plausible(cursor: Cursor) -> bool:
+    times = (cursor.newest, cursor.reached, cursor.read_at, cursor.refused_at)
+    return all(time is None or time.year in _PLAUSIBLE_YEARS for time in times)
 
 
 def encode_cursors(cursors: Cursors) -> bytes:

@@ -5,7 +5,8 @@ may have been carried out. A request that a rate limit refused was not carried o
 run may wait.
 
 A GitHub that gives no usable answer for a minute counts as down: the run sends it nothing more. So one exchange, with
-its retries and pauses, takes at most a minute too, apart from announced waits for rate limits.
+its retries and pauses, takes at most a minute too, apart from announced waits for rate limits. What a sync has read
+must not be lost because one kind of request always takes too long: so it may try something else after that minute.
 
 Every answer is checked against the shape that its reader relies on (`github.shapes`), so that what follows may rely
 on it, and a write counts as done only if its answer says so.
@@ -32,6 +33,9 @@ Send = Callable[[float], ApiResponse | TransportFailure]
 """Sends one request within a number of seconds."""
 
 _MAX_ATTEMPTS = 3
+_SLOW_SECONDS = 8
+"""A read without an answer after this was too much for GitHub, which gives a request ten seconds."""
+_SECONDS_FOR_SOMETHING_ELSE = 20
 _SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300), range(300, 400), range(500, 600)
 _SENDABLE_TOKEN = re.compile(r"[!-~]+")
 
@@ -116,6 +120,7 @@ class Client:
         spent_seconds: waited for GitHub, with pauses and without announced waits, and for a health check, since the
             run began or since other runs were last faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
+        repeats_slow_reads: whether a read is sent again for which GitHub took about as long as it gives any request.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
 
@@ -135,6 +140,7 @@ class Client:
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
     spent_seconds: float = 0
     silence: Silence = field(default_factory=Silence)
+    repeats_slow_reads: bool = True
     _deadlines: tuple[Deadline, ...] = ()
 
     def __post_init__(self) -> None:
@@ -149,6 +155,19 @@ class Client:
             yield
         finally:
             self._deadlines = outer
+
+    @contextmanager
+    def sending_slow_reads_once(self) -> Iterator[None]:
+        """In the block, send a read again only if GitHub failed at once: what takes too long does so each time."""
+        outer, self.repeats_slow_reads = self.repeats_slow_reads, False
+        try:
+            yield
+        finally:
+            self.repeats_slow_reads = outer
+
+    def try_something_else(self) -> None:
+        """Leave GitHub at least 20 s until it counts as down: it may be silent to a single kind of request."""
+        self.silence.shorten(self.max_silent_seconds - _SECONDS_FOR_SOMETHING_ELSE, self.monotonic())
 
     def until(self, seconds: float) -> AbstractContextManager[None]:
         """Bound everything that is sent in the block to what is left of so many `spent_seconds`."""
@@ -277,10 +296,12 @@ class Client:
 
     def _send_repeatedly(self, send: Callable[[], T], max_attempts: int) -> T:
         for attempt in range(1, max_attempts + 1):
+            started_seconds = self.working_seconds()
             try:
                 return send()
             except UncertainOutcomeError:
-                if attempt == max_attempts:
+                is_slow = self.working_seconds() - started_seconds >= _SLOW_SECONDS
+                if attempt == max_attempts or (is_slow and not self.repeats_slow_reads):
                     raise
                 self.pause(attempt)
                 if not self.seconds_left:

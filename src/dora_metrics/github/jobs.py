@@ -50,7 +50,7 @@ def check_run_node_id(deployment_node_id: str, job_id: str) -> str | None:
         decoded_id = msgspec.msgpack.decode(base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)))
         version, repository_number, _ = decoded_id
         return check_run_id(version, repository_number, int(job_id))
-    except (ValueError, TypeError, OverflowError, msgspec.DecodeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):  # msgspec's errors are ValueErrors
         return None
 
 

@@ -29,6 +29,12 @@ class Silence:
         with self._lock:
             self._closed_seconds, self._since = 0, now
 
+    def shorten(self, max_seconds: float, now: float) -> None:
+        """Take it as no longer than this."""
+        with self._lock:
+            lasted = self._closed_seconds + (now - self._since if self._waiting_count else 0)
+            self._closed_seconds, self._since = min(lasted, max_seconds), now
+
     @contextmanager
     def counting(self, clock: Callable[[], float]) -> Iterator[None]:
         """Count the time of the block, in which a client waits for an answer or pauses before another try."""

@@ -20,7 +20,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.core.scope import recorded_name
 from dora_metrics.errors import SettingsError
-from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError
+from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError, UncertainOutcomeError
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history import (
     GatheredHistory,
@@ -62,6 +62,9 @@ _SELECTING_SETTINGS = {
 MAX_COMPARISONS = 25
 """Comparisons in one sync; the next one goes on with the rest."""
 
+_MAX_UNANSWERED_IN_A_ROW = 2
+"""Comparisons without an answer after which a sync makes no more."""
+
 UNCHANGED_FOR = timedelta(hours=1)
 """Numbers younger than this are not written again if nothing is new."""
 
@@ -88,6 +91,8 @@ class Sync:
     progress: Progress
     _gathered: list[GatheredHistory] = field(default_factory=list)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    _unanswered: set[str] = field(default_factory=set)
+    _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
@@ -120,7 +125,9 @@ class Sync:
             notes += gathered.notes
             if self._is_complete:
                 name = contents.names.present_name(gathered.name)
-                observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
+                with self.client.sending_slow_reads_once():
+                    observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
+        self._try_something_else(self._gathered)  # its writing
         title = _title(observed.values(), [gathered.name for gathered in self._gathered])
         files = {CURSORS_FILE: encode_cursors(cursors)}
         return Observation(tuple(observed.values()), title, tuple(notes), files)
@@ -133,6 +140,7 @@ class Sync:
         """
         self._reading = self._reading or self._read(contents)
         for _ in self._reading:  # `yield from` would end the reading together with this generator
+            self._try_something_else(self._gathered)  # the ledger
             yield
 
     def _read(self, contents: LedgerContents) -> Iterator[None]:
@@ -149,6 +157,7 @@ class Sync:
                 left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
                 self._note_failure(f"stopped before {requested_name}, with {left} left to read: {problem}")
                 return
+            self._try_something_else(self._gathered[-1:])  # this repository
             name = recorded_name(requested_name, recorded)
             gathered = GatheredHistory(name=name, requested_name=name)
             self._gathered.append(gathered)
@@ -162,6 +171,11 @@ class Sync:
                 if unsaved >= _MAX_UNSAVED_FACTS or time.monotonic() - started > _MAX_UNSAVED_SECONDS:
                     yield
                     started, unsaved = time.monotonic(), 0
+
+    def _try_something_else(self, read_before: Iterable[GatheredHistory]) -> None:
+        """Go on after requests that GitHub never answers, if it has answered others for these repositories."""
+        if any(gathered.number is not None for gathered in read_before):
+            self.client.try_something_else()
 
     def _repositories(self) -> list[str]:
         """The repositories to read: those of the settings, otherwise this one.
@@ -260,13 +274,15 @@ class Sync:
         incomparable, unanswered = (list(cursors.get(name, Cursor()).open) for name in (_INCOMPARABLE, _UNANSWERED))
         completed: dict[str, Fact] = {}
         for deployment in _to_compare(unresolved, incomparable, unanswered):
+            if self._is_silent_to(deployment):
+                break
             try:
                 compared = self._compare(deployment, {**recorded, **completed})
             except RateLimitError as error:
                 self.note(Outcome("changes", "failed", f"stopped before {deployment.id}: {error}"))
                 break
             completed |= _by_id(relinked_facts(recorded, compared))
-            is_final = self._compared.get(deployment.id) == () and not gathered.failures
+            is_final = self._compared.get(deployment.id) == () and gathered.has_all_that_may_be_compared
             unanswered = [each for each in unanswered if each != deployment.id]
             if not compared:
                 (incomparable if is_final else unanswered).append(deployment.id)
@@ -277,6 +293,15 @@ class Sync:
             if not cursors[name].open:
                 del cursors[name]
         return completed
+
+    def _is_silent_to(self, deployment: Deployment) -> bool:
+        """Whether to leave a comparison to the next sync, after some in a row that GitHub did not answer."""
+        has_been_tried = deployment.id in self._compared or deployment.id in self._unanswered
+        if has_been_tried or self._unanswered_in_a_row < _MAX_UNANSWERED_IN_A_ROW:
+            return False
+        problem = f"stopped before {deployment.id}: GitHub did not answer the last comparisons; the next sync goes on"
+        self.note(Outcome("changes", "failed", problem))
+        return True
 
     def _resolve(self, gathered: GatheredHistory, facts: Sequence[Fact]) -> tuple[ResolvedChanges, list[Change]]:
         """Resolve changes by the graph of commits, and read the histories outside the default branch that it lacks.
@@ -310,16 +335,26 @@ class Sync:
         earlier = earlier_successes(deployment, counted)
         if earlier is None or not deployment.sha:
             return ()
-        if deployment.id not in self._compared:
-            try:
-                self._compared[deployment.id] = self._ask_for_changes(deployment, earlier)
-            except RateLimitError:
-                raise
-            except GitHubError as error:
-                problem = f"GitHub did not return what {deployment.id} delivered: {error}"
-                self.note(Outcome("changes", "failed", problem))
-                return ()
-        return self._compared[deployment.id]
+        if deployment.id not in self._compared and deployment.id not in self._unanswered:
+            self._compare_once(deployment, earlier)
+        return self._compared.get(deployment.id, ())
+
+    def _compare_once(self, deployment: Deployment, earlier: EarlierSuccesses) -> None:
+        """Ask GitHub for the changes, and remember what it says, or that it does not.
+
+        Raises:
+            RateLimitError: if no further comparison can be read.
+        """
+        try:
+            self._compared[deployment.id] = self._ask_for_changes(deployment, earlier)
+            self._unanswered_in_a_row = 0
+        except RateLimitError:
+            raise
+        except GitHubError as error:
+            self._unanswered.add(deployment.id)
+            self._unanswered_in_a_row += isinstance(error, UncertainOutcomeError)
+            problem = f"GitHub did not return what {deployment.id} delivered: {error}"
+            self.note(Outcome("changes", "failed", problem))
 
     def _ask_for_changes(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
         """What GitHub says; empty if it never will.

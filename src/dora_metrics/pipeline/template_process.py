@@ -127,7 +127,7 @@ def _decode_result(content: bytes, limits: TemplateLimits) -> _RenderResult | No
         return None
     try:
         return msgspec.json.decode(content, type=_RenderResult)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

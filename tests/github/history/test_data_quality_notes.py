@@ -244,7 +244,10 @@ def test_a_deployments_number_is_known_although_graphql_has_no_room_for_it(
         ('"{\\"version\\": \\"v1\\"}"', {"version": "v1"}),
         ("v1", "v1"),
         (None, None),
+        ("[" * 100_000, "[" * 100_000),
+        ('{"a":' * 100_000, '{"a":' * 100_000),
     ],
+    ids=["object", "text", "no JSON", "none", "many lists", "many objects"],
 )
 def test_a_payload_is_an_object_however_it_is_packed(text: str | None, meant: object) -> None:
     assert decode_payload(text) == meant

@@ -1,7 +1,11 @@
 """A kind that is forbidden or disabled does not affect the others; the note says which permission to grant."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from dora_metrics.github.history import read
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader
 from fakes.faults import partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -32,6 +36,23 @@ def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
         "GitHub did not return incidents: Resource not accessible by integration; "
         "give the job `permissions: issues: read`"
     )
+
+
+@pytest.mark.usefixtures("private")
+def test_a_kind_that_this_version_cannot_read_is_named_and_the_rest_is_there(
+    github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_issues_wrongly(reader: HistoryReader) -> Iterator[HistoryPart]:
+        yield HistoryPart("issues", notes=(reader.first_pages["issues"].nodes[0]["no such field"],))
+
+    monkeypatch.setattr(read, "read_issues", read_issues_wrongly)
+    one = read_fake_history(github)
+    (failure,) = one.gathered.failures
+    assert str(failure) == (
+        "GitHub did not return incidents: its answer cannot be read (KeyError); "
+        "the other kinds are recorded, please report this as a bug"
+    )
+    assert (len(one.deployments), len(one.changes)) == (2, 1)
 
 
 @pytest.mark.usefixtures("private")

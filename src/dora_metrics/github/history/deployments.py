@@ -217,7 +217,7 @@ def decode_payload(json_text: str | None) -> object:
             break
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
     return value
 
@@ -233,7 +233,7 @@ def deployment_number(node: JsonObject) -> int | None:
     encoded_id = str(node["id"]).partition("_")[2]
     try:
         decoded_id = msgspec.msgpack.decode(base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     return decoded_id[-1] if isinstance(decoded_id, list) and decoded_id and isinstance(decoded_id[-1], int) else None
 

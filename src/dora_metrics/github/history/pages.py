@@ -38,6 +38,8 @@ HistoryKind = (
 
 DEPLOYMENT_KINDS: frozenset[HistoryKind] = frozenset({"deployments", "releases", "runs"})
 """The kinds that have deployments in a list of their own."""
+_COMPARED_KINDS: frozenset[HistoryKind] = frozenset({*DEPLOYMENT_KINDS, "commits", "jobs", "repository"})
+"""The kinds that decide what a deployment is compared with."""
 
 _KIND_NAMES: dict[str, str] = {
     "pulls": "pull requests",
@@ -115,6 +117,11 @@ class ReadFailure:
     reason: str
     permission: str | None = None
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the token lacks the permission for something that the workflow need not read."""
+        return self.permission is not None and self.kind in {"runs", "releases"}
+
     def __str__(self) -> str:
         advice = f"; give the job `permissions: {self.permission}`" if self.permission else ""
         return f"GitHub did not return {_KIND_NAMES[self.kind]}: {self.reason}{advice}"
@@ -187,6 +194,14 @@ class GatheredHistory:
     def has_all_new_deployments(self) -> bool:
         """Whether no kind of deployments failed."""
         return DEPLOYMENT_KINDS.isdisjoint(failure.kind for failure in self.failures)
+
+    @property
+    def has_all_that_may_be_compared(self) -> bool:
+        """Whether a later reading will hardly have deployments or commits that this one did not return.
+
+        A permission that runs or releases lack is usually lacking for good.
+        """
+        return not any(failure.kind in _COMPARED_KINDS and not failure.is_lasting for failure in self.failures)
 
     def _move_cursor(self, kind: str, cursor: Cursor) -> None:
         self.cursors[kind] = cursor

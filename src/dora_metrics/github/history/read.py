@@ -77,7 +77,7 @@ def read_history(
     newest_commit = reader.repository.head_committed_at
     sources = SourceSelection(request.settings.deployment_source, request.known_sources, newest_commit=newest_commit)
     # A connection belongs to one thread, so each stream has a client of its own; their requests are counted below.
-    readers = [replace(reader, client=replace(client, request_count=0)) for _ in range(5)]
+    readers = [replace(reader, client=_stream_client(client)) for _ in range(5)]
     merges: dict[str, Fact] = {}
     try:
         for part in iterate_concurrently(_streams(sources, readers)):
@@ -89,13 +89,19 @@ def read_history(
     yield from _final_parts(reader, sources, merges)
 
 
+def _stream_client(client: Client) -> Client:
+    """Return a client for a stream: what GitHub cannot return in time is read by smaller pages, or by the next sync."""
+    return replace(client, request_count=0, repeats_slow_reads=False)
+
+
 def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
     """Return a reader with the newest items of every kind, or without any if GitHub refuses one of the kinds."""
     names = owner_and_name(request.run.repository)
     open_ids = list(request.cursors.get("deployments", Cursor()).open[:MAX_IDS_PER_REQUEST])
     variables = {**names, **newest_issue_variables(request), "open": open_ids, "files": bool(request.settings.services)}
     try:
-        data = client.query_existing("NewestItems", variables)
+        with client.sending_slow_reads_once():
+            data = client.query_existing("NewestItems", variables)
     except GitHubError:
         node = client.query("RepositoryInfo", names)["repository"]
         return HistoryReader(client, RepositoryInfo.from_node(node), request)
@@ -146,6 +152,8 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
             return
         cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}
         yield from _read_kind(kind, kind_reader, replace(reader, request=replace(reader.request, cursors=cursors)))
+    except Exception as problem:  # noqa: BLE001 - what other kinds have must be recorded all the same
+        yield ReadFailure(kind, _UNREADABLE.format(type(problem).__name__))
 
 
 def _read_security_alerts(reader: HistoryReader) -> Iterator[PartOrFailure]:
@@ -236,6 +244,9 @@ def _final_parts(reader: HistoryReader, sources: SourceSelection, merges: Mappin
             sources.on_github.add("pushes")
         yield part
     yield HistoryPart("sources", notes=(*notes, sources.explanation(name)), is_complete=True)
+
+
+_UNREADABLE = "its answer cannot be read ({}); the other kinds are recorded, please report this as a bug"
 
 
 class _StreamEnd:
