@@ -66,7 +66,7 @@ class JobBacklog:
     def _unread(self) -> Iterator[Deployment]:
         """Yield the deployments whose jobs neither the ledger nor a page of this sync has."""
         recorded = self.reader.request.recorded_jobs
-        known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if fact.job_name}
+        known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if _says_how_it_ended(fact)}
         left_ids = {fact.id for fact in recorded.values() if self._is_left_by_last_sync(fact)}
         for fact_id in (left_ids | self._skipped_ids) - known_ids - self._answered_ids:
             fact = self._facts.get(fact_id) or recorded.get(fact_id)
@@ -105,6 +105,11 @@ def recorded_jobs(facts: Iterable[object], repository: str) -> Mapping[str, Depl
         and fact.job_id
         and not fact.retracted
     }
+
+
+def _says_how_it_ended(deployment: Deployment) -> bool:
+    """Whether a job need not be asked for. An event names a failed job even where it could not ask how that ended."""
+    return bool(deployment.job_name) and deployment.status != "failure"
 
 
 def _with_job(deployment: Deployment, job: JsonObject) -> Deployment:
