@@ -95,6 +95,58 @@ def test_more_than_a_cursor_names_are_read_in_the_end(
     assert deployments_after_syncs(github, max_syncs=8) == 90
 
 
+def test_an_older_run_that_waits_for_an_approval_keeps_no_attempt_from_being_read(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    waiting = shop.run(at=at(1450), conclusion=None)
+    for number in range(1, 46):
+        shop.rerun(shop.run(at=at(1450 + number)), at=at(1450 + number + 0.2), finished_at=at(1450 + number + 0.4))
+    history = read_fake_history(github)
+    ledger = ledger_after({}, history)
+    for left in (25, 5, 0):
+        entries = history.cursors["runs"].open
+        assert len(set(entries)) == len(entries) == left
+        history = read_fake_history(github, cursors=history.cursors, known_sources=RUNS, ledger=ledger)
+        ledger = ledger_after(ledger, history)
+    assert attempt_requests(github) == 45
+    assert sum(fact_id.startswith("github:run:") for fact_id in ledger) == 90
+    waiting.status, waiting.conclusion, waiting.updated_at = "completed", "success", at(1940)
+    ended = read_fake_history(github, cursors=history.cursors, known_sources=RUNS)
+    assert f"github:run:{waiting.database_id}" in ended.deployments
+
+
+def test_what_is_left_is_read_before_what_is_run_again_later(github: FakeGitHub, shop: Repository) -> None:
+    left = shop.rerun(shop.run(at=at(1)), at=at(2))
+    for number in range(1, 26):
+        shop.rerun(shop.run(at=at(1900 + number)), at=at(1900 + number + 0.5))
+    cursors = {"runs": Cursor(newest=at(1900), open=(f"{left.database_id}/2",))}
+    history = read_fake_history(github, cursors=cursors, known_sources=RUNS)
+    assert f"github:run:{left.database_id}:attempt:2" in history.deployments
+    assert len(history.cursors["runs"].open) == 6
+
+
+def test_a_run_whose_attempts_were_left_keeps_its_success(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), conclusion="failure")
+    shop.rerun(run, at=at(2), conclusion="failure")
+    shop.rerun(run, at=at(3), finished_at=at(4))
+    cursors = {"runs": Cursor(newest=at(5), open=(f"{run.database_id}/3",))}
+    history = read_fake_history(github, cursors=cursors, known_sources=RUNS)
+    assert attempts_of(history) == {f"github:run:{run.database_id}": ("success", 3)}
+
+
+def test_a_success_counts_although_the_run_is_under_way_again(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), finished_at=at(1.1))
+    shop.rerun(run, at=at(1930), conclusion=None)
+    name = f"github:run:{run.database_id}"
+    first = read_fake_history(github)
+    assert attempts_of(first) == {name: ("success", 1)}
+    ledger = ledger_after({}, first)
+    run.status, run.conclusion, run.updated_at = "completed", "failure", at(1941)
+    history = read_fake_history(github, cursors=first.cursors, known_sources=RUNS, ledger=ledger)
+    assert ledger_after(ledger, history).keys() >= {name, f"{name}:attempt:2"}
+    assert attempt_requests(github) == 1
+
+
 def test_of_more_than_a_cursor_names_no_wrong_number_is_said(
     github: FakeGitHub, shop: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

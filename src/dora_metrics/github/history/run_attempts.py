@@ -28,13 +28,17 @@ _LEFT_TO_READ = re.compile(r"(?P<run_id>\d{1,20})/(?P<newest_attempt>\d{1,6})", 
 class EarlierAttempts:
     """Reads the earlier attempts of runs that were run again, up to a number of requests.
 
-    `reader`: what to read with. `left_to_read`: runs whose attempts are for the next reading, as `<run id>/<attempt>`.
-    `rests`: by the id of a workflow, when the newest of its runs was created that are left too and did not fit there.
+    The attempts of a run are read together, since which of them count depends on the earliest success.
+
+    `reader`: what to read with. `left_to_read`: runs whose attempts are for the next reading, each with the number of
+    the attempt whose earlier ones are not read. `rests`: by the id of a workflow, when the newest of its runs was
+    created that are left too and did not fit there.
     """
 
     reader: HistoryReader
-    left_to_read: list[str] = field(default_factory=list)
+    left_to_read: dict[str, int] = field(default_factory=dict)
     rests: dict[str, str] = field(default_factory=dict)
+    _of_last_reading: dict[str, list[JsonObject]] = field(default_factory=dict)
     _request_count: int = 0
 
     def __post_init__(self) -> None:
@@ -45,22 +49,28 @@ class EarlierAttempts:
 
     @property
     def cursor_entries(self) -> tuple[str, ...]:
-        """What the next reading goes on with."""
-        return (*self.left_to_read, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
+        """What the next reading goes on with, as `<run id>/<attempt>` and `<workflow id>@<time>`."""
+        left = (f"{run_id}/{newest_attempt}" for run_id, newest_attempt in self.left_to_read.items())
+        return (*left, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
 
-    def of_run(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run that was run again since the last reading."""
-        return self._of_run(str(workflow_id), node) if self._began_since_last_reading(node) else []
-
-    def of_last_reading(self) -> Iterable[list[JsonObject]]:
-        """Yield the attempts of each run that the last reading left to this one."""
-        while self._waiting:
-            match = self._waiting.pop(0)
+    def read_what_was_left(self) -> None:
+        """Read the attempts of the runs that the last reading left, before those of any other run."""
+        for match in self._waiting:
             run_id, newest_attempt = match["run_id"], int(match["newest_attempt"])
             if self._can_read(newest_attempt):
-                yield self._read(run_id, newest_attempt)
+                self._of_last_reading[run_id] = self._read(run_id, newest_attempt)
             else:
-                self.left_to_read.append(match[0])
+                self._leave(run_id, newest_attempt)
+
+    def of_run(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
+        """Return the earlier attempts of a run that was run again since the last reading, or that this one left."""
+        if self._began_since_last_reading(node):
+            return self.of_rest(workflow_id, node)
+        return self._of_last_reading.pop(str(node["id"]), [])
+
+    def of_runs_not_listed(self) -> Iterable[list[JsonObject]]:
+        """Return the attempts of each run that the last reading left and that no list of this one has."""
+        return self._of_last_reading.values()
 
     def rest_of_last_reading(self, workflow_id: int) -> str | None:
         """Return when the newest of the runs was created that the last reading could not name; None without any.
@@ -75,8 +85,18 @@ class EarlierAttempts:
         return created_until
 
     def of_rest(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run that the last reading could not name."""
-        return self._of_run(str(workflow_id), node)
+        """Return the earlier attempts of a run, none if they are left to the next reading."""
+        run_id, newest_attempt, workflow_name = str(node["id"]), node["run_attempt"], str(workflow_id)
+        self._of_last_reading.pop(run_id, None)
+        if newest_attempt < 2 or workflow_name in self.rests:  # noqa: PLR2004 - attempts
+            return []
+        if self._can_read(newest_attempt):
+            return self._read(run_id, newest_attempt)
+        if run_id in self.left_to_read or len(self.left_to_read) < _MAX_RUNS_REMEMBERED:
+            self._leave(run_id, newest_attempt)
+        else:
+            self.rests[workflow_name] = node["created_at"]
+        return []
 
     def is_left(self, workflow_id: int) -> bool:
         """Whether the further runs of a workflow are left to the next reading."""
@@ -94,29 +114,20 @@ class EarlierAttempts:
         newest = self.reader.cursor("runs").newest
         return newest is None or parse_instant(node.get("run_started_at") or node["created_at"]) >= newest
 
-    def _of_run(self, workflow_id: str, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run, none if they are left to the next reading."""
-        newest_attempt = node["run_attempt"]
-        if node["status"] != "completed" or newest_attempt < 2 or workflow_id in self.rests:  # noqa: PLR2004 - attempts
-            return []
-        if self._can_read(newest_attempt):
-            return self._read(node["id"], newest_attempt)
-        if len(self.left_to_read) + len(self._waiting) < _MAX_RUNS_REMEMBERED:
-            self.left_to_read.append(f"{node['id']}/{newest_attempt}")
-        else:
-            self.rests[workflow_id] = node["created_at"]
-        return []
-
     def _can_read(self, newest_attempt: int) -> bool:
         """Whether requests are left for the earlier attempts; the first run may have more of them than these."""
         return not self._request_count or self._request_count + newest_attempt - 1 <= MAX_ATTEMPTS_READ
 
-    def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
+    def _leave(self, run_id: str, newest_attempt: int) -> None:
+        """Leave a run to the next reading; it may be left already, before it was run once more."""
+        self.left_to_read[run_id] = max(newest_attempt, self.left_to_read.get(run_id, 0))
+
+    def _read(self, run_id: str, newest_attempt: int) -> list[JsonObject]:
         numbers = range(newest_attempt - 1, 0, -1)[:MAX_ATTEMPTS_READ]
         attempts = (self._read_attempt(run_id, number) for number in numbers)
         return [node for node in attempts if node]
 
-    def _read_attempt(self, run_id: object, number: int) -> JsonObject | None:
+    def _read_attempt(self, run_id: str, number: int) -> JsonObject | None:
         self._request_count += 1
         path = f"/repos/{self.reader.repository.name}/actions/runs/{run_id}/attempts/{number}"
         try:
