@@ -34,6 +34,28 @@ def test_an_attempt_after_a_success_is_a_deployment_of_its_own(github: FakeGitHu
     assert history.deployments[f"{name}:attempt:3"].started_at == at(3)
 
 
+def test_all_attempts_of_a_run_are_read_together(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), finished_at=at(1.1))
+    for number in range(2, 51):
+        shop.rerun(run, at=at(number), finished_at=at(number + 0.1), conclusion="failure")
+    shop.rerun(run, at=at(51), finished_at=at(51.1))
+    name = f"github:run:{run.database_id}"
+    history = read_fake_history(github)
+    assert "earlier attempts" not in history.notes
+    attempts = attempts_of(history)
+    assert attempts.pop(name) == ("success", 1)
+    assert attempts.pop(f"{name}:attempt:51") == ("success", 51)
+    assert attempts == {f"{name}:attempt:{number}": ("failure", number) for number in range(2, 51)}
+
+
+def test_the_requests_for_one_run_are_bounded(github: FakeGitHub, shop: Repository) -> None:
+    shop.run(at=at(1), attempt=1_000_000)
+    history = read_fake_history(github)
+    assert attempt_requests(github) == 100
+    assert "Of 1 run with more than 100 earlier attempts, only the newest of these are read." in history.notes
+    assert history.cursors["runs"].open == ()
+
+
 def test_a_run_that_succeeds_when_it_is_run_again_is_one_deployment(github: FakeGitHub, shop: Repository) -> None:
     run = shop.rerun(shop.run(at=at(1), conclusion="failure"), at=at(2))
     assert attempts_of(read_fake_history(github)) == {f"github:run:{run.database_id}": ("success", 2)}

@@ -265,7 +265,7 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     oldest_open = min(open_run_times, default=None)
     cursor = Cursor(reader.run.now - CLOCK_SKEW, reached=oldest_open, open=earlier_attempts.cursor_entries)
     uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
-    notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
+    notes = (*filter(None, (uncounted_note,)), *earlier_attempts.notes())
     yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dora_metrics.core.formatting import names_with_counts
+from dora_metrics.core.formatting import count, names_with_counts
 from dora_metrics.core.names import EVENTS_WITHOUT_DEPLOYMENT
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import shapes
@@ -14,7 +14,9 @@ from dora_metrics.github.history.pages import HistoryReader
 from dora_metrics.github.queries import JsonObject
 
 MAX_ATTEMPTS_READ = 20
-"""Earlier attempts that one reading asks for; each is a request. The next reading goes on with the rest."""
+"""Earlier attempts that one reading asks for, or those of one run; each is a request. The next reading goes on."""
+_MAX_ATTEMPTS_OF_RUN = 100
+"""Earlier attempts of one run that are read. Since April 2026, GitHub lets a run be run again 50 times."""
 _MAX_RUNS_REMEMBERED = 100
 """Runs that a cursor names. Of a workflow's others it has when the newest was created, and they are listed again."""
 _PAGE_SIZE = 100
@@ -40,6 +42,7 @@ class EarlierAttempts:
     rests: dict[str, str] = field(default_factory=dict)
     _of_last_reading: dict[str, list[JsonObject]] = field(default_factory=dict)
     _request_count: int = 0
+    _cut_count: int = 0
 
     def __post_init__(self) -> None:
         entries = self.reader.cursor("runs").open
@@ -102,13 +105,15 @@ class EarlierAttempts:
         """Whether the further runs of a workflow are left to the next reading."""
         return str(workflow_id) in self.rests
 
-    def note(self) -> str | None:
-        """Return a note about the runs that are left to read; None if there are none."""
-        if not self.cursor_entries:
-            return None
-        count, more = len(self.left_to_read), "More than " if self.rests else ""
-        runs = "1 run was run again, and its" if count == 1 else f"{more}{count} runs were run again, and their"
-        return f"{runs} earlier attempts are not read yet; the next sync continues."
+    def notes(self) -> Iterator[str]:
+        """Yield what a reader must know of attempts that are not read, or not yet."""
+        if self.cursor_entries:
+            number, more = len(self.left_to_read), "More than " if self.rests else ""
+            runs = "1 run was run again, and its" if number == 1 else f"{more}{number} runs were run again, and their"
+            yield f"{runs} earlier attempts are not read yet; the next sync continues."
+        if self._cut_count:
+            runs = f"{count(self._cut_count, 'run')} with more than {_MAX_ATTEMPTS_OF_RUN} earlier attempts"
+            yield f"Of {runs}, only the newest of these are read."
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
@@ -123,7 +128,8 @@ class EarlierAttempts:
         self.left_to_read[run_id] = max(newest_attempt, self.left_to_read.get(run_id, 0))
 
     def _read(self, run_id: str, newest_attempt: int) -> list[JsonObject]:
-        numbers = range(newest_attempt - 1, 0, -1)[:MAX_ATTEMPTS_READ]
+        self._cut_count += newest_attempt > _MAX_ATTEMPTS_OF_RUN + 1
+        numbers = range(newest_attempt - 1, 0, -1)[:_MAX_ATTEMPTS_OF_RUN]
         attempts = (self._read_attempt(run_id, number) for number in numbers)
         return [node for node in attempts if node]
 
