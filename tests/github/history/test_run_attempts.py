@@ -5,7 +5,9 @@ import pytest
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.github.history import run_attempts
+from fakes.faults import custom_answer, unavailable
 from fakes.github import FakeGitHub
+from fakes.records import WorkflowRun
 from fakes.repository import Repository
 from support.github_history import HistoryRead, at, ledger_after, read_fake_history
 
@@ -188,6 +190,51 @@ def test_entries_of_another_form_are_left_out(github: FakeGitHub, shop: Reposito
 def test_an_attempt_that_was_deleted_is_left_out(github: FakeGitHub, shop: Repository) -> None:
     run = shop.run(at=at(1), attempt=3)
     assert attempts_of(read_fake_history(github)) == {f"github:run:{run.database_id}": ("success", 3)}
+
+
+def refuse_first_attempt(github: FakeGitHub, run: WorkflowRun, status: int, times: int | None = None) -> None:
+    github.fail(unavailable(status), to=f"GET /repos/acme/shop/actions/runs/{run.database_id}/attempts/1", times=times)
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_one_attempt_that_github_does_not_return_keeps_nothing_else_from_being_read(
+    github: FakeGitHub, shop: Repository, status: int
+) -> None:
+    runs = [shop.rerun(shop.run(at=at(number)), at=at(number + 0.5)) for number in range(1, 4)]
+    refuse_first_attempt(github, runs[1], status)
+    first = read_fake_history(github)
+    assert first.gathered.failures == []
+    assert "GitHub did not return the earlier attempts of 1 run (" in first.notes
+    assert "The next sync asks again." in first.notes
+    names = [f"github:run:{run.database_id}" for run in runs]
+    assert first.deployments.keys() == {names[0], f"{names[0]}:attempt:2", names[1], names[2], f"{names[2]}:attempt:2"}
+    github.heal()
+    second = read_fake_history(github, cursors=first.cursors, known_sources=RUNS)
+    ledger = ledger_after(ledger_after({}, first), second)
+    assert ledger.keys() >= {name + end for name in names for end in ("", ":attempt:2")}
+    assert second.cursors["runs"].open == ()
+
+
+def test_after_three_runs_without_an_answer_no_other_is_asked_for(github: FakeGitHub, shop: Repository) -> None:
+    runs = [shop.rerun(shop.run(at=at(number)), at=at(number + 0.5)) for number in range(1, 9)]
+    for run in runs[4:]:
+        refuse_first_attempt(github, run, 403)
+    first = read_fake_history(github)
+    assert attempt_requests(github) == 3
+    assert len(first.cursors["runs"].open) == 8
+    assert first.cursors["runs"].open[-3:] == tuple(f"{run.database_id}/2" for run in reversed(runs[5:]))
+    second = read_fake_history(github, cursors=first.cursors, known_sources=RUNS)
+    assert {f"github:run:{run.database_id}:attempt:2" for run in runs[:4]} <= second.deployments.keys()
+
+
+def test_after_a_rate_limit_no_attempt_is_asked_for(github: FakeGitHub, shop: Repository) -> None:
+    runs = [shop.rerun(shop.run(at=at(number)), at=at(number + 0.5)) for number in range(1, 4)]
+    answer = custom_answer(403, {"message": "API rate limit exceeded"}, {"retry-after": "3600"})
+    github.fail(answer, to=f"GET /repos/acme/shop/actions/runs/{runs[-1].database_id}/attempts/1", times=None)
+    history = read_fake_history(github)
+    assert [failure.kind for failure in history.gathered.failures] == ["runs"]
+    assert "runs" not in history.cursors
+    assert attempt_requests(github) == 1
 
 
 def test_what_events_recorded_keeps_its_place(github: FakeGitHub, shop: Repository) -> None:

@@ -9,7 +9,7 @@ from dora_metrics.core.formatting import count, names_with_counts
 from dora_metrics.core.names import EVENTS_WITHOUT_DEPLOYMENT
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import shapes
-from dora_metrics.github.client import NotFoundError
+from dora_metrics.github.client import GitHubError, NotFoundError, RateLimitError
 from dora_metrics.github.history.pages import HistoryReader
 from dora_metrics.github.queries import JsonObject
 
@@ -17,6 +17,8 @@ MAX_ATTEMPTS_READ = 20
 """Earlier attempts that one reading asks for, or those of one run; each is a request. The next reading goes on."""
 _MAX_ATTEMPTS_OF_RUN = 100
 """Earlier attempts of one run that are read. Since April 2026, GitHub lets a run be run again 50 times."""
+_MAX_RUNS_REFUSED = 3
+"""After so many runs whose attempts GitHub did not return, a reading asks for no others."""
 _MAX_RUNS_REMEMBERED = 100
 """Runs that a cursor names. Of a workflow's others it has when the newest was created, and they are listed again."""
 _PAGE_SIZE = 100
@@ -43,6 +45,8 @@ class EarlierAttempts:
     _of_last_reading: dict[str, list[JsonObject]] = field(default_factory=dict)
     _request_count: int = 0
     _cut_count: int = 0
+    _refused: dict[str, int] = field(default_factory=dict)
+    _problem: GitHubError | None = None
 
     def __post_init__(self) -> None:
         entries = self.reader.cursor("runs").open
@@ -53,7 +57,8 @@ class EarlierAttempts:
     @property
     def cursor_entries(self) -> tuple[str, ...]:
         """What the next reading goes on with, as `<run id>/<attempt>` and `<workflow id>@<time>`."""
-        left = (f"{run_id}/{newest_attempt}" for run_id, newest_attempt in self.left_to_read.items())
+        runs = {**self.left_to_read, **self._refused}  # what GitHub may refuse again comes last
+        left = (f"{run_id}/{newest_attempt}" for run_id, newest_attempt in runs.items())
         return (*left, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
 
     def read_what_was_left(self) -> None:
@@ -93,9 +98,12 @@ class EarlierAttempts:
         self._of_last_reading.pop(run_id, None)
         if newest_attempt < 2 or workflow_name in self.rests:  # noqa: PLR2004 - attempts
             return []
+        if run_id in self._refused:
+            self._refused[run_id] = newest_attempt
+            return []
         if self._can_read(newest_attempt):
             return self._read(run_id, newest_attempt)
-        if run_id in self.left_to_read or len(self.left_to_read) < _MAX_RUNS_REMEMBERED:
+        if run_id in self.left_to_read or len(self.left_to_read) + len(self._refused) < _MAX_RUNS_REMEMBERED:
             self._leave(run_id, newest_attempt)
         else:
             self.rests[workflow_name] = node["created_at"]
@@ -107,10 +115,13 @@ class EarlierAttempts:
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader must know of attempts that are not read, or not yet."""
-        if self.cursor_entries:
+        if self.left_to_read or self.rests:
             number, more = len(self.left_to_read), "More than " if self.rests else ""
             runs = "1 run was run again, and its" if number == 1 else f"{more}{number} runs were run again, and their"
             yield f"{runs} earlier attempts are not read yet; the next sync continues."
+        if self._refused:
+            runs = count(len(self._refused), "run")
+            yield f"GitHub did not return the earlier attempts of {runs} ({self._problem}). The next sync asks again."
         if self._cut_count:
             runs = f"{count(self._cut_count, 'run')} with more than {_MAX_ATTEMPTS_OF_RUN} earlier attempts"
             yield f"Of {runs}, only the newest of these are read."
@@ -121,6 +132,8 @@ class EarlierAttempts:
 
     def _can_read(self, newest_attempt: int) -> bool:
         """Whether requests are left for the earlier attempts; the first run may have more of them than these."""
+        if len(self._refused) >= _MAX_RUNS_REFUSED:
+            return False
         return not self._request_count or self._request_count + newest_attempt - 1 <= MAX_ATTEMPTS_READ
 
     def _leave(self, run_id: str, newest_attempt: int) -> None:
@@ -128,9 +141,20 @@ class EarlierAttempts:
         self.left_to_read[run_id] = max(newest_attempt, self.left_to_read.get(run_id, 0))
 
     def _read(self, run_id: str, newest_attempt: int) -> list[JsonObject]:
+        """Return the earlier attempts of a run; none if GitHub refuses one, so that the next reading asks again.
+
+        Raises:
+            RateLimitError: if this reading may ask for nothing any more.
+        """
         self._cut_count += newest_attempt > _MAX_ATTEMPTS_OF_RUN + 1
         numbers = range(newest_attempt - 1, 0, -1)[:_MAX_ATTEMPTS_OF_RUN]
-        attempts = (self._read_attempt(run_id, number) for number in numbers)
+        try:
+            attempts = [self._read_attempt(run_id, number) for number in numbers]
+        except RateLimitError:
+            raise
+        except GitHubError as problem:
+            self._refused[run_id], self._problem = newest_attempt, problem
+            return []
         return [node for node in attempts if node]
 
     def _read_attempt(self, run_id: str, number: int) -> JsonObject | None:
