@@ -168,6 +168,34 @@ def test_cancelled_jobs_of_which_events_could_not_ask_are_read_by_as_many_syncs_
     assert shop.job_requests == 0
 
 
+def test_a_job_that_ends_after_the_sync_that_read_it_is_asked_for_again(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.sync()
+    shop.job(485, "Deploy", "cancelled")
+    job = shop.made[-1].job
+    assert job
+    job.conclusion = None
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    shop.github.fail(unavailable(502), to="JobsById", times=3)
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    shop.github.heal()
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    job.conclusion = "cancelled"
+    assert statuses_in(shop.sync()) == ["success", "cancelled"]
+    shop.sync()
+    assert shop.job_requests == 0
+
+
+def test_a_job_that_has_not_ended_a_day_after_its_deployment_is_asked_for_once(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.job(470, "Deploy", "failure")
+    assert shop.made[-1].job
+    shop.made[-1].job.conclusion = None
+    shop.sync()
+    shop.sync()
+    assert shop.job_requests == 0
+
+
 def test_what_a_later_sync_leaves_is_read_by_the_one_after_it(shop: BusyShop) -> None:
     shop.work(20)
     shop.sync()

@@ -87,9 +87,8 @@ def _facts_of_page(
 ) -> tuple[Deployment, ...]:
     """Return the deployments that have ended; the new ones among them with their jobs, as far as requests are left."""
     facts = _deployments_of_nodes(reader, nodes, backlog.jobs.jobs_of(new_nodes))
-    fact_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
-    answered_ids = {fact_id for fact_id, node_id in fact_ids.items() if node_id in backlog.jobs.answered_ids}
-    backlog.add_page(facts, answered_ids, fact_ids.keys() - answered_ids)
+    node_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
+    backlog.add_page(facts, node_ids)
     return facts
 
 
