@@ -209,13 +209,16 @@ class Repository(PullRequestStore):
         release.is_prerelease, release.edited_at = False, at
 
     def rerun(
-        self, run: WorkflowRun, *, at: datetime, finished_at: datetime | None = None, conclusion: str = "success"
+        self, run: WorkflowRun, *, at: datetime, finished_at: datetime | None = None, conclusion: str | None = "success"
     ) -> WorkflowRun:
-        """Run a workflow run again: lists show the new attempt, and the earlier ones have addresses of their own."""
+        """Run a workflow run again: lists show the new attempt, and the earlier ones have addresses of their own.
+
+        Conclusion None means that the new attempt is in progress.
+        """
         run.earlier_attempts.append(replace(run, earlier_attempts=[]))
         run.run_attempt += 1
         run.run_started_at, run.updated_at = at, finished_at or at
-        run.status, run.conclusion = "completed", conclusion
+        run.status, run.conclusion = "completed" if conclusion else "in_progress", conclusion
         return run
 
     def run(

@@ -10,6 +10,8 @@ import pytest
 
 from dora_metrics.github import jobs
 from dora_metrics.github.history import job_backlog
+from fakes import rest_views
+from fakes.faults import custom_answer, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Deployment
 from support.github_history import NOW, at
@@ -51,15 +53,27 @@ class BusyShop:
         )
 
     def sync(self, ledger: str = "ledger", **inputs: object) -> ActionRun:
+        ran = self.action("schedule", {}, ledger, {"since": "all", **inputs})
+        assert ran.code == 0, ran.log
+        return ran
+
+    def event_that_cannot_ask(self, deployment: Deployment) -> ActionRun:
+        """Record the event of a deployment's end while GitHub does not show jobs to its token."""
+        answer = custom_answer(403, {"message": "Resource not accessible by integration"})
+        self.github.fail(answer, to="GET /repos/acme/shop/actions/jobs/*", times=None)
+        payload = rest_views.deployment_status_event("https://api.github.com", deployment.status_history[-1])
+        ran = self.action("deployment_status", payload, "ledger", {})
+        self.github.heal()
+        return ran
+
+    def action(self, event: str, payload: dict[str, Any], ledger: str, inputs: dict[str, object]) -> ActionRun:
         folder = self.folder / ledger
         folder.mkdir(exist_ok=True)
-        all_inputs = {"github-token": self.github.token, "report": "off", "window": "all", "since": "all", **inputs}
+        all_inputs = {"github-token": self.github.token, "report": "off", "window": "all", **inputs}
         all_inputs["deployment-source"] = "deployments"
         self.github.requests.clear()
         environment = {"GITHUB_API_URL": self.github.api_url}
-        ran = run_action(folder, "schedule", {}, all_inputs, now=NOW, environment=environment)
-        assert ran.code == 0, ran.log
-        return ran
+        return run_action(folder, event, payload, all_inputs, now=NOW, environment=environment)
 
     @property
     def job_requests(self) -> int:
@@ -124,6 +138,62 @@ def test_a_cancelled_job_among_the_older_ones_is_no_failure_in_the_end(shop: Bus
     statuses = [[each["status"] for each in scope_of(shop.sync())["evidence"]["deployments"]] for _ in range(4)]
     assert [each.count("failure") for each in statuses] == [1, 1, 1, 0]
     assert statuses[-1].count("cancelled") == 1
+
+
+def statuses_in(ran: ActionRun) -> list[str]:
+    return [each["status"] for each in scope_of(ran)["evidence"]["deployments"]]
+
+
+def test_a_cancelled_job_of_which_an_event_could_not_ask_is_no_failure_after_an_outage(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.sync()
+    shop.job(1, "Deploy", "cancelled")
+    assert statuses_in(shop.event_that_cannot_ask(shop.made[-1])) == ["success", "failure"]
+    shop.github.fail(unavailable(502), to="JobsById", times=3)
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    shop.github.heal()
+    assert statuses_in(shop.sync()) == ["success", "cancelled"]
+
+
+def test_cancelled_jobs_of_which_events_could_not_ask_are_read_by_as_many_syncs_as_it_takes(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.job(1, "Deploy", "cancelled")
+    shop.job(2, "Deploy", "cancelled")
+    for deployment in shop.made[1:]:
+        shop.event_that_cannot_ask(deployment)
+    shop.made.clear()
+    shop.work(DEPLOYMENTS)
+    assert [statuses_in(shop.sync()).count("failure") for _ in range(4)] == [2, 2, 2, 0]
+    shop.sync()
+    assert shop.job_requests == 0
+
+
+def test_a_job_that_ends_after_the_sync_that_read_it_is_asked_for_again(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.sync()
+    shop.job(485, "Deploy", "cancelled")
+    job = shop.made[-1].job
+    assert job
+    job.conclusion = None
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    shop.github.fail(unavailable(502), to="JobsById", times=3)
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    shop.github.heal()
+    assert statuses_in(shop.sync()) == ["success", "failure"]
+    job.conclusion = "cancelled"
+    assert statuses_in(shop.sync()) == ["success", "cancelled"]
+    shop.sync()
+    assert shop.job_requests == 0
+
+
+def test_a_job_that_has_not_ended_a_day_after_its_deployment_is_asked_for_once(shop: BusyShop) -> None:
+    shop.job(0, "Deploy")
+    shop.job(470, "Deploy", "failure")
+    assert shop.made[-1].job
+    shop.made[-1].job.conclusion = None
+    shop.sync()
+    shop.sync()
+    assert shop.job_requests == 0
 
 
 def test_what_a_later_sync_leaves_is_read_by_the_one_after_it(shop: BusyShop) -> None:

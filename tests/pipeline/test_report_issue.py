@@ -373,6 +373,40 @@ def test_a_report_that_could_not_be_closed_in_its_week_is_closed_with_the_report
     assert [issue.state for issue in team.reports] == ["CLOSED", "CLOSED", "OPEN"]
 
 
+def leave_last_report_open(team: ReportingShop) -> str:
+    """Make a report that cannot close the one before it; return the path of that one."""
+    team.report()
+    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=3)
+    team.report(MONDAY + WEEK)
+    return f"/repos/acme/shop/issues/{team.reports[0].number}"
+
+
+def test_a_last_report_that_github_does_not_show_once_is_closed_by_the_next_run(team: ReportingShop) -> None:
+    path = leave_last_report_open(team)
+    team.github.fail(custom_answer(404, {"message": "Not Found"}), to=f"GET {path}", times=1)
+    ran = team.report(MONDAY + WEEK + timedelta(hours=1))
+    assert "GitHub did not return issue 1 of an earlier report, so it was not closed" in ran.summary
+    assert "the next scheduled run looks again" in ran.summary
+    assert "did not return issue" not in team.report(MONDAY + WEEK + timedelta(hours=2)).summary
+    assert [issue.state for issue in team.reports] == ["CLOSED", "OPEN"]
+
+
+def test_a_last_report_that_github_never_shows_counts_as_gone_after_three_runs(team: ReportingShop) -> None:
+    path = leave_last_report_open(team)
+    team.github.fail(custom_answer(404, {"message": "Not Found"}), to=f"GET {path}", times=None)
+    summaries = [team.report(MONDAY + WEEK + timedelta(hours=hours)).summary for hours in range(1, 5)]
+    assert ["looks again" in summary for summary in summaries] == [True, True, False, False]
+    assert ["close it by hand" in summary for summary in summaries] == [False, False, True, False]
+    assert f"GET {path}" not in team.requested_operations
+
+
+def test_a_last_report_that_somebody_deleted_is_not_named(team: ReportingShop) -> None:
+    path = leave_last_report_open(team)
+    team.github.fail(custom_answer(410, {"message": "This issue was deleted"}), to=f"GET {path}", times=None)
+    assert "issue 1" not in team.report(MONDAY + WEEK + timedelta(hours=1)).summary
+    assert team.stored_claims["weekly"]["left_open"] == []
+
+
 def test_one_that_people_gave_a_task_meanwhile_is_not_closed(team: ReportingShop) -> None:
     team.report()
     team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=3)

@@ -18,7 +18,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     items, None if there are none. `open`: GitHub's ids of items that had not ended; for commits, the deployed shas that
     are not in the history; for runs, those whose earlier attempts are left to read, and for the others a workflow and
     the time of its newest one (`<workflow id>@<time>`). `anchors`: commits whose ancestors need not be read again. For
-    jobs, `reached` is the end of the newest deployment whose job is left to read.
+    jobs, `reached` is the end of the newest deployment whose job is left to read, and `open` has the facts of those
+    whose jobs had not ended; for runs, `reached` is the creation of the oldest one that had not ended.
 
     For security alerts: `read_at` is when they were last read to the end, None if there were none. `refused` is
     GitHub's reason for refusing them, `refused_at` when it was last asked. `unread` has the numbers of alerts that

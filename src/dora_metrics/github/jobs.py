@@ -76,6 +76,7 @@ class JobReader:
         refusal: what GitHub answered instead of the jobs; None if it answered all requests.
         has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
         answered_ids: the ids of what GitHub answered for, and of deployments with no job to ask for.
+        unended_ids: the ids of those among them whose job GitHub has not ended yet, as may be just after its status.
     """
 
     client: Client
@@ -85,6 +86,7 @@ class JobReader:
     refusal: GitHubError | None = None
     has_failures: bool = False
     answered_ids: set[str] = field(default_factory=set)
+    unended_ids: set[str] = field(default_factory=set)
 
     @property
     def can_read(self) -> bool:
@@ -123,7 +125,9 @@ class JobReader:
             return {}
         self.answered_ids.update(node_ids)
         check_runs = {node["id"]: node for node in nodes if node}
-        return {key: check_runs[node_id] for key, node_id in node_ids.items() if node_id in check_runs}
+        jobs = {key: check_runs[node_id] for key, node_id in node_ids.items() if node_id in check_runs}
+        self.unended_ids.update(key for key, job in jobs.items() if not job["conclusion"])
+        return jobs
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,13 @@ _MISSING = (
     "GitHub has a problem; the next scheduled run looks again"
 )
 _UNCLOSED = "issue {} of an earlier report is still open: {}; the next scheduled run tries again"
+_UNSEEN = (
+    "GitHub did not return issue {} of an earlier report, so it was not closed: somebody deleted or transferred it, or "
+    "GitHub has a problem; {}"
+)
+_UNSEEN_LAST = "if it is still open, close it by hand"
+_MAX_UNSEEN = 3
+"""After so many runs to which GitHub did not show an issue, it counts as gone."""
 _UNCLOSED_SURPLUS = "issue {} holds the same report as another one and could not be closed: {}; close it by hand"
 _PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
 """GitHub asks for that much between requests that notify people."""
@@ -186,6 +194,8 @@ class ReportRun:
             yield Outcome("report", "done", f"{filing.period.title} is up to date")
         for number in filing.missing_numbers.values():
             yield Outcome("report", "skipped", _MISSING.format(number, filing.period.title))
+        for note in filing.unseen_notes():
+            yield Outcome("report", "skipped", note)
         for problem in filing.problems():
             yield Outcome("report", "failed" if self.is_requested else "skipped", problem)
 
@@ -284,6 +294,7 @@ class IssueFiling:
         refusals: the subjects whose issue GitHub refused, such as for its text. The next requested run tries again.
         missing_numbers: the issues that GitHub did not show, by subject. The next requested run looks again.
         unclosed: the issues that are to be closed and could not be, by number, with the reason.
+        unseen: the issues that are to be closed and that GitHub did not show.
         foreign_issues: issues that say that they hold one of these reports, by accounts whose word does not count.
     """
 
@@ -296,6 +307,7 @@ class IssueFiling:
     refusals: dict["ReportSubject", GitHubError] = field(default_factory=dict)
     missing_numbers: dict["ReportSubject", int] = field(default_factory=dict)
     unclosed: dict[int, GitHubError] = field(default_factory=dict)
+    unseen: list[OpenIssue] = field(default_factory=list)
     foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
@@ -470,14 +482,31 @@ class IssueFiling:
     def _close_earlier(
         self, earlier: Sequence[OpenIssue], existing: Mapping[str, GitHubIssue], own_numbers: Collection[int]
     ) -> tuple[OpenIssue, ...]:
-        """Close issues of earlier reports that have no open tasks, but for this report's; return what is still open."""
+        """Close issues of earlier reports without open tasks, but for this report's; return those to look at again."""
         existing_by_number = {issue.number: issue for issue in existing.values()}
-        for number, key in ((each.number, each.scope_key) for each in earlier):
-            with self._noting_unclosed(number):
-                issue = None if number in own_numbers else existing_by_number.get(number) or self._issue(number)
-                if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
-                    self.tracker.close(number)
-        return tuple(each for each in earlier if each.number in self.unclosed)
+        for each in earlier:
+            with self._noting_unclosed(each.number):
+                is_own = each.number in own_numbers
+                issue = None if is_own else existing_by_number.get(each.number) or self._earlier_issue(each)
+                if issue and issue.is_open and _is_report_of(issue, each.scope_key) and not has_open_tasks(issue.body):
+                    self.tracker.close(issue.number)
+        unclosed = (each for each in earlier if each.number in self.unclosed)
+        return (*unclosed, *(each for each in self.unseen if each.unseen_count < _MAX_UNSEEN))
+
+    def _earlier_issue(self, earlier: OpenIssue) -> GitHubIssue | None:
+        """An issue to close; None if GitHub does not show it, which is noted unless somebody has deleted it."""
+        try:
+            return self.tracker.get_issue(earlier.number)
+        except (NotFoundError, MovedError) as error:
+            if error.status != HTTPStatus.GONE:
+                self.unseen.append(replace(earlier, unseen_count=earlier.unseen_count + 1))
+            return None
+
+    def unseen_notes(self) -> Iterator[str]:
+        """Say which issues could not be closed because GitHub did not show them."""
+        for each in self.unseen:
+            is_last = each.unseen_count >= _MAX_UNSEEN
+            yield _UNSEEN.format(each.number, _UNSEEN_LAST if is_last else "the next scheduled run looks again")
 
     def _close_surplus(self, surplus: Iterable[GitHubIssue]) -> None:
         """Close what a killed run of this account created and another account, which could not trust it, made again."""

@@ -174,6 +174,17 @@ def test_a_comparison_with_a_deployment_that_turned_out_not_to_count_is_void() -
     assert of_job(4, 4, "Deploy", status="failure") in link(graph_of(LINEAR_PARENTS), drift, first, failed).facts
 
 
+def test_a_comparison_with_a_deployment_that_succeeded_once_more_later_is_void() -> None:
+    compared = {"changes": ("github:pull:acme/shop#2",), "previous": "github:deployment:1", "commit_count": 1}
+    once_more = deployment(1, 1, finished_at=at(3))
+    done = link(graph_of(LINEAR_PARENTS), deployment(2, 2, **compared), once_more)
+    assert delivered_changes(done) == {"2": [], "1": []}
+    assert deployment(2, 2) in done.facts, "it is the first now, so there is nothing to compare it with"
+    beside = deployment(2, 99, **compared)
+    done = link(graph_of(LINEAR_PARENTS), deployment(3, 1, finished_at=at(1)), beside, once_more)
+    assert beside.id in {each.id for each in done.unresolved}
+
+
 def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_comparison() -> None:
     done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(5, 5, sha=sha(5)))
     assert [one.id for one in done.unresolved] == ["github:deployment:2", "github:deployment:5"]

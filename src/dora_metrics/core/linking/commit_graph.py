@@ -211,8 +211,8 @@ def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -
     """Resolve the changes of the production deployments among `facts`, also of those that were resolved before.
 
     The baseline of a scope stays without changes: there is nothing earlier to compare it with. Changes that came with a
-    deployment, from whoever reported it, stay. Those of a comparison with a deployment that turned out not to count do
-    not.
+    deployment, from whoever reported it, stay. Those of a comparison with a deployment that turned out not to count, or
+    to be later, do not.
     """
     all_facts = list(facts)
     unlisted_pulls = {fact.id for fact in all_facts if isinstance(fact, Change) and fact.commits is None}
@@ -247,11 +247,21 @@ class _CountedDeployments(NamedTuple):
 def _counted_deployments(facts: Iterable[Fact], policy: Policy) -> _CountedDeployments:
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     counted, left_out, _ = count_deployments(deployments, policy)
-    stale = [each for each in deployments if each.previous in left_out and each.id not in left_out]
+    later_ids = _linked_to_later(counted)
+    stale = [
+        each for each in deployments if each.id not in left_out and (each.previous in left_out or each.id in later_ids)
+    ]
     stale_ids = {each.id for each in stale}
     return _CountedDeployments(
         [_uncompared(each) if each.id in stale_ids else each for each in counted], list(map(_uncompared, stale))
     )
+
+
+def _linked_to_later(deployments: Iterable[Deployment]) -> set[str]:
+    """Return the ids of the deployments whose previous one is later, as after a newer success of that one."""
+    by_id = {each.id: each for each in deployments}
+    links = ((each, by_id.get(each.previous or "")) for each in by_id.values())
+    return {each.id for each, previous in links if previous and deployment_order(previous) > deployment_order(each)}
 
 
 def _uncompared(deployment: Deployment) -> Deployment:

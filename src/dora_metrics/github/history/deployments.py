@@ -87,9 +87,8 @@ def _facts_of_page(
 ) -> tuple[Deployment, ...]:
     """Return the deployments that have ended; the new ones among them with their jobs, as far as requests are left."""
     facts = _deployments_of_nodes(reader, nodes, backlog.jobs.jobs_of(new_nodes))
-    fact_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
-    answered_ids = {fact_id for fact_id, node_id in fact_ids.items() if node_id in backlog.jobs.answered_ids}
-    backlog.add_page(facts, answered_ids, fact_ids.keys() - answered_ids)
+    node_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
+    backlog.add_page(facts, node_ids)
     return facts
 
 
@@ -242,8 +241,9 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     """Read the workflows in one request, then the runs of those that deploy by pages of 100.
 
     A list shows the newest attempt of a run; the earlier ones take a request each. An attempt after the last reading is
-    read if its run was created after that, had not ended then, or is among the newest 100. The cursor comes with the
-    last part, because pages of REST have no token to resume from.
+    read if its run was created after that, had not ended then, or is among the newest 100. Where a run has not ended,
+    the next reading lists the runs from that one on. The cursor comes with the last part, because pages of REST have no
+    token to resume from.
 
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
@@ -251,19 +251,20 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     workflows = list(_workflows(reader))
     deploying = [workflow for workflow in workflows if _deploys(reader, workflow)]
     earlier_attempts = EarlierAttempts(reader)
+    earlier_attempts.read_what_was_left()
     open_run_times: list[datetime] = []
     has_success = "workflow-runs" in reader.request.known_sources
     for part in chain(
         _parts_of_runs(reader, deploying, earlier_attempts, open_run_times),
-        _parts_of_last_reading(reader, deploying, earlier_attempts),
         _parts_of_rests(reader, deploying, earlier_attempts),
+        _parts_of_last_reading(reader, deploying, earlier_attempts),
     ):
         has_success |= any(isinstance(fact, Deployment) and fact.status == "success" for fact in part.facts)
         yield part
-    newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
-    cursor = Cursor(newest=newest, open=earlier_attempts.cursor_entries)
+    oldest_open = min(open_run_times, default=None)
+    cursor = Cursor(reader.run.now - CLOCK_SKEW, reached=oldest_open, open=earlier_attempts.cursor_entries)
     uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
-    notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
+    notes = (*filter(None, (uncounted_note,)), *earlier_attempts.notes())
     yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
 
 
@@ -274,10 +275,12 @@ def _parts_of_runs(
     open_run_times: list[datetime],
 ) -> Iterator[HistoryPart]:
     """Yield the runs of workflows; adds the times of those that have not ended."""
-    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
+    cursor = reader.cursor("runs")
+    unread_since = min(filter(None, (cursor.newest, cursor.reached)), default=None)
+    oldest_needed = max(filter(None, (unread_since, reader.request.since)), default=None)
     for workflow in workflows:
         for nodes in _run_pages(reader, workflow, oldest_needed):
-            counted = [node for node in nodes if any(_facts_of_run(reader, workflow, node))]
+            counted = [node for node in nodes if _may_count(reader, workflow, node)]
             attempts = ([*earlier_attempts.of_run(workflow["id"], node), node] for node in counted)
             facts = tuple(fact for run in attempts for fact in _facts_of_attempts(reader, workflow, run))
             open_run_times += _open_run_times(reader, nodes)
@@ -287,9 +290,9 @@ def _parts_of_runs(
 def _parts_of_last_reading(
     reader: HistoryReader, workflows: Iterable[JsonObject], earlier_attempts: EarlierAttempts
 ) -> Iterator[HistoryPart]:
-    """Yield the earlier attempts that the last reading left."""
+    """Yield the earlier attempts that the last reading left, of runs that the lists do not have."""
     workflows_by_path = {workflow["path"]: workflow for workflow in workflows}
-    for attempts in earlier_attempts.of_last_reading():
+    for attempts in earlier_attempts.of_runs_not_listed():
         workflow = workflows_by_path.get(attempts[0]["path"].partition("@")[0]) if attempts else None
         if workflow:
             yield HistoryPart("runs", _facts_of_attempts(reader, workflow, attempts))
@@ -302,7 +305,7 @@ def _parts_of_rests(
     for workflow in workflows:
         created_until = earlier_attempts.rest_of_last_reading(workflow["id"])
         for nodes in _run_pages(reader, workflow, reader.request.since, created_until) if created_until else ():
-            counted = (node for node in nodes if any(_facts_of_run(reader, workflow, node)))
+            counted = (node for node in nodes if _may_count(reader, workflow, node))
             runs = ([*earlier_attempts.of_rest(workflow["id"], node), node] for node in counted)
             yield HistoryPart("runs", tuple(fact for run in runs for fact in _facts_of_attempts(reader, workflow, run)))
             if earlier_attempts.is_left(workflow["id"]):
@@ -363,6 +366,11 @@ def _run_pages(
         if not is_cut or oldest == created_until:
             return
         created_until = oldest
+
+
+def _may_count(reader: HistoryReader, workflow: JsonObject, node: JsonObject) -> bool:
+    """Whether an attempt of a run counts if it succeeds: the earlier ones may have ended although this one has not."""
+    return any(_facts_of_run(reader, workflow, {**node, "status": "completed", "conclusion": "success"}))
 
 
 def _facts_of_run(reader: HistoryReader, workflow: JsonObject, node: JsonObject) -> Iterator[Fact]:

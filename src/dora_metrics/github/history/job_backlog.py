@@ -6,6 +6,7 @@ cursor `jobs` says how far it is, so that a job that GitHub no longer has is ask
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -16,6 +17,9 @@ from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader
 from dora_metrics.github.jobs import PAGE_SIZE, JobReader, check_run_id
 from dora_metrics.github.queries import JsonObject
+
+_MAX_UNENDED_AGE = timedelta(days=1)
+"""GitHub ends a job seconds after the deployment that it failed; one that says nothing for so long has no end."""
 
 
 @dataclass
@@ -32,17 +36,21 @@ class JobBacklog:
     _facts: dict[str, Deployment] = field(default_factory=dict)
     _skipped_ids: set[str] = field(default_factory=set)
     _answered_ids: set[str] = field(default_factory=set)
+    _unended: dict[str, Deployment] = field(default_factory=dict)
 
-    def add_page(self, facts: Iterable[Deployment], answered_ids: Iterable[str], skipped_ids: Iterable[str]) -> None:
-        """Add what a page of deployments has, with the ids of those whose jobs were asked for, and were not."""
+    def add_page(self, facts: Iterable[Deployment], node_ids: Mapping[str, str]) -> None:
+        """Add what a page of deployments has, with GitHub's ids of the new ones, by the ids of their facts."""
         self._facts |= {fact.id: fact for fact in facts}
-        self._answered_ids.update(answered_ids)
-        self._skipped_ids.update(skipped_ids)
+        answered_ids = {fact_id for fact_id, node_id in node_ids.items() if node_id in self.jobs.answered_ids}
+        self._answered_ids |= answered_ids
+        self._skipped_ids |= node_ids.keys() - answered_ids
+        unended_ids = (fact_id for fact_id, node_id in node_ids.items() if node_id in self.jobs.unended_ids)
+        self._unended |= {fact_id: self._facts[fact_id] for fact_id in unended_ids if fact_id in self._facts}
 
     def before_skipping(self) -> Iterator[HistoryPart]:
         """Yield the cursor to store before a page whose jobs are not asked for, so that a later sync asks for them."""
         if self._cursor.reached is not None and not self.jobs.can_read and not self._skipped_ids:
-            yield HistoryPart("jobs", cursor=Cursor(reached=self.reader.run.now))
+            yield HistoryPart("jobs", cursor=replace(self._cursor, reached=self.reader.run.now))
 
     def parts(self) -> Iterator[HistoryPart]:
         """Read the backlog as far as requests are left. The last part says what remains."""
@@ -55,8 +63,8 @@ class JobBacklog:
             if self.jobs.refusal is None:
                 left = left[PAGE_SIZE:]
                 reached = page[-1].finished_at
-                yield HistoryPart("jobs", facts, Cursor(reached=reached), reached)
-        cursor = Cursor(reached=left[0].finished_at if left else EPOCH)
+                yield HistoryPart("jobs", facts, replace(self._cursor, reached=reached), reached)
+        cursor = Cursor(reached=left[0].finished_at if left else EPOCH, open=self._open_ids())
         yield HistoryPart("jobs", cursor=cursor, is_complete=not left, notes=tuple(self._notes(left)))
 
     @property
@@ -66,7 +74,7 @@ class JobBacklog:
     def _unread(self) -> Iterator[Deployment]:
         """Yield the deployments whose jobs neither the ledger nor a page of this sync has."""
         recorded = self.reader.request.recorded_jobs
-        known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if fact.job_name}
+        known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if _says_how_it_ended(fact)}
         left_ids = {fact.id for fact in recorded.values() if self._is_left_by_last_sync(fact)}
         for fact_id in (left_ids | self._skipped_ids) - known_ids - self._answered_ids:
             fact = self._facts.get(fact_id) or recorded.get(fact_id)
@@ -74,13 +82,23 @@ class JobBacklog:
                 yield fact
 
     def _is_left_by_last_sync(self, fact: Deployment) -> bool:
-        return self._cursor.reached is None or fact.finished_at <= self._cursor.reached
+        is_reached = self._cursor.reached is None or fact.finished_at <= self._cursor.reached
+        return is_reached or fact.id in self._cursor.open
+
+    def _open_ids(self) -> tuple[str, ...]:
+        """Return the newest failures whose jobs had not ended, so that they may turn out to be cancelled."""
+        failures = (fact for fact in self._unended.values() if fact.status == "failure")
+        recent = [fact for fact in failures if self.reader.run.now - fact.finished_at < _MAX_UNENDED_AGE]
+        newest_first = sorted(recent, key=lambda fact: (fact.finished_at, fact.id), reverse=True)
+        return tuple(fact.id for fact in newest_first[:PAGE_SIZE])
 
     def _with_jobs(self, facts: Iterable[Deployment], repository_number: int) -> Iterator[Deployment]:
         """Read the jobs of deployments; those that GitHub no longer has are left out."""
         by_id = {fact.id: fact for fact in facts}
         node_ids = {fact.id: check_run_id(0, repository_number, int(fact.job_id or 0)) for fact in by_id.values()}
         for fact_id, job in self.jobs.read(node_ids).items():
+            if fact_id in self.jobs.unended_ids:
+                self._unended[fact_id] = by_id[fact_id]
             yield _with_job(by_id[fact_id], job)
 
     def _notes(self, left: list[Deployment]) -> Iterator[str]:
@@ -105,6 +123,11 @@ def recorded_jobs(facts: Iterable[object], repository: str) -> Mapping[str, Depl
         and fact.job_id
         and not fact.retracted
     }
+
+
+def _says_how_it_ended(deployment: Deployment) -> bool:
+    """Whether a job need not be asked for. An event names a failed job even where it could not ask how that ended."""
+    return bool(deployment.job_name) and deployment.status != "failure"
 
 
 def _with_job(deployment: Deployment, job: JsonObject) -> Deployment:

@@ -2,19 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dora_metrics.core.formatting import names_with_counts
+from dora_metrics.core.formatting import count, names_with_counts
 from dora_metrics.core.names import EVENTS_WITHOUT_DEPLOYMENT
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import shapes
-from dora_metrics.github.client import NotFoundError
+from dora_metrics.github.client import GitHubError, NotFoundError, RateLimitError
 from dora_metrics.github.history.pages import HistoryReader
 from dora_metrics.github.queries import JsonObject
 
 MAX_ATTEMPTS_READ = 20
-"""Earlier attempts that one reading asks for; each is a request. The next reading goes on with the rest."""
+"""Earlier attempts that one reading asks for, or those of one run; each is a request. The next reading goes on."""
+_MAX_ATTEMPTS_OF_RUN = 100
+"""Earlier attempts of one run that are read. Since April 2026, GitHub lets a run be run again 50 times."""
+_MAX_RUNS_REFUSED = 3
+"""After so many runs whose attempts GitHub did not return, a reading asks for no others."""
 _MAX_RUNS_REMEMBERED = 100
 """Runs that a cursor names. Of a workflow's others it has when the newest was created, and they are listed again."""
 _PAGE_SIZE = 100
@@ -28,14 +32,21 @@ _LEFT_TO_READ = re.compile(r"(?P<run_id>\d{1,20})/(?P<newest_attempt>\d{1,6})", 
 class EarlierAttempts:
     """Reads the earlier attempts of runs that were run again, up to a number of requests.
 
-    `reader`: what to read with. `left_to_read`: runs whose attempts are for the next reading, as `<run id>/<attempt>`.
-    `rests`: by the id of a workflow, when the newest of its runs was created that are left too and did not fit there.
+    The attempts of a run are read together, since which of them count depends on the earliest success.
+
+    `reader`: what to read with. `left_to_read`: runs whose attempts are for the next reading, each with the number of
+    the attempt whose earlier ones are not read. `rests`: by the id of a workflow, when the newest of its runs was
+    created that are left too and did not fit there.
     """
 
     reader: HistoryReader
-    left_to_read: list[str] = field(default_factory=list)
+    left_to_read: dict[str, int] = field(default_factory=dict)
     rests: dict[str, str] = field(default_factory=dict)
+    _of_last_reading: dict[str, list[JsonObject]] = field(default_factory=dict)
     _request_count: int = 0
+    _cut_count: int = 0
+    _refused: dict[str, int] = field(default_factory=dict)
+    _problem: GitHubError | None = None
 
     def __post_init__(self) -> None:
         entries = self.reader.cursor("runs").open
@@ -45,22 +56,29 @@ class EarlierAttempts:
 
     @property
     def cursor_entries(self) -> tuple[str, ...]:
-        """What the next reading goes on with."""
-        return (*self.left_to_read, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
+        """What the next reading goes on with, as `<run id>/<attempt>` and `<workflow id>@<time>`."""
+        runs = {**self.left_to_read, **self._refused}  # what GitHub may refuse again comes last
+        left = (f"{run_id}/{newest_attempt}" for run_id, newest_attempt in runs.items())
+        return (*left, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
 
-    def of_run(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run that was run again since the last reading."""
-        return self._of_run(str(workflow_id), node) if self._began_since_last_reading(node) else []
-
-    def of_last_reading(self) -> Iterable[list[JsonObject]]:
-        """Yield the attempts of each run that the last reading left to this one."""
-        while self._waiting:
-            match = self._waiting.pop(0)
+    def read_what_was_left(self) -> None:
+        """Read the attempts of the runs that the last reading left, before those of any other run."""
+        for match in self._waiting:
             run_id, newest_attempt = match["run_id"], int(match["newest_attempt"])
             if self._can_read(newest_attempt):
-                yield self._read(run_id, newest_attempt)
+                self._of_last_reading[run_id] = self._read(run_id, newest_attempt)
             else:
-                self.left_to_read.append(match[0])
+                self._leave(run_id, newest_attempt)
+
+    def of_run(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
+        """Return the earlier attempts of a run that was run again since the last reading, or that this one left."""
+        if self._began_since_last_reading(node):
+            return self.of_rest(workflow_id, node)
+        return self._of_last_reading.pop(str(node["id"]), [])
+
+    def of_runs_not_listed(self) -> Iterable[list[JsonObject]]:
+        """Return the attempts of each run that the last reading left and that no list of this one has."""
+        return self._of_last_reading.values()
 
     def rest_of_last_reading(self, workflow_id: int) -> str | None:
         """Return when the newest of the runs was created that the last reading could not name; None without any.
@@ -75,48 +93,71 @@ class EarlierAttempts:
         return created_until
 
     def of_rest(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run that the last reading could not name."""
-        return self._of_run(str(workflow_id), node)
+        """Return the earlier attempts of a run, none if they are left to the next reading."""
+        run_id, newest_attempt, workflow_name = str(node["id"]), node["run_attempt"], str(workflow_id)
+        self._of_last_reading.pop(run_id, None)
+        if newest_attempt < 2 or workflow_name in self.rests:  # noqa: PLR2004 - attempts
+            return []
+        if run_id in self._refused:
+            self._refused[run_id] = newest_attempt
+            return []
+        if self._can_read(newest_attempt):
+            return self._read(run_id, newest_attempt)
+        if run_id in self.left_to_read or len(self.left_to_read) + len(self._refused) < _MAX_RUNS_REMEMBERED:
+            self._leave(run_id, newest_attempt)
+        else:
+            self.rests[workflow_name] = node["created_at"]
+        return []
 
     def is_left(self, workflow_id: int) -> bool:
         """Whether the further runs of a workflow are left to the next reading."""
         return str(workflow_id) in self.rests
 
-    def note(self) -> str | None:
-        """Return a note about the runs that are left to read; None if there are none."""
-        if not self.cursor_entries:
-            return None
-        count, more = len(self.left_to_read), "More than " if self.rests else ""
-        runs = "1 run was run again, and its" if count == 1 else f"{more}{count} runs were run again, and their"
-        return f"{runs} earlier attempts are not read yet; the next sync continues."
+    def notes(self) -> Iterator[str]:
+        """Yield what a reader must know of attempts that are not read, or not yet."""
+        if self.left_to_read or self.rests:
+            number, more = len(self.left_to_read), "More than " if self.rests else ""
+            runs = "1 run was run again, and its" if number == 1 else f"{more}{number} runs were run again, and their"
+            yield f"{runs} earlier attempts are not read yet; the next sync continues."
+        if self._refused:
+            runs = count(len(self._refused), "run")
+            yield f"GitHub did not return the earlier attempts of {runs} ({self._problem}). The next sync asks again."
+        if self._cut_count:
+            runs = f"{count(self._cut_count, 'run')} with more than {_MAX_ATTEMPTS_OF_RUN} earlier attempts"
+            yield f"Of {runs}, only the newest of these are read."
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
         return newest is None or parse_instant(node.get("run_started_at") or node["created_at"]) >= newest
 
-    def _of_run(self, workflow_id: str, node: JsonObject) -> list[JsonObject]:
-        """Return the earlier attempts of a run, none if they are left to the next reading."""
-        newest_attempt = node["run_attempt"]
-        if node["status"] != "completed" or newest_attempt < 2 or workflow_id in self.rests:  # noqa: PLR2004 - attempts
-            return []
-        if self._can_read(newest_attempt):
-            return self._read(node["id"], newest_attempt)
-        if len(self.left_to_read) + len(self._waiting) < _MAX_RUNS_REMEMBERED:
-            self.left_to_read.append(f"{node['id']}/{newest_attempt}")
-        else:
-            self.rests[workflow_id] = node["created_at"]
-        return []
-
     def _can_read(self, newest_attempt: int) -> bool:
         """Whether requests are left for the earlier attempts; the first run may have more of them than these."""
+        if len(self._refused) >= _MAX_RUNS_REFUSED:
+            return False
         return not self._request_count or self._request_count + newest_attempt - 1 <= MAX_ATTEMPTS_READ
 
-    def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
-        numbers = range(newest_attempt - 1, 0, -1)[:MAX_ATTEMPTS_READ]
-        attempts = (self._read_attempt(run_id, number) for number in numbers)
+    def _leave(self, run_id: str, newest_attempt: int) -> None:
+        """Leave a run to the next reading; it may be left already, before it was run once more."""
+        self.left_to_read[run_id] = max(newest_attempt, self.left_to_read.get(run_id, 0))
+
+    def _read(self, run_id: str, newest_attempt: int) -> list[JsonObject]:
+        """Return the earlier attempts of a run; none if GitHub refuses one, so that the next reading asks again.
+
+        Raises:
+            RateLimitError: if this reading may ask for nothing any more.
+        """
+        self._cut_count += newest_attempt > _MAX_ATTEMPTS_OF_RUN + 1
+        numbers = range(newest_attempt - 1, 0, -1)[:_MAX_ATTEMPTS_OF_RUN]
+        try:
+            attempts = [self._read_attempt(run_id, number) for number in numbers]
+        except RateLimitError:
+            raise
+        except GitHubError as problem:
+            self._refused[run_id], self._problem = newest_attempt, problem
+            return []
         return [node for node in attempts if node]
 
-    def _read_attempt(self, run_id: object, number: int) -> JsonObject | None:
+    def _read_attempt(self, run_id: str, number: int) -> JsonObject | None:
         self._request_count += 1
         path = f"/repos/{self.reader.repository.name}/actions/runs/{run_id}/attempts/{number}"
         try:

@@ -32,10 +32,14 @@ class FiledIssue(Struct, frozen=True):
 
 
 class OpenIssue(Struct, frozen=True):
-    """An issue of an earlier report that is to be closed. `scope_key`: of the report that it holds."""
+    """An issue of an earlier report that is to be closed.
+
+    `scope_key`: of the report that it holds. `unseen_count`: how many runs GitHub did not show it to.
+    """
 
     number: int
     scope_key: str
+    unseen_count: int = 0
 
 
 class ReportClaim(Struct, frozen=True, kw_only=True):
