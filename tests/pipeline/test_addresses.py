@@ -286,6 +286,14 @@ def test_the_usual_branch_needs_no_second_word(shop: CheckedOutShop) -> None:
     assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
 
 
+def test_a_branch_whose_name_differs_in_case_is_another_branch(shop: CheckedOutShop) -> None:
+    ran = shop.run("ledger: branch:DORA-METRICS", {"ledger": ""})
+    assert ran.code == 2
+    assert "on another branch is not used" in ran.log
+    assert shop.repository.head("DORA-METRICS") is None
+    assert shop.run("ledger: branch:dora-metrics@ACME/Shop", {"ledger": ""}).code == 0
+
+
 def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) -> None:
     assert shop.run("ledger: dir:ledger", {"ledger": ""}).code == 0
     assert (shop.folder / "ledger" / "facts").is_dir()

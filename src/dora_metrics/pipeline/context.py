@@ -203,8 +203,9 @@ class RunContext:
         kind, _, place = ledger.partition(":")
         if kind == "dir":
             return self.request.is_outside_workspace(self.request.workspace / place)
-        usual = default_text(addresses.LEDGER)
-        return ledger.lower() not in ("none", usual, f"{usual}@{self.run.repository.lower()}")
+        branch, _, repository = ledger.partition("@")
+        is_usual = branch == default_text(addresses.LEDGER) and repository.lower() in ("", self.run.repository.lower())
+        return ledger != "none" and not is_usual
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.
