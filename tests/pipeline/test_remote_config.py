@@ -73,7 +73,26 @@ def test_an_input_wins_over_the_file(shop: ConfiguredShop) -> None:
     assert "14 days" in shop.run(window="14d").summary
 
 
-def test_a_checkout_is_believed_also_where_it_has_no_file(shop: ConfiguredShop) -> None:
+@pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])
+def test_a_checkout_without_the_file_has_the_settings_of_the_default_branch(shop: ConfiguredShop, ledger: str) -> None:
+    """It may be sparse, or of a tag or a release branch from before the file."""
+    check_out(shop.folder, {})
+    assert "7 days" in shop.run(ledger=ledger).summary
+    first = "GitObjects" if ledger == "none" else "Ledger"
+    assert shop.requested_operations[0] == first
+    assert shop.requested_operations.count("GitObjects") + shop.requested_operations.count("Ledger") == 1
+
+
+def test_a_checkout_without_the_file_does_not_begin_another_ledger(shop: ConfiguredShop) -> None:
+    shop.commit("ledger: branch:delivery")
+    check_out(shop.folder, {})
+    shop.run(ledger="")
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+    assert shop.repository.head("dora-metrics") is None
+
+
+def test_without_the_file_anywhere_a_checkout_has_the_defaults(shop: ConfiguredShop) -> None:
+    shop.repository.commit({".github/dora.yml": None}, message="Remove")
     check_out(shop.folder, {})
     assert "30 days" in shop.run().summary
 

@@ -180,6 +180,11 @@ class RunRequest:
         return has_checkout_of_job(self.workspace, "" if self.is_run_by_act else self.event_path)
 
     @property
+    def is_folder_of_person(self) -> bool:
+        """Whether the workspace is the folder in which somebody tries a workflow; its files are all that counts."""
+        return self.is_run_by_act and self.has_checkout
+
+    @property
     def is_workspace_read(self) -> bool:
         """Whether files of the workspace count. Without a checkout they are what an earlier job left there."""
         return self.is_by_hand or self.has_checkout
