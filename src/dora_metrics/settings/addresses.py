@@ -18,6 +18,8 @@ from dora_metrics.settings.model import Settings
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 _ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
+_REPORT_SETTINGS = (PAGE, "report-template")
+
 
 def unconfirmed_addresses(
     config: Layer, overrides: Iterable[Layer], default_branch: Mapping[str, object]
@@ -84,6 +86,29 @@ def confirmed(config: Layer, withheld: Iterable[str], default_branch: Mapping[st
     left_out = set(withheld)
     values = {name: value for name, value in config.values.items() if name not in left_out and value not in ("", None)}
     return Layer(config.origin, {**default_branch, **values}, config.problems)
+
+
+def without_report_settings(config: Layer) -> Layer:
+    """Return a config file that nobody named without what it would write into a report as it is: a link and a text."""
+    values = {name: value for name, value in config.values.items() if name not in _REPORT_SETTINGS}
+    return Layer(config.origin, values, config.problems)
+
+
+def unnamed_report_settings(config: Layer, flags: Layer) -> Sequence[str]:
+    """Return the settings that `without_report_settings` leaves out and no option sets."""
+    unset = ("", None)
+    return [
+        name for name in _REPORT_SETTINGS if config.values.get(name) not in unset and flags.values.get(name) in unset
+    ]
+
+
+def unnamed_report_text(names: Iterable[str], config_path: str) -> str:
+    """Return what a command line says about these settings of a report."""
+    listed = " and ".join(f"`{name}`" for name in names)
+    return (
+        f"not used: {listed} of {config_path}, because that repository may be a stranger's. "
+        "To use it, set an option, or name the file with --config"
+    )
 
 
 _WITHHELD_TEXTS = {
