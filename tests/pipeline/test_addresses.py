@@ -522,6 +522,16 @@ def test_a_file_behind_a_link_that_leaves_the_checkout_is_not_read(
     assert "linked.yml: cannot be read (it links to a file outside the checkout" in ran.log
 
 
+def test_a_link_beside_the_workspace_does_not_make_its_file_trusted(
+    shop: CheckedOutShop, outside: Listener, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("beside") / "link"
+    link.symlink_to(shop.folder)
+    ran = shop.run(f"endpoint-url: {outside.url}\nwindow: 7d", {"config": str(link / CONFIG), **ENDPOINT_SECRETS})
+    assert outside.requests == []
+    assert "7 days" in ran.summary
+
+
 def test_what_an_earlier_job_left_without_a_checkout_redirects_nothing(shop: CheckedOutShop, outside: Listener) -> None:
     (shop.folder / ".github").mkdir()
     (shop.folder / CONFIG).write_text(f"endpoint-url: {outside.url}", "utf-8")

@@ -357,7 +357,7 @@ class RunContext:
     def _default_branch_config(self) -> Layer | None:
         """The config file of the default branch, for a run whose checkout has none; None if there is none."""
         if self.request.has_unread_config:
-            reason = "this job has no checkout, so the file in the workspace is an earlier job's and is ignored"
+            reason = "the file in the workspace is ignored, because git has written nothing there since this job began"
             self.note(Outcome(self.request.config_path, "skipped", reason))
         if self.request.has_config_outside or self.request.is_folder_of_person or not self._has_default_branch:
             return None
