@@ -50,13 +50,18 @@ class Compute:
     folder: Path
 
     def __call__(
-        self, *flags: str, facts: bytes | None = FACT, config: str | bytes = "", now: str | None = NOW
+        self,
+        *flags: str,
+        facts: bytes | None = FACT,
+        config: str | bytes = "",
+        now: str | None = NOW,
+        names_config: bool = True,
     ) -> ComputeRun:
         place, stdin = self.folder / "facts.jsonl", BytesIO()
         if facts is not None:
             place.write_bytes(facts)
         (self.folder / "dora.yml").write_bytes(config if isinstance(config, bytes) else config.encode())
-        given = ["compute", "--config", str(self.folder / "dora.yml"), *flags]
+        given = ["compute", *(["--config", str(self.folder / "dora.yml")] if names_config else []), *flags]
         given += [] if "--facts" in flags else ["--facts", str(place)]
         given += ["--now", now] if now else []
         if "-" in flags:
@@ -496,3 +501,26 @@ def test_a_template_of_ones_own_is_tried_without_github(compute: Compute, monkey
     ran = compute("--format", "weekly", "--report-template", "mine.md.j2")
     assert ran.code == 2
     assert ran.problems == ["report-template mine.md.j2 cannot be used: it repeats without end (MemoryError)"]
+
+
+def test_a_strangers_clone_writes_neither_a_link_nor_a_text_into_a_report(
+    compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(compute.folder)
+    (compute.folder / "t.md.j2").write_text("Hi @octocat", "utf-8")
+    (compute.folder / ".github").mkdir()
+    config = compute.folder / ".github" / "dora.yml"
+    config.write_text("page-url: https://evil.example/phish\nreport-template: t.md.j2", "utf-8")
+    ran = compute("--format", "weekly", names_config=False)
+    assert "# Delivery report" in ran.out
+    assert "evil.example" not in ran.out
+    assert "@octocat" not in ran.out
+    assert ran.err == (
+        "dora-metrics: not used: `page-url` and `report-template` of .github/dora.yml, because that repository may be "
+        "a stranger's. To use it, set an option, or name the file with --config\n"
+    )
+    assert "@octocat" in compute("--format", "weekly", "--config", str(config)).out
+    options = ("--report-template", "t.md.j2", "--page-url", "https://evil.example/phish")
+    named = compute("--format", "weekly", *options, names_config=False)
+    assert ("@octocat" in named.out, named.err) == (True, "")
+    assert compute("--format", "markdown", names_config=False).err == ""

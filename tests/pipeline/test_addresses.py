@@ -14,8 +14,9 @@ import pytest
 from dora_metrics import cli
 from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.runtime import Runtime
-from fakes.faults import unavailable
+from fakes.faults import custom_answer, partial_errors, unavailable
 from fakes.github import FakeGitHub
+from support.branch_shop import BranchShop
 from support.github_history import deploy
 from support.reporting_shop import MONDAY, ReportingShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
@@ -67,6 +68,12 @@ def shop(tmp_path: Path) -> Iterator[CheckedOutShop]:
 
 
 @pytest.fixture
+def branch_shop(tmp_path: Path) -> Iterator[BranchShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield BranchShop(github, tmp_path)
+
+
+@pytest.fixture
 def outside() -> Iterator[Listener]:
     with listen(Answer(200)) as listener:
         yield listener
@@ -76,6 +83,11 @@ def credentials(listener: Listener) -> set[str]:
     """The names of the headers with a secret that arrived."""
     names = {name.lower() for request in listener.requests for name in request.headers}
     return names & {"authorization", "x-dora-signature-256"}
+
+
+def sent_ids(listener: Listener) -> list[str]:
+    """The ids of the facts that arrived, in order."""
+    return [fact["id"] for request in listener.requests for fact in json.loads(request.body)["facts"]]
 
 
 # Endpoint
@@ -107,7 +119,49 @@ def test_what_the_default_branch_says_decides_not_that_it_says_something(
     shop: CheckedOutShop, outside: Listener
 ) -> None:
     shop.run(f"endpoint-url: {outside.url}/stolen", ENDPOINT_SECRETS, default_branch=f"endpoint-url: {outside.url}")
+    assert {request.path for request in outside.requests} == {"/"}
+
+
+def test_no_checkout_makes_the_default_branchs_endpoint_miss_a_fact(branch_shop: BranchShop, outside: Listener) -> None:
+    line = f"endpoint-url: {outside.url}"
+    branch_shop.repository.commit({CONFIG: line}, message="Configure")
+    with listen() as stranger:
+        checkouts = (None, {CONFIG: f"endpoint-url: {stranger.url}"}, {CONFIG: "window: 7d"}, {})
+        for number, workspace in enumerate(checkouts, 1):
+            branch_shop.run_event("deployment_status", deployment_status(number), workspace=workspace)
+    assert sent_ids(outside) == [f"github:deployment:{number}" for number in range(1, 5)]
+    assert stranger.requests == []
+
+
+def test_an_address_that_a_checkouts_file_lacks_costs_no_request(shop: CheckedOutShop, outside: Listener) -> None:
+    shop.run("window: 7d", {}, default_branch=f"endpoint-url: {outside.url}")
+    assert len(outside.requests) == 1
+    assert shop.requested_operations.count("Ledger") == 1
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_without_a_ledger_on_github_an_address_that_a_checkouts_file_lacks_is_not_requested(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    shop.run("window: 7d", {"ledger": "none"}, default_branch=f"endpoint-url: {outside.url}")
     assert outside.requests == []
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_a_checkouts_file_without_addresses_counts_while_the_default_branchs_cannot_be_read(
+    shop: CheckedOutShop,
+) -> None:
+    shop.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="GitObjects", times=None)
+    shop.github.fail(partial_errors("config", "FORBIDDEN", "Resource not accessible"), to="Ledger", times=1)
+    ran = shop.run("window: 7d", {})
+    assert "7 days" in ran.summary
+    assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
+
+
+def test_an_unusable_address_on_the_default_branch_takes_no_place(shop: CheckedOutShop) -> None:
+    ran = shop.run("window: 7d", {}, default_branch="endpoint-url: 5")
+    assert ran.code == 0
+    assert "7 days" in ran.summary
 
 
 def test_the_same_line_on_the_default_branch_is_enough_and_costs_no_request(
@@ -286,6 +340,31 @@ def test_the_usual_branch_needs_no_second_word(shop: CheckedOutShop) -> None:
     assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
 
 
+@pytest.mark.parametrize("checkout", ["window: 7d", "ledger: branch:dora-metrics"])
+def test_a_checkout_does_not_begin_a_ledger_beside_that_of_the_default_branch(
+    shop: CheckedOutShop, checkout: str
+) -> None:
+    ran = shop.run(checkout, {"ledger": ""}, default_branch="ledger: branch:delivery")
+    assert ran.code == 0
+    assert shop.repository.head("dora-metrics") is None
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+    assert ("ledger – not used: `ledger` is in the checkout's" in ran.summary) == ("ledger" in checkout)
+
+
+def test_another_repository_is_not_even_read_for_a_ledger_that_only_a_checkout_names(shop: CheckedOutShop) -> None:
+    """If it were, the request would fail, as there is no such repository, and the file would be read by another one."""
+    assert shop.run("ledger: branch:dora-metrics@acme/nowhere", {"ledger": ""}).code == 2
+    assert shop.requested_operations == ["Ledger"]
+
+
+def test_a_branch_whose_name_differs_in_case_is_another_branch(shop: CheckedOutShop) -> None:
+    ran = shop.run("ledger: branch:DORA-METRICS", {"ledger": ""})
+    assert ran.code == 2
+    assert "on another branch is not used" in ran.log
+    assert shop.repository.head("DORA-METRICS") is None
+    assert shop.run("ledger: branch:dora-metrics@ACME/Shop", {"ledger": ""}).code == 0
+
+
 def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) -> None:
     assert shop.run("ledger: dir:ledger", {"ledger": ""}).code == 0
     assert (shop.folder / "ledger" / "facts").is_dir()
@@ -441,6 +520,16 @@ def test_a_file_behind_a_link_that_leaves_the_checkout_is_not_read(
     ran = shop.run("window: 7d", {"config": "linked.yml"})
     assert ran.code == 2
     assert "linked.yml: cannot be read (it links to a file outside the checkout" in ran.log
+
+
+def test_a_link_beside_the_workspace_does_not_make_its_file_trusted(
+    shop: CheckedOutShop, outside: Listener, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("beside") / "link"
+    link.symlink_to(shop.folder)
+    ran = shop.run(f"endpoint-url: {outside.url}\nwindow: 7d", {"config": str(link / CONFIG), **ENDPOINT_SECRETS})
+    assert outside.requests == []
+    assert "7 days" in ran.summary
 
 
 def test_what_an_earlier_job_left_without_a_checkout_redirects_nothing(shop: CheckedOutShop, outside: Listener) -> None:

@@ -205,7 +205,7 @@ SyncDays = tuple[FakeGitHub, Callable[[timedelta], None]]
 def test_an_incident_after_a_sync_hours_ahead_is_recorded(sync_days: SyncDays, tmp_path: Path, ledger: str) -> None:
     github, let_pass = sync_days
     shop = SyncShop(github, tmp_path)
-    check_out(tmp_path, {})
+    check_out(tmp_path, {".github/dora.yml": ""})
     ran = shop.run(delay=HOURS, ledger=ledger)
     assert shop.requested_operations.count("Time") == (ledger == "dir:ledger")
     assert "this machine's clock shows 2026-11-21 17:00 UTC" in ran.log
@@ -220,7 +220,7 @@ def test_an_incident_after_a_sync_hours_ahead_is_recorded(sync_days: SyncDays, t
 def test_workflow_runs_after_a_sync_hours_ahead_are_recorded(sync_days: SyncDays, tmp_path: Path, ledger: str) -> None:
     github, let_pass = sync_days
     shop = SyncShop(github, tmp_path)
-    check_out(tmp_path, {})
+    check_out(tmp_path, {".github/dora.yml": ""})
     inputs = {"deployment-source": "workflow-runs", "ledger": ledger}
     shop.repository.run("Deploy", at=HISTORY_READ - timedelta(hours=2), finished_at=HISTORY_READ - timedelta(hours=1))
     shop.run(delay=HOURS, **inputs)

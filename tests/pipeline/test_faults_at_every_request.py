@@ -133,7 +133,7 @@ class Shop(SyncShop):
         all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
         self.github.requests.clear()
-        check_out(self.folder, {})
+        check_out(self.folder, {".github/dora.yml": ""})
         return run_action(
             self.folder,
             event,

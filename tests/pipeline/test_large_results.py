@@ -92,7 +92,7 @@ def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_p
     ],
 )
 def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path, ledger: str, place: str) -> None:
-    check_out(tmp_path, {})
+    check_out(tmp_path, {".github/dora.yml": ""})
     inputs = {"ledger": ledger, "github-token": "ghs_1"}
     environment = {"GITHUB_API_URL": "http://127.0.0.1:9", "RUNNER_TEMP": str(tmp_path / "temp")}
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT, inputs, environment=environment)

@@ -25,6 +25,10 @@ from support.runs import ActionRun, check_out, deployment_status, leave_checkout
 from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
+IGNORED = (
+    ".github/dora.yml – the file in the workspace is ignored, because git has written nothing there since this job "
+    "began"
+)
 
 
 class ConfiguredShop:
@@ -73,7 +77,26 @@ def test_an_input_wins_over_the_file(shop: ConfiguredShop) -> None:
     assert "14 days" in shop.run(window="14d").summary
 
 
-def test_a_checkout_is_believed_also_where_it_has_no_file(shop: ConfiguredShop) -> None:
+@pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])
+def test_a_checkout_without_the_file_has_the_settings_of_the_default_branch(shop: ConfiguredShop, ledger: str) -> None:
+    """It may be sparse, or of a tag or a release branch from before the file."""
+    check_out(shop.folder, {})
+    assert "7 days" in shop.run(ledger=ledger).summary
+    first = "GitObjects" if ledger == "none" else "Ledger"
+    assert shop.requested_operations[0] == first
+    assert shop.requested_operations.count("GitObjects") + shop.requested_operations.count("Ledger") == 1
+
+
+def test_a_checkout_without_the_file_does_not_begin_another_ledger(shop: ConfiguredShop) -> None:
+    shop.commit("ledger: branch:delivery")
+    check_out(shop.folder, {})
+    shop.run(ledger="")
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+    assert shop.repository.head("dora-metrics") is None
+
+
+def test_without_the_file_anywhere_a_checkout_has_the_defaults(shop: ConfiguredShop) -> None:
+    shop.repository.commit({".github/dora.yml": None}, message="Remove")
     check_out(shop.folder, {})
     assert "30 days" in shop.run().summary
 
@@ -88,9 +111,7 @@ def test_without_a_checkout_a_file_in_the_workspace_is_what_an_earlier_job_left(
     (shop.folder / ".github" / "dora.yml").write_text("window: 21d", "utf-8")
     ran = shop.run()
     assert "7 days" in ran.summary
-    assert (
-        ".github/dora.yml – this job has no checkout, so the file in the workspace is an earlier job's" in ran.summary
-    )
+    assert IGNORED in ran.summary
 
 
 def test_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: ConfiguredShop) -> None:
@@ -98,14 +119,18 @@ def test_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: ConfiguredShop
     ran = shop.run(ledger="")
     assert "7 days" in ran.summary
     assert shop.repository.head("dora-metrics") is not None
-    assert (
-        ".github/dora.yml – this job has no checkout, so the file in the workspace is an earlier job's" in ran.summary
-    )
+    assert IGNORED in ran.summary
 
 
 def test_act_which_only_pretends_to_check_out_reads_the_folder(shop: ConfiguredShop) -> None:
     leave_checkout(shop.folder, {".github/dora.yml": "window: 21d"})
     shop.environment = {"ACT": "true"}
+    assert "21 days" in shop.run().summary
+
+
+def test_another_system_that_writes_the_event_after_its_checkout_reads_the_folder(shop: ConfiguredShop) -> None:
+    leave_checkout(shop.folder, {".github/dora.yml": "window: 21d"})
+    shop.environment = {"GITHUB_ACTIONS": ""}
     assert "21 days" in shop.run().summary
 
 

@@ -69,7 +69,7 @@ def inputs(endpoint: Listener, pushgateway: Listener) -> dict[str, object]:
 def test_no_text_and_no_object_of_a_run_shows_a_secret(
     tmp_path: Path, github: FakeGitHub, endpoint: Listener, pushgateway: Listener, *, is_github_down: bool
 ) -> None:
-    check_out(tmp_path, {})
+    check_out(tmp_path, {".github/dora.yml": ""})
     if is_github_down:
         github.fail(unavailable(502), times=None)
     seen: list[str] = []
@@ -91,7 +91,7 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
 
 
 def test_no_command_line_of_a_run_shows_a_secret(tmp_path: Path) -> None:
-    check_out(tmp_path, {})
+    check_out(tmp_path, {".github/dora.yml": ""})
     write_event(tmp_path / "event.json", json.dumps(deployment_status()).encode())
     with listen(Answer(hang=True)) as server:
         variables = {

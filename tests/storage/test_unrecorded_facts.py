@@ -45,7 +45,7 @@ def run(
 ) -> ActionRun:
     folder.mkdir(exist_ok=True)
     if has_checkout:
-        check_out(folder, {})
+        check_out(folder, {".github/dora.yml": ""})
     return run_action(
         folder,
         event,

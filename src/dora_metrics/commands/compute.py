@@ -30,6 +30,7 @@ from dora_metrics.pipeline.evaluate import (
     prometheus_families,
 )
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings import addresses
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import DEFAULT_CONFIG, Settings
@@ -86,14 +87,31 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
     if request.page_file is not None:
         _write_page(request.page_file, results)
     _print(request, results, source_facts, settings, runtime)
+    if request.format in PERIOD_KINDS:
+        _print_unused(request, runtime.stderr)
     return _print_thresholds(results, settings, runtime.stderr)
 
 
 def _layers(request: ComputeRequest) -> tuple[Layer, ...]:
-    config = read_config_file(request.config) if request.config else read_config_file(DEFAULT_CONFIG, Path())
-    if request.config and config is None:
+    if request.config is None:
+        config = _default_config()
+        return (*([addresses.without_report_settings(config)] if config else ()), request.flags)
+    named = read_config_file(request.config)
+    if named is None:
         raise SettingsError(f"config {request.config}: there is no such file")
-    return (*([config] if config else ()), request.flags)
+    return (named, request.flags)
+
+
+def _default_config() -> Layer | None:
+    """The file in the current folder, which may be the clone of a stranger's repository."""
+    return read_config_file(DEFAULT_CONFIG, Path())
+
+
+def _print_unused(request: ComputeRequest, stderr: TextIO) -> None:
+    """Say which settings of a report do not count, because only a file has them that nobody named."""
+    config = None if request.config else _default_config()
+    if config and (names := addresses.unnamed_report_settings(config, request.flags)):
+        console.write_line(stderr, f"dora-metrics: {addresses.unnamed_report_text(names, config.origin)}")
 
 
 def _print(

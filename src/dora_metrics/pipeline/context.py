@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
-from dora_metrics.core.ledger.layout import LedgerContents
+from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection
 from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.errors import LedgerError, SettingsError
+from dora_metrics.errors import LedgerError, SettingsError, UnreadSettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.clock import clock_problem
@@ -39,6 +39,8 @@ Work = Literal["record", "sync", "rebuild"]
 _SECONDS_TO_ENRICH, _SECONDS_TO_CHECK, _SECONDS_TO_RECORD, _SECONDS_TO_KEEP = 40, 55, 65, 85
 """How long an event waits in all, for GitHub and a health check: until nothing more is asked about its facts, until the
 health check ends, until no further write is tried, and until its facts are kept because no ledger took them."""
+_SECONDS_TO_COMPARE = 20
+"""How long a run waits for the default branch's file if it is only to complete that of a checkout."""
 _USUAL_CHECK_SECONDS = 60
 """Whoever sets a longer `health-check-timeout` than this wants to wait longer, which does not count."""
 
@@ -65,7 +67,7 @@ class RunContext:
 
     @classmethod
     def load(cls, request: RunRequest, runtime: Runtime, runner: Runner) -> Self:
-        """Load all settings; the config file is the checkout's or, without a checkout, the default branch's.
+        """Load all settings; the config file is the checkout's or, if it has none, the default branch's.
 
         Raises:
             SettingsError: with every problem.
@@ -114,14 +116,20 @@ class RunContext:
 
         try:
             storage = self.storage()
-            months = months_needed(self.settings.window_spec, self.run.now, reads_everything=self.work != "record")
-        except (LedgerError, ValueError):  # reported when the ledger is opened
+        except LedgerError:  # reported when the ledger is opened
             return
         if not isinstance(storage, BranchStorage):
             return
         self._prefetched = storage
         with self.recording_time(is_persistent=True):
-            storage.prefetch(months)
+            storage.prefetch(self._needed_months)
+
+    @property
+    def _needed_months(self) -> MonthSelection:
+        """The months of the ledger that this run reads; all if the window is wrong, which is reported elsewhere."""
+        with suppress(ValueError):
+            return months_needed(self.settings.window_spec, self.run.now, reads_everything=self.work != "record")
+        return ALL_MONTHS
 
     def recording_time(self, *, is_persistent: bool) -> AbstractContextManager[None]:
         """Bound what an event asks GitHub for in the block, in which it records its facts or only shows them."""
@@ -159,34 +167,50 @@ class RunContext:
         return self.has_token and self.settings.ledger.startswith("branch:")
 
     def _confine(self, config: Layer) -> None:
-        """Withhold addresses that only a config file has, and note it.
+        """Take addresses that only a config file has, or lacks, from the default branch's file; note what is withheld.
 
         Raises:
             SettingsError: if only that file names a ledger elsewhere.
             UnreadSettingsError: if GitHub does not show the file that it is compared with.
         """
-        if not self._withheld_addresses(config, {}):
-            return
-        is_by_hand = self.request.is_by_hand
-        default_branch = {} if is_by_hand else self._default_branch_values()
+        default_branch = self._compared_values(config)
         withheld = self._withheld_addresses(config, default_branch or {})
         reason = partial(
             addresses.unconfirmed_reason,
             config_path=self.request.config_path,
             is_compared=default_branch is not None,
-            is_by_hand=is_by_hand,
+            is_by_hand=self.request.is_by_hand,
         )
-        if addresses.LEDGER in withheld:
+        if addresses.LEDGER in withheld and self._is_ledger_elsewhere:
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
             raise SettingsError(f"{self.request.config_path} ledger: {problem}: {reason(addresses.LEDGER)}")
         for address in withheld:
             self.note(addresses.withheld_outcome(address, reason(address)))
-        self.settings = addresses.without(self.settings, withheld)
+        confirmed = addresses.confirmed(config, withheld, default_branch or {})
+        self.settings = load_settings(self.request.with_config(confirmed))
+
+    def _compared_values(self, config: Layer) -> Mapping[str, object] | None:
+        """The addresses in the default branch's file to compare a checkout's with; None without access to it.
+
+        If nothing in the checkout's file needs it, that file is read only where it costs no request, and a failure
+        changes nothing: it is empty then, as it is for a run by hand, which trusts the default branch no more.
+        """
+        if self.request.is_by_hand:
+            return {}
+        if self._withheld_addresses(config, {}):
+            return self._default_branch_values()
+        if not self._is_ledger_on_github or not self._has_default_branch:
+            return {}
+        with suppress(UnreadSettingsError), self.client.until(_SECONDS_TO_COMPARE):
+            return self._default_branch_values() or {}
+        return {}
 
     def _withheld_addresses(self, config: Layer, default_branch: Mapping[str, object]) -> Sequence[str]:
         unconfirmed = addresses.unconfirmed_addresses(config, self.request.layers, default_branch)
         return addresses.withheld_addresses(
-            self.settings, unconfirmed - self._unused_addresses, is_ledger_elsewhere=self._is_ledger_elsewhere
+            self.settings,
+            unconfirmed - self._unused_addresses,
+            is_ledger_used=self._is_ledger_elsewhere or addresses.LEDGER in default_branch,
         )
 
     @property
@@ -203,8 +227,9 @@ class RunContext:
         kind, _, place = ledger.partition(":")
         if kind == "dir":
             return self.request.is_outside_workspace(self.request.workspace / place)
-        usual = default_text(addresses.LEDGER)
-        return ledger.lower() not in ("none", usual, f"{usual}@{self.run.repository.lower()}")
+        branch, _, repository = ledger.partition("@")
+        is_usual = branch == default_text(addresses.LEDGER) and repository.lower() in ("", self.run.repository.lower())
+        return ledger != "none" and not is_usual
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.
@@ -294,7 +319,10 @@ class RunContext:
             LedgerError: if a workflow has no token for a branch, or a container would not keep the folder.
             SettingsError: if a command line lacks the token or the repository of a branch.
         """
-        kind, _, place = self.settings.ledger.partition(":")
+        return self._storage_of(self.settings.ledger)
+
+    def _storage_of(self, ledger: str) -> Storage:
+        kind, _, place = ledger.partition(":")
         match kind:
             case "dir":
                 return self._directory(self.request.workspace / place)
@@ -329,23 +357,23 @@ class RunContext:
         return prefetched if prefetched and prefetched.name == storage.name else storage
 
     def _default_branch_config(self) -> Layer | None:
-        """The config file of the default branch, for a run without a checkout; None if there is none."""
+        """The config file of the default branch, for a run whose checkout has none; None if there is none."""
         if self.request.has_unread_config:
-            reason = "this job has no checkout, so the file in the workspace is an earlier job's and is ignored"
+            reason = "the file in the workspace is ignored, because git has written nothing there since this job began"
             self.note(Outcome(self.request.config_path, "skipped", reason))
-        if self.request.has_checkout or self.request.has_config_outside or not self._has_default_branch:
+        if self.request.has_config_outside or self.request.is_folder_of_person or not self._has_default_branch:
             return None
         return self._read_default_branch_config()
 
     def _default_branch_values(self) -> Mapping[str, object] | None:
-        """The settings in the default branch's file, for comparison; None without access to it."""
+        """The addresses in the default branch's file, if they can be used; None without access to it."""
         if not self._has_default_branch:
             return None
         try:
             config = self._read_default_branch_config()
+            return addresses.usable(config) if config else {}
         except SettingsError:
             return {}
-        return config.values if config else {}
 
     @property
     def _has_default_branch(self) -> bool:
@@ -361,9 +389,23 @@ class RunContext:
         from dora_metrics.pipeline.default_branch import read_default_branch_config  # noqa: PLC0415 - as above
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
 
-        storage = self.storage() if self.settings.ledger.startswith("branch:") else None
+        ledger = self._readable_ledger
+        storage = self._storage_of(ledger) if ledger.startswith("branch:") else None
         self._prefetched = storage if isinstance(storage, BranchStorage) else None
-        return read_default_branch_config(self.client, self.run.repository, self.request.config_path, self._prefetched)
+        return read_default_branch_config(
+            self.client,
+            self.run.repository,
+            self.request.config_path,
+            self._prefetched,
+            self._needed_months,
+        )
+
+    @property
+    def _readable_ledger(self) -> str:
+        """The ledger to read while the default branch's file is unknown: none elsewhere that only a checkout names."""
+        _, _, repository = self.settings.ledger.partition("@")
+        is_own = repository.lower() in ("", self.run.repository.lower())
+        return self.settings.ledger if is_own else self.request.access_settings.ledger
 
     def _default_branch_file(self, path: str, check_size: Callable[[int], None]) -> bytes | None:
         from dora_metrics.github.repository import file_content, is_file, read_objects  # noqa: PLC0415 - as above

@@ -1,5 +1,6 @@
 """Read the config file of the default branch from GitHub: a file, none, or an error, never a guess."""
 
+from dora_metrics.core.ledger.layout import MonthSelection
 from dora_metrics.errors import SettingsError, UnreadSettingsError
 from dora_metrics.github.client import Client, GitHubError, RateLimitError
 from dora_metrics.github.repository import GitObject, file_content, is_file, read_objects
@@ -14,7 +15,7 @@ _ADVICE = (
 
 
 def read_default_branch_config(
-    client: Client, repository: str, path: str, storage: BranchStorage | None
+    client: Client, repository: str, path: str, storage: BranchStorage | None, months: MonthSelection
 ) -> Layer | None:
     """Return the config file of a repository's default branch, None if GitHub says that there is none.
 
@@ -23,13 +24,14 @@ def read_default_branch_config(
         repository: the repository.
         path: the file's path in it.
         storage: the ledger to read in the same request; None if it is not on GitHub.
+        months: the months of the ledger to read.
 
     Raises:
         SettingsError: if the file cannot be used.
         UnreadSettingsError: if GitHub does not show it.
     """
     try:
-        git_object = _config_object(client, repository, path, storage)
+        git_object = _config_object(client, repository, path, storage, months)
         if git_object is None:
             return None
         if not is_file(git_object):
@@ -42,11 +44,13 @@ def read_default_branch_config(
     return config_layer(path, content or b"")
 
 
-def _config_object(client: Client, repository: str, path: str, storage: BranchStorage | None) -> GitObject:
+def _config_object(
+    client: Client, repository: str, path: str, storage: BranchStorage | None, months: MonthSelection
+) -> GitObject:
     """Return the file as GitHub shows it. If it does not with the ledger, the file alone is requested."""
     if storage:
         try:
-            return storage.read_config_and_prefetch(repository, path)
+            return storage.read_config_and_prefetch(repository, path, months)
         except RateLimitError:
             raise
         except GitHubError:

@@ -43,6 +43,7 @@ class RunRequest:
         event_path: the file with the event's payload; empty if there is none.
         is_in_container: whether only the workspace outlives the run.
         is_by_hand: whether a person started it, in a folder that need not be a checkout.
+        is_on_runner: whether a runner of GitHub's kind runs the workflow, which writes the event before a checkout.
         is_run_by_act: whether https://github.com/nektos/act runs the workflow.
         temporary_folder: where a runner keeps files for later steps of the job.
         has_fixed_time: whether a person said for which time to compute, so that no clock counts.
@@ -56,6 +57,7 @@ class RunRequest:
     event_path: str = ""
     is_in_container: bool = False
     is_by_hand: bool = False
+    is_on_runner: bool = False
     is_run_by_act: bool = False
     temporary_folder: Path | None = None
     has_fixed_time: bool = False
@@ -120,6 +122,7 @@ class RunRequest:
             api_url=environment.get("GITHUB_API_URL") or _DEFAULT_API_URL,
             event_path=environment.get("GITHUB_EVENT_PATH", ""),
             is_in_container=environment.get("DORA_IN_CONTAINER") == "true",
+            is_on_runner=environment.get("GITHUB_ACTIONS") == "true",
             is_run_by_act=environment.get("ACT") == "true",
             temporary_folder=Path(temporary) if temporary else None,
         )
@@ -154,10 +157,16 @@ class RunRequest:
 
     @cached_property
     def config_path(self) -> str:
-        """The path of the config file: from the repository's root, or absolute if it is outside of the workspace."""
+        """The path of the config file: from the repository's root, or absolute if it is outside of the workspace.
+
+        A path outside that leads into the workspace by a link is one of the workspace's.
+        """
         workspace = Path(os.path.abspath(self.workspace))  # noqa: PTH100 - `resolve` would follow links
         path = Path(os.path.abspath(workspace / (self._configured_path or default_text("config"))))  # noqa: PTH100
-        return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+        for root, place in ((workspace, path), (Path(os.path.realpath(workspace)), Path(os.path.realpath(path)))):
+            if place.is_relative_to(root):
+                return place.relative_to(root).as_posix()
+        return str(path)
 
     @property
     def has_config_outside(self) -> bool:
@@ -176,8 +185,17 @@ class RunRequest:
 
     @cached_property
     def has_checkout(self) -> bool:
-        """Whether this job checked the workspace out; act only pretends to, in a person's folder."""
-        return has_checkout_of_job(self.workspace, "" if self.is_run_by_act else self.event_path)
+        """Whether this job checked the workspace out; act only pretends to, in a person's folder.
+
+        Other systems may write the event's file after their checkout, so there any checkout counts.
+        """
+        is_start_known = self.is_on_runner and not self.is_run_by_act
+        return has_checkout_of_job(self.workspace, self.event_path if is_start_known else "")
+
+    @property
+    def is_folder_of_person(self) -> bool:
+        """Whether the workspace is the folder in which somebody tries a workflow; its files are all that counts."""
+        return self.is_run_by_act and self.has_checkout
 
     @property
     def is_workspace_read(self) -> bool:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 _ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
+
+_REPORT_SETTINGS = (PAGE, "report-template")
 
 
 def unconfirmed_addresses(
@@ -40,18 +42,17 @@ def unconfirmed_addresses(
     )
 
 
-def withheld_addresses(
-    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool
-) -> Sequence[str]:
+def withheld_addresses(settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_used: bool) -> Sequence[str]:
     """Return the settings whose address must not be used, in a fixed order.
 
     Args:
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
-        is_ledger_elsewhere: whether the ledger is neither in the workspace nor on the usual branch of this repository.
+        is_ledger_used: whether the ledger counts as an address: it is neither in the workspace nor on the usual branch
+            of this repository, or the default branch names one.
     """
     is_used = {
-        LEDGER: is_ledger_elsewhere,
+        LEDGER: is_ledger_used,
         PAGE: bool(settings.report and settings.github_token),
     }
     return [
@@ -61,13 +62,57 @@ def withheld_addresses(
     ]
 
 
-def without(settings: Settings, names: Iterable[str]) -> Settings:
-    """Return the settings as if those of these names were not set."""
-    attributes = [_attribute(name) for name in names]
-    return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
+def usable(config: Layer) -> Mapping[str, object]:
+    """Return the addresses in a config file.
+
+    Raises:
+        SettingsError: if one cannot be used.
+    """
+    values = {name: value for name in _ADDRESSES if (value := config.values.get(name)) not in ("", None)}
+    load_settings([Layer(config.origin, values)])
+    return values
+
+
+def confirmed(config: Layer, withheld: Iterable[str], default_branch: Mapping[str, object]) -> Layer:
+    """Return a config file with the default branch's addresses in place of those that it lacks or that are withheld.
+
+    A checkout that lacks an address, such as that of an older commit, is no reason to miss a fact there for good.
+
+    Args:
+        config: the file.
+        withheld: the result of `withheld_addresses`.
+        default_branch: the result of `usable` for the default branch's file; empty if none counts.
+    """
+    left_out = set(withheld)
+    values = {name: value for name, value in config.values.items() if name not in left_out and value not in ("", None)}
+    return Layer(config.origin, {**default_branch, **values}, config.problems)
+
+
+def without_report_settings(config: Layer) -> Layer:
+    """Return a config file that nobody named without what it would write into a report as it is: a link and a text."""
+    values = {name: value for name, value in config.values.items() if name not in _REPORT_SETTINGS}
+    return Layer(config.origin, values, config.problems)
+
+
+def unnamed_report_settings(config: Layer, flags: Layer) -> Sequence[str]:
+    """Return the settings that `without_report_settings` leaves out and no option sets."""
+    unset = ("", None)
+    return [
+        name for name in _REPORT_SETTINGS if config.values.get(name) not in unset and flags.values.get(name) in unset
+    ]
+
+
+def unnamed_report_text(names: Iterable[str], config_path: str) -> str:
+    """Return what a command line says about these settings of a report."""
+    listed = " and ".join(f"`{name}`" for name in names)
+    return (
+        f"not used: {listed} of {config_path}, because that repository may be a stranger's. "
+        "To use it, set an option, or name the file with --config"
+    )
 
 
 _WITHHELD_TEXTS = {
+    LEDGER: (LEDGER, "not used:"),
     HEALTH_CHECK: ("health check", "not checked:"),
     PAGE: (PAGE, "not linked:"),
     REPOSITORIES: (REPOSITORIES, "not read:"),

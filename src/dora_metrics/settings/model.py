@@ -78,7 +78,7 @@ class Settings(BaseModel):
     version: str | None = Field(None, description="In a deploy job: the version it deployed.")
     config: Path = Field(
         DEFAULT_CONFIG,
-        description="File with settings, in the checkout or, without a checkout, on the default branch.",
+        description="File with settings, in the checkout or, if it has none, on the default branch.",
     )
     ledger: LedgerSetting = Field(
         "branch:dora-metrics",

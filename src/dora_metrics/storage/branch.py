@@ -57,8 +57,6 @@ _UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
 """The pauses after writes without an answer."""
 _QUERIED_MONTHS = 8
 """Months up to the next one that the first request can ask for."""
-_USUAL_MONTHS = 6
-"""Months that a window of 30 days and gauges over 90 days need, the next month included."""
 
 
 @dataclass
@@ -80,7 +78,7 @@ class BranchStorage:
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
 
-    def read_config_and_prefetch(self, repository: str, path: str) -> GitObject:
+    def read_config_and_prefetch(self, repository: str, path: str, months: MonthSelection) -> GitObject:
         """Read a file of a repository's default branch, and the ledger for the next `read`, in one request.
 
         A ledger that cannot be used raises no error here: `read` reads it again, and says why.
@@ -94,13 +92,12 @@ class BranchStorage:
         repository_variables = dict(
             zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True)
         )
-        usual_months = MonthSelection(_last_months(self.now)[-_USUAL_MONTHS])
         config_variables = {**repository_variables, "config": f"HEAD:{path}", "includesConfig": True}
-        paths = self._queried_paths(usual_months)
+        paths = self._queried_paths(months)
         answer = self.client.query("Ledger", {**self._ref_variables, **config_variables}, paths)
         config_object = object_in(answer.get("config"), "object")
         with suppress(LedgerError):
-            self._prefetched = self._snapshot(answer, paths, usual_months)
+            self._prefetched = self._snapshot(answer, paths, months)
         return config_object
 
     def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
