@@ -126,7 +126,8 @@ def test_no_checkout_makes_the_default_branchs_endpoint_miss_a_fact(branch_shop:
     line = f"endpoint-url: {outside.url}"
     branch_shop.repository.commit({CONFIG: line}, message="Configure")
     with listen() as stranger:
-        checkouts = (None, {CONFIG: f"endpoint-url: {stranger.url}"}, {CONFIG: "window: 7d"}, {})
+        other_files = ({CONFIG: f"endpoint-url: {stranger.url}"}, {CONFIG: "window: 7d"}, dict[str, str]())
+        checkouts: tuple[dict[str, str] | None, ...] = (None, *other_files)
         for number, workspace in enumerate(checkouts, 1):
             branch_shop.run_event("deployment_status", deployment_status(number), workspace=workspace)
     assert sent_ids(outside) == [f"github:deployment:{number}" for number in range(1, 5)]
