@@ -85,11 +85,13 @@ package_index() {
 # One use of the action: the folders, files and variables that a runner has.
 use_action() {
   rm -rf "$runner"
-  # A checkout, so that the settings do not have to come from GitHub.
-  mkdir -p "$runner/work/shop/.git" "$runner/work/_temp/_github_workflow" "$runner/work/_temp/_runner_file_commands" \
+  # A checkout with a settings file, so that the settings do not have to come from GitHub.
+  mkdir -p "$runner/work/shop/"{.git,.github} "$runner/work/_temp/_github_workflow" "$runner/work/_temp/_runner_file_commands" \
     "$runner/bin"
   local temp=$runner/work/_temp
+  echo 'window: 30d' >"$runner/work/shop/.github/dora.yml"
   event >"$temp/_github_workflow/event.json"
+  echo 'ref: refs/heads/main' >"$runner/work/shop/.git/HEAD"
   echo 'raise SystemExit("the workspace was imported")' >"$runner/work/shop/pydantic.py"
   touch "$temp/_runner_file_commands/"{output,summary}
   chown -R "$owner" "$runner/work"
