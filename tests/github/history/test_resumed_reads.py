@@ -161,8 +161,9 @@ def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
         merge_pull_request(shop, f"Pull {number}", 1 + number)
     github.fail(primary_limit(), to="PullPage", times=None, skip=1)
     first = read_fake_history(github)
-    assert [one.kind for one in first.gathered.failures] == ["pulls", "commits"], "no read after the limit"
-    assert "rate limit" in str(first.gathered.failures[0])
+    failures = {one.kind: str(one) for one in first.gathered.failures}
+    assert "rate limit" in failures["pulls"]
+    assert failures.keys() <= {"pulls", "commits"}, "commits are read at the same time: before the limit, or not at all"
     assert len([one for one in first.changes if one.startswith("github:pull:")]) == 125
     assert str(first.gathered.last_parts["pulls"]) == "pull requests back to 2026-09-02"
     github.heal()
