@@ -187,8 +187,8 @@ def test_something_that_went_wrong_without_a_type_is_asked_again_as_a_502_is(git
         one.mutate("Append", {"input": {}})
 
 
-def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: FakeGitHub) -> None:
-    """The pauses of 1 and 2 s between three tries count, so 20 queries fill the 60 s; nothing is sent after them."""
+def client_after_a_silent_minute(github: FakeGitHub) -> Client:
+    """A client whose 20 queries all got a 502; with the pauses of 1 and 2 s between three tries they fill the 60 s."""
     github.fail(unavailable(502), times=None)
     clock = PausedClock()
     one = client(github, pause=clock.pause)
@@ -196,6 +196,11 @@ def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: Fake
     for _ in range(20):
         with pytest.raises(UncertainOutcomeError, match="502"):
             one.query("Head", SHOP)
+    return one
+
+
+def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: FakeGitHub) -> None:
+    one = client_after_a_silent_minute(github)
     sent_count = len(github.requests)
     with pytest.raises(UncertainOutcomeError, match="no usable answer for 60 s, so this run sends no"):
         one.query("Head", SHOP)
@@ -203,13 +208,7 @@ def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: Fake
 
 
 def test_something_else_may_be_tried_for_twenty_seconds_after_the_minute(github: FakeGitHub) -> None:
-    github.fail(unavailable(502), times=None)
-    clock = PausedClock()
-    one = client(github, pause=clock.pause)
-    one.monotonic = clock.monotonic
-    for _ in range(20):
-        with pytest.raises(UncertainOutcomeError, match="502"):
-            one.query("Head", SHOP)
+    one = client_after_a_silent_minute(github)
     one.try_something_else()
     assert one.seconds_left == 20
     github.heal()

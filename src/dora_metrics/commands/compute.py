@@ -69,7 +69,8 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
         SettingsError: with every problem of the settings.
         DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
-    layers = _layers(request)
+    config = _read_config(request)
+    layers = _layers(request, config)
     settings = load_settings(layers)
     source_facts = source(settings, request.now)
     notes = (
@@ -88,29 +89,30 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
         _write_page(request.page_file, results)
     _print(request, results, source_facts, settings, runtime)
     if request.format in PERIOD_KINDS:
-        _print_unused(request, runtime.stderr)
+        _print_unused(request, config, runtime.stderr)
     return _print_thresholds(results, settings, runtime.stderr)
 
 
-def _layers(request: ComputeRequest) -> tuple[Layer, ...]:
+def _read_config(request: ComputeRequest) -> Layer | None:
+    """The file that was named, otherwise the one in the current folder; None if that has none."""
     if request.config is None:
-        config = _default_config()
-        return (*([addresses.without_report_settings(config)] if config else ()), request.flags)
+        return read_config_file(DEFAULT_CONFIG, Path())
     named = read_config_file(request.config)
     if named is None:
         raise SettingsError(f"config {request.config}: there is no such file")
-    return (named, request.flags)
+    return named
 
 
-def _default_config() -> Layer | None:
-    """The file in the current folder, which may be the clone of a stranger's repository."""
-    return read_config_file(DEFAULT_CONFIG, Path())
+def _layers(request: ComputeRequest, config: Layer | None) -> tuple[Layer, ...]:
+    """The settings to use. A file that nobody named may be that of a stranger's clone, so not all of it counts."""
+    if config and request.config is None:
+        config = addresses.without_report_settings(config)
+    return (*([config] if config else ()), request.flags)
 
 
-def _print_unused(request: ComputeRequest, stderr: TextIO) -> None:
+def _print_unused(request: ComputeRequest, config: Layer | None, stderr: TextIO) -> None:
     """Say which settings of a report do not count, because only a file has them that nobody named."""
-    config = None if request.config else _default_config()
-    if config and (names := addresses.unnamed_report_settings(config, request.flags)):
+    if request.config is None and config and (names := addresses.unnamed_report_settings(config, request.flags)):
         console.write_line(stderr, f"dora-metrics: {addresses.unnamed_report_text(names, config.origin)}")
 
 

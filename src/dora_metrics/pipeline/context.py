@@ -227,9 +227,11 @@ class RunContext:
         kind, _, place = ledger.partition(":")
         if kind == "dir":
             return self.request.is_outside_workspace(self.request.workspace / place)
-        branch, _, repository = ledger.partition("@")
-        is_usual = branch == default_text(addresses.LEDGER) and repository.lower() in ("", self.run.repository.lower())
+        is_usual = ledger.partition("@")[0] == default_text(addresses.LEDGER) and self._is_of_this_repository(ledger)
         return ledger != "none" and not is_usual
+
+    def _is_of_this_repository(self, ledger: str) -> bool:
+        return ledger.partition("@")[2].lower() in ("", self.run.repository.lower())
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.
@@ -403,9 +405,8 @@ class RunContext:
     @property
     def _readable_ledger(self) -> str:
         """The ledger to read while the default branch's file is unknown: none elsewhere that only a checkout names."""
-        _, _, repository = self.settings.ledger.partition("@")
-        is_own = repository.lower() in ("", self.run.repository.lower())
-        return self.settings.ledger if is_own else self.request.access_settings.ledger
+        settings = self.settings if self._is_of_this_repository(self.settings.ledger) else self.request.access_settings
+        return settings.ledger
 
     def _default_branch_file(self, path: str, check_size: Callable[[int], None]) -> bytes | None:
         from dora_metrics.github.repository import file_content, is_file, read_objects  # noqa: PLC0415 - as above

@@ -67,7 +67,7 @@ _UNSEEN = (
 )
 _UNSEEN_LAST = "if it is still open, close it by hand"
 _MAX_UNSEEN = 3
-"""After so many runs to which GitHub did not show an issue, it counts as gone."""
+"""Runs to which GitHub did not return an issue, after which it counts as gone."""
 _UNCLOSED_SURPLUS = "issue {} holds the same report as another one and could not be closed: {}; close it by hand"
 _PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
 """GitHub asks for that much between requests that notify people."""

@@ -287,11 +287,11 @@ class Sync:
             if not compared:
                 (incomparable if is_final else unanswered).append(deployment.id)
         unresolved_ids = {deployment.id for deployment in unresolved}
-        left = tuple(each for each in unanswered if each in unresolved_ids)
-        cursors |= {_INCOMPARABLE: Cursor(open=tuple(incomparable)), _UNANSWERED: Cursor(open=left)}
-        for name in (_INCOMPARABLE, _UNANSWERED):
-            if not cursors[name].open:
-                del cursors[name]
+        left = [each for each in unanswered if each in unresolved_ids]
+        for name, open_ids in ((_INCOMPARABLE, incomparable), (_UNANSWERED, left)):
+            cursors.pop(name, None)
+            if open_ids:
+                cursors[name] = Cursor(open=tuple(open_ids))
         return completed
 
     def _is_silent_to(self, deployment: Deployment) -> bool:

@@ -10,9 +10,10 @@ see, with a token that can read much more. So only options, and a file that the 
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.settings.loading import Layer, is_set, load_settings
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
@@ -32,11 +33,11 @@ def unconfirmed_addresses(
         default_branch: the settings in the default branch's file; empty if there is none, or if it was not read or is
             not trusted.
     """
-    overridden = {name for layer in overrides for name, value in layer.values.items() if value not in ("", None)}
+    overridden = {name for layer in overrides for name, value in layer.values.items() if is_set(value)}
     return frozenset(
         name
         for name in _ADDRESSES
-        if config.values.get(name) not in ("", None)
+        if is_set(config.values.get(name))
         and name not in overridden
         and config.values[name] != default_branch.get(name)
     )
@@ -68,7 +69,7 @@ def usable(config: Layer) -> Mapping[str, object]:
     Raises:
         SettingsError: if one cannot be used.
     """
-    values = {name: value for name in _ADDRESSES if (value := config.values.get(name)) not in ("", None)}
+    values = {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))}
     load_settings([Layer(config.origin, values)])
     return values
 
@@ -84,22 +85,19 @@ def confirmed(config: Layer, withheld: Iterable[str], default_branch: Mapping[st
         default_branch: the result of `usable` for the default branch's file; empty if none counts.
     """
     left_out = set(withheld)
-    values = {name: value for name, value in config.values.items() if name not in left_out and value not in ("", None)}
-    return Layer(config.origin, {**default_branch, **values}, config.problems)
+    values = {name: value for name, value in config.values.items() if name not in left_out and is_set(value)}
+    return replace(config, values={**default_branch, **values})
 
 
 def without_report_settings(config: Layer) -> Layer:
     """Return a config file that nobody named without what it would write into a report as it is: a link and a text."""
     values = {name: value for name, value in config.values.items() if name not in _REPORT_SETTINGS}
-    return Layer(config.origin, values, config.problems)
+    return replace(config, values=values)
 
 
 def unnamed_report_settings(config: Layer, flags: Layer) -> Sequence[str]:
     """Return the settings that `without_report_settings` leaves out and no option sets."""
-    unset = ("", None)
-    return [
-        name for name in _REPORT_SETTINGS if config.values.get(name) not in unset and flags.values.get(name) in unset
-    ]
+    return [name for name in _REPORT_SETTINGS if is_set(config.values.get(name)) and not is_set(flags.values.get(name))]
 
 
 def unnamed_report_text(names: Iterable[str], config_path: str) -> str:

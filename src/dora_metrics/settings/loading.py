@@ -43,6 +43,11 @@ class Layer:
         object.__setattr__(self, "values", values)
 
 
+def is_set(value: object) -> bool:
+    """Whether a layer sets something: an empty text is an input that was left out."""
+    return value not in ("", None)
+
+
 def _storable(value: Any, finished: dict[int, Any]) -> Any:  # noqa: ANN401 - YAML or JSON
     """Return a value with all its texts, keys among them, as they can be stored.
 
@@ -98,7 +103,7 @@ def _merge_layers(layers: Iterable[Layer]) -> tuple[dict[str, tuple[str, object]
     unknown_names = []
     for layer in layers:
         for name, value in layer.values.items():
-            if name in NAMES and value not in ("", None):
+            if name in NAMES and is_set(value):
                 values_by_name[name] = (layer.origin, value)
             elif name not in NAMES and name not in NOT_YET_SUPPORTED:
                 unknown_names.append((layer.origin, name))
@@ -108,10 +113,7 @@ def _merge_layers(layers: Iterable[Layer]) -> tuple[dict[str, tuple[str, object]
 def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
     """Return the settings that are set and not supported yet."""
     return tuple(
-        name
-        for layer in layers
-        for name, value in layer.values.items()
-        if name in NOT_YET_SUPPORTED and value not in ("", None)
+        name for layer in layers for name, value in layer.values.items() if name in NOT_YET_SUPPORTED and is_set(value)
     )
 
 

@@ -74,7 +74,7 @@ def cancelled_attempts_text(history: ScopeHistory, window: Window, zone: ZoneInf
     streak = notable_streak(history, window)
     if streak is None:
         return ""
-    clause = cancelled_attempts_clause(history, window, zone)
+    clause = _clause(streak, history, zone)
     sentence = clause[:1].upper() + clause[1:]
     if streak.next_attempt_at is None:
         return f"{sentence}{_last_success_clause(streak, zone)}. {_CAUSE} {_REMEDY}"
@@ -84,8 +84,10 @@ def cancelled_attempts_text(history: ScopeHistory, window: Window, zone: ZoneInf
 def cancelled_attempts_clause(history: ScopeHistory, window: Window, zone: ZoneInfo) -> str:
     """Say how many attempts in a row were cancelled and since when, as part of a sentence; empty if none."""
     streak = notable_streak(history, window)
-    if streak is None:
-        return ""
+    return _clause(streak, history, zone) if streak else ""
+
+
+def _clause(streak: CancelledStreak, history: ScopeHistory, zone: ZoneInfo) -> str:
     first, last = (formatting.date_time(streak.attempts[end].finished_at, zone) for end in (0, -1))
     count, environment = len(streak.attempts), history.scope.environment
     attempts = f"the last {count:,} attempts" if streak.next_attempt_at is None else f"{count:,} attempts in a row"

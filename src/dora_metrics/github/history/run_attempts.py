@@ -18,7 +18,7 @@ MAX_ATTEMPTS_READ = 20
 _MAX_ATTEMPTS_OF_RUN = 100
 """Earlier attempts of one run that are read. Since April 2026, GitHub lets a run be run again 50 times."""
 _MAX_RUNS_REFUSED = 3
-"""After so many runs whose attempts GitHub did not return, a reading asks for no others."""
+"""Runs whose attempts GitHub did not return, after which a reading stops asking."""
 _MAX_RUNS_REMEMBERED = 100
 """Runs that a cursor names. Of a workflow's others it has when the newest was created, and they are listed again."""
 _PAGE_SIZE = 100
