@@ -1,4 +1,4 @@
-"""Whether a workspace is the checkout of this job: only what git wrote since the job began shows it.
+"""Where the checkout of a file is, and whether it is this job's: only what git wrote since the job began shows it.
 
 A runner writes the event's file again before each step, so the folder of that file shows when the job began.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.pipeline.checkout import has_checkout_of_job
+from dora_metrics.pipeline.checkout import checkout_folder, has_checkout_of_job
 from support.runs import set_age
 
 BEFORE_THE_JOB, JOB, IN_THE_JOB = timedelta(hours=3), timedelta(hours=2), timedelta(hours=1)
@@ -40,6 +40,30 @@ def write(path: Path, age: timedelta, text: str = "") -> None:
 def write_all(git: Path, age: timedelta) -> None:
     for name in ("HEAD", "FETCH_HEAD", "config", "index", "description"):
         write(git / name, age)
+
+
+@pytest.mark.parametrize(
+    ("checkouts", "expected"),
+    [
+        ([], "."),
+        (["."], "."),
+        (["app"], "app"),
+        ([".", "app"], "app"),
+        (["other"], "."),
+        (["app", "app/.github"], "app/.github"),
+    ],
+)
+def test_a_file_is_of_the_nearest_checkout_in_the_workspace(
+    workspace: Path, checkouts: list[str], expected: str
+) -> None:
+    for folder in checkouts:
+        write(workspace / folder / ".git" / "HEAD", IN_THE_JOB)
+    assert checkout_folder(workspace, "app/.github/dora.yml") == workspace / expected
+
+
+def test_a_checkout_around_the_workspace_is_not_the_jobs(workspace: Path) -> None:
+    write(workspace.parent / ".git" / "HEAD", IN_THE_JOB)
+    assert checkout_folder(workspace, "dora.yml") == workspace
 
 
 def test_a_folder_without_git_is_no_checkout(workspace: Path, event: Path) -> None:

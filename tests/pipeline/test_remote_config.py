@@ -122,6 +122,43 @@ def test_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: ConfiguredShop
     assert IGNORED in ran.summary
 
 
+def test_a_checkout_in_a_folder_of_the_workspace_has_its_file_there(shop: ConfiguredShop) -> None:
+    check_out(shop.folder / "app", {".github/dora.yml": "window: 21d"})
+    assert "21 days" in shop.run(config="app/.github/dora.yml").summary
+
+
+def test_an_address_in_such_a_checkout_is_compared_with_the_same_file_of_the_default_branch(
+    shop: ConfiguredShop,
+) -> None:
+    config = "window: 21d\nledger: branch:delivery@acme/shop"
+    shop.commit(config)
+    check_out(shop.folder / "app", {".github/dora.yml": config})
+    ran = shop.run(config="app/.github/dora.yml", ledger="")
+    assert "21 days" in ran.summary
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+
+
+def test_such_a_checkout_without_the_file_has_the_settings_of_the_default_branch(shop: ConfiguredShop) -> None:
+    check_out(shop.folder / "app", {})
+    assert "7 days" in shop.run(config="app/.github/dora.yml").summary
+
+
+def test_such_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: ConfiguredShop) -> None:
+    leave_checkout(shop.folder / "app", {".github/dora.yml": "window: 21d"})
+    ran = shop.run(config="app/.github/dora.yml")
+    assert "7 days" in ran.summary
+    assert "app/.github/dora.yml – the file in the workspace is ignored" in ran.summary
+
+
+def test_a_link_out_of_such_a_checkout_is_not_followed(shop: ConfiguredShop) -> None:
+    check_out(shop.folder / "app", {})
+    (shop.folder / "other.yml").write_text("window: 21d", "utf-8")
+    (shop.folder / "app" / "dora.yml").symlink_to(shop.folder / "other.yml")
+    ran = shop.run(config="app/dora.yml")
+    assert ran.code == 2
+    assert "it links to a file outside the checkout" in ran.log
+
+
 def test_act_which_only_pretends_to_check_out_reads_the_folder(shop: ConfiguredShop) -> None:
     leave_checkout(shop.folder, {".github/dora.yml": "window: 21d"})
     shop.environment = {"ACT": "true"}

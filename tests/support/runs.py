@@ -114,7 +114,7 @@ def leave_checkout(folder: Path, files: Mapping[str, str]) -> None:
 
 def check_out(folder: Path, files: Mapping[str, str]) -> None:
     """Make a folder the checkout of a repository with these files, as far as a run looks at it."""
-    (folder / ".git").mkdir(exist_ok=True)
+    (folder / ".git").mkdir(parents=True, exist_ok=True)
     for path, text in {".git/HEAD": "ref: refs/heads/main\n", **files}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, "utf-8")

@@ -1,10 +1,11 @@
-"""Whether the workspace is this job's checkout, or what an earlier job left on a self-hosted runner.
+"""Where a job's checkout is, and whether it is this job's or what an earlier job left on a self-hosted runner.
 
 `actions/checkout` leaves its files in the workspace. A later job of the same repository finds them there, whatever
 pull request they are from.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 _WRITTEN_BY_GIT = ("HEAD", "FETCH_HEAD", "config", "index")
@@ -16,14 +17,25 @@ _COARSEST_TIME_SECONDS = 1
 _MAX_POINTER_CHARACTERS = 4_096
 
 
-def has_checkout_of_job(workspace: Path, event_path: str) -> bool:
-    """Whether git wrote into the workspace since the job began.
+def checkout_folder(workspace: Path, path: str) -> Path:
+    """Return the folder into which git checked a file out: the workspace, or one in it (`path` of `actions/checkout`).
 
     Args:
-        workspace: the folder that may hold a checkout.
+        workspace: the folder that holds all checkouts of a job.
+        path: the file, from the workspace; it need not exist.
+    """
+    folders_inside = takewhile(lambda folder: folder != workspace, (workspace / path).parents)
+    return next((folder for folder in folders_inside if (folder / ".git").exists()), workspace)
+
+
+def has_checkout_of_job(folder: Path, event_path: str) -> bool:
+    """Whether git wrote into a folder since the job began.
+
+    Args:
+        folder: the folder that may hold a checkout.
         event_path: the file with the event's payload. If it is empty or no such file exists, any checkout counts.
     """
-    git = workspace / ".git"
+    git = folder / ".git"
     began_at = _job_start(Path(event_path)) if event_path else None
     if began_at is None:
         return git.exists()

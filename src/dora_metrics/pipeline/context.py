@@ -397,7 +397,7 @@ class RunContext:
         return read_default_branch_config(
             self.client,
             self.run.repository,
-            self.request.config_path,
+            self.request.config_path_on_default_branch,
             self._prefetched,
             self._needed_months,
         )

@@ -13,7 +13,7 @@ from typing import Literal, Self
 from dora_metrics.core.markdown import storable
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
-from dora_metrics.pipeline.checkout import has_checkout_of_job
+from dora_metrics.pipeline.checkout import checkout_folder, has_checkout_of_job
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
@@ -157,7 +157,7 @@ class RunRequest:
 
     @cached_property
     def config_path(self) -> str:
-        """The path of the config file: from the repository's root, or absolute if it is outside of the workspace.
+        """The path of the config file: from the workspace, or absolute if it is outside of it.
 
         A path outside that leads into the workspace by a link is one of the workspace's.
         """
@@ -183,14 +183,23 @@ class RunRequest:
         paths = (layer.values.get("config") for layer in reversed(self.layers))
         return next((str(path) for path in paths if path), None)
 
+    @property
+    def config_path_on_default_branch(self) -> str:
+        """The path of the config file from the repository's root: a checkout may be in a folder of the workspace."""
+        return (self.workspace / self.config_path).relative_to(self._checkout).as_posix()
+
+    @cached_property
+    def _checkout(self) -> Path:
+        return self.workspace if self.has_config_outside else checkout_folder(self.workspace, self.config_path)
+
     @cached_property
     def has_checkout(self) -> bool:
-        """Whether this job checked the workspace out; act only pretends to, in a person's folder.
+        """Whether this job checked out the config file's folder; act only pretends to, in a person's folder.
 
         Other systems may write the event's file after their checkout, so there any checkout counts.
         """
         is_start_known = self.is_on_runner and not self.is_run_by_act
-        return has_checkout_of_job(self.workspace, self.event_path if is_start_known else "")
+        return has_checkout_of_job(self._checkout, self.event_path if is_start_known else "")
 
     @property
     def is_folder_of_person(self) -> bool:
@@ -216,7 +225,7 @@ class RunRequest:
         """
         if self.has_config_outside:
             return read_config_file(Path(self.config_path))
-        return read_config_file(self.workspace / self.config_path, self.workspace) if self.is_workspace_read else None
+        return read_config_file(self.workspace / self.config_path, self._checkout) if self.is_workspace_read else None
 
     def is_outside_workspace(self, folder: Path) -> bool:
         """Whether a folder is outside of the workspace, wherever links lead."""

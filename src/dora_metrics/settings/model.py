@@ -78,7 +78,8 @@ class Settings(BaseModel):
     version: str | None = Field(None, description="In a deploy job: the version it deployed.")
     config: Path = Field(
         DEFAULT_CONFIG,
-        description="File with settings, in the checkout or, if it has none, on the default branch.",
+        description="File with settings, in the checkout or, if it has none, on the default branch. "
+        "If the checkout is in the folder `app`: `app/.github/dora.yml`.",
     )
     ledger: LedgerSetting = Field(
         "branch:dora-metrics",
