@@ -24,6 +24,7 @@ HOSTILE_TEXTS = {
     "a value of 400,000 characters": "window: " + "x" * 400_000,
     "9,000 invalid thresholds": f"fail-on: [{', '.join(['soon'] * 9_000)}]",
     "9,000 invalid paths": f"services: {{web: [{', '.join(['/web'] * 9_000)}]}}",
+    "1,800 paths of unclosed brackets": f"services: {{web: [{', '.join([repr('[' * 255)] * 1_800)}]}}",
     "100 MB": "# a comment\n" * 9_000_000,
 }
 

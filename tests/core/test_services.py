@@ -223,6 +223,7 @@ def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
         ({"web": "./a"}, ["web: './a' contains '..', '.' or an empty folder name"]),
         ({"web": "a//b"}, ["web: 'a//b' contains '..', '.' or an empty folder name"]),
         ({"web": "a[z-a]"}, ["web: 'a[z-a]' has a range that ends before it begins"]),
+        ({"web": ["a/" + "[" * 256]}, ["web: 'a/[[[[[[[[[[[[[[[[[['… has a name of more than 255 characters"]),
         ({"web": "/a\\.., b", "": "x", "api": ["c//"]}, ["begins with /", "a backslash", "no name", "'c//' contains"]),
     ],
 )  # fmt: skip
@@ -233,6 +234,8 @@ def test_what_is_wrong_is_told_all_at_once(written: object, problems: list[str])
     assert [one for one, said in zip(problems, told.value.args, strict=True) if one not in said] == []
 
 
-@pytest.mark.parametrize("pattern", ["a/...", "a/..b", "a../b", ".github/**", "a/b/", "!a/b/"])
+@pytest.mark.parametrize(
+    "pattern", ["a/" + "[" * 255, "a/" * 300 + "b", "a/...", "a/..b", "a../b", ".github/**", "a/b/", "!a/b/"]
+)
 def test_dots_in_names_and_a_slash_at_the_end_are_right(pattern: str) -> None:
     assert parse_services({"web": ["x", pattern]}) == {"web": ("x", pattern)}

@@ -1,5 +1,6 @@
 """Faults that the next requests meet: outages, timeouts, rate limits, partial errors, concurrent writers."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -200,6 +201,18 @@ class partial_errors(Fault):  # noqa: N801
             body["data"] = None
         error = {"path": steps, "message": self.message} | ({"type": self.kind} if self.kind else {})
         return replace(answer, body=body | {"errors": [*body.get("errors", []), error]})
+
+
+@dataclass(frozen=True)
+class changed_answer(Fault):  # noqa: N801
+    """Change the data in GitHub's own answer, and nothing else about it."""
+
+    change: Callable[[dict[str, Any], Request], None]
+
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        body = json.loads(json.dumps(answer.body))
+        self.change(body, in_flight.request)
+        return replace(answer, body=body)
 
 
 def _set_null(data: Any, steps: list[int | str]) -> None:  # noqa: ANN401 - JSON

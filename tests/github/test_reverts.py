@@ -70,6 +70,7 @@ def test_a_line_that_is_a_statement(line: str, names: tuple[str, ...]) -> None:
         "Reverts #" + "1" * 19,
         "Reverts" + " #12" * 5000,
         "Reverts " + "(" * 60_000,
+        "Reverts " + "<!---->" * 200_000,
         f"This commit reverts nothing of {ONE}",
         "This reverts commit abc.",
         "",

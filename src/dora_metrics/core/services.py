@@ -7,6 +7,9 @@ from functools import cached_property
 
 from dora_metrics.core import windows
 
+_MAX_NAME_CHARACTERS = 255
+"""Of a file or folder; file systems allow no more."""
+
 _WILDCARD = re.compile(r"[*?[]")
 _TOKEN = re.compile(
     r"(?P<folders>(?<![^/])\*\*/)|(?P<deep>\*\*)|(?P<star>\*)|(?P<any>\?)"
@@ -195,6 +198,9 @@ def _pattern_problems(pattern: str) -> Iterator[str]:
     folders = path.lstrip("/").removesuffix("/")
     if folders and not {"", ".", ".."}.isdisjoint(folders.split("/")):
         yield f"{pattern!r} contains '..', '.' or an empty folder name; write the path as git lists it"
+    if any(len(name) > _MAX_NAME_CHARACTERS for name in folders.split("/")):
+        yield f"{pattern[:20]!r}… has a name of more than {_MAX_NAME_CHARACTERS} characters; no file has one"
+        return  # each `[` is searched to the end of its name
     try:
         compile_pattern(path)
     except re.error:

@@ -79,6 +79,10 @@ class UnexpectedAnswerError(UncertainOutcomeError):
     """The answer has another shape than GitHub documents."""
 
 
+class IncompleteAnswerError(UncertainOutcomeError):
+    """The answer leaves out something that is there. GitHub mostly shows it if it is asked again."""
+
+
 class RateLimitError(GitHubError):
     """A rate limit lasts longer than this run may wait; the request was not carried out."""
 

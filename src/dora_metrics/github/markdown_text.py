@@ -44,14 +44,17 @@ def _ends_block(line: str, block_end: str) -> bool:
 
 def _without_comments(line: str, *, is_in_comment: bool) -> tuple[str, bool]:
     """Return a line without its comments, and whether the last one goes on in the next line."""
-    prose = ""
+    prose: list[str] = []
+    position = 0
     while True:
         if is_in_comment:
-            _, end, line = line.partition(_COMMENT_END)
-            if not end:
-                return prose, True
-        before, start, line = line.partition(_COMMENT_START)
-        prose += before
-        is_in_comment = bool(start)
+            end = line.find(_COMMENT_END, position)
+            if end < 0:
+                return "".join(prose), True
+            position = end + len(_COMMENT_END)
+        start = line.find(_COMMENT_START, position)
+        is_in_comment = start >= 0
+        prose.append(line[position:start] if is_in_comment else line[position:])
         if not is_in_comment:
-            return prose, False
+            return "".join(prose), False
+        position = start + len(_COMMENT_START)

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
+from dora_metrics.core.ledger.layout import git_blob_sha
 from dora_metrics.github import shapes
-from dora_metrics.github.client import Client, UncertainOutcomeError, owner_and_name
+from dora_metrics.github.client import Client, IncompleteAnswerError, UncertainOutcomeError, owner_and_name
 from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
@@ -92,21 +93,24 @@ _NO_CONTENT = "GitHub's answer has no content of the file; try again later"
 
 
 def file_content(client: Client, repository: str, git_object: GitObject) -> bytes | None:
-    """Return the bytes of a file; None for anything else.
+    """Return the bytes of a file, whose git object id shows that they are all there; None for anything else.
 
     GraphQL shows only text, and at most 512,000 bytes of it. Other files are read by REST.
 
     Raises:
-        GitHubError: if GitHub refuses the request, does not answer, or shows no content.
+        GitHubError: if GitHub refuses the request, does not answer, or shows no content or another one.
     """
     if not is_file(git_object):
         return None
-    if git_object.get("isTruncated") is False and isinstance(text := git_object.get("text"), str):
-        return text.encode("utf-8", "surrogatepass")
-    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}, shapes.Blob)
-    if blob["encoding"] != "base64":
-        raise UncertainOutcomeError(_NO_CONTENT)
-    return base64.b64decode(blob["content"])
+    blob_id = git_object["oid"]
+    text = git_object.get("text")
+    if isinstance(text, str) and git_blob_sha(content := text.encode("utf-8", "surrogatepass")) == blob_id:
+        return content
+    blob = client.get(f"/repos/{repository}/git/blobs/{blob_id}", {}, shapes.Blob)
+    content = base64.b64decode(blob["content"])
+    if blob["encoding"] != "base64" or git_blob_sha(content) != blob_id:
+        raise IncompleteAnswerError(_NO_CONTENT)
+    return content
 
 
 def is_file(git_object: GitObject) -> TypeGuard[JsonObject]:

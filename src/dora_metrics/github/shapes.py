@@ -71,7 +71,6 @@ class GitObjectNode(TypedDict):
     oid: NotRequired[str]
     byteSize: NotRequired[int]
     text: NotRequired[str | None]
-    isTruncated: NotRequired[bool]
     entries: NotRequired[list[TreeEntry]]
 
 

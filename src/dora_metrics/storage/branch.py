@@ -6,11 +6,11 @@ the head that was read. Nothing is checked out and nothing is force-pushed.
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
@@ -29,6 +29,7 @@ from dora_metrics.github.client import (
     Client,
     ForbiddenError,
     GitHubError,
+    IncompleteAnswerError,
     NotFoundError,
     StaleHeadError,
     UncertainOutcomeError,
@@ -49,12 +50,14 @@ _RULES_ADVICE = (
 _NOT_WRITTEN = (
     "GitHub's answer does not show the new {}; GitHub may have a problem, or a proxy answered instead; try again later"
 )
+_LEFT_OUT = "GitHub's answer leaves out `{}`, which is there; try again later"
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
 _MAX_WRITE_SECONDS = 60
 """From the first of several writes without an answer until the ledger counts as unusable, without announced waits."""
 _UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
 """The pauses after writes without an answer."""
+_Answer = TypeVar("_Answer")
 _QUERIED_MONTHS = 8
 """Months up to the next one that the first request can ask for."""
 
@@ -96,7 +99,7 @@ class BranchStorage:
         paths = self._queried_paths(months)
         answer = self.client.query("Ledger", {**self._ref_variables, **config_variables}, paths)
         config_object = object_in(answer.get("config"), "object")
-        with suppress(LedgerError):
+        with suppress(LedgerError, IncompleteAnswerError):
             self._prefetched = self._snapshot(answer, paths, months)
         return config_object
 
@@ -139,9 +142,11 @@ class BranchStorage:
     def _query_ledger(self, months: MonthSelection) -> Snapshot:
         """Return the part of the ledger that one request can show."""
         paths = self._queried_paths(months)
+        variables = {**self._ref_variables, **_NO_CONFIG}
         with self._as_ledger_error("read"):
-            answer = self.client.query("Ledger", {**self._ref_variables, **_NO_CONFIG}, paths)
-        return self._snapshot(answer, paths, months)
+            return _asked_again(
+                lambda: self._snapshot(self.client.query("Ledger", variables, paths), paths, months),
+            )
 
     def _queried_paths(self, months: MonthSelection) -> list[str]:
         """Return the files and folders of a ledger that one request asks for."""
@@ -152,7 +157,8 @@ class BranchStorage:
         """Return the part of the ledger that an answer to the query for these paths shows.
 
         Raises:
-            LedgerError: if it shows no repository, an empty one, or a file whose content GitHub does not return.
+            LedgerError: if it shows no repository, or an empty one.
+            GitHubError: if it does not show all files that are there, and GitHub does not either.
         """
         repository_node = answer["repository"]
         if repository_node is None:
@@ -164,6 +170,7 @@ class BranchStorage:
         target = repository_node["ref"]["target"]
         objects_by_path = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
         root_names = tuple(entry["name"] for entry in target["tree"]["entries"])
+        _require_listed({**objects_by_path, "": target["tree"]}, paths)
         files = self._read_contents(objects_by_path)
         sequence = parse_sequence(files.pop(SEQUENCE_FILE, b""))
         listed_folders = [path for path in paths if path.startswith("facts") and not path.endswith(".jsonl")]
@@ -178,24 +185,37 @@ class BranchStorage:
         """
         folders = dict(snapshot.folders)
         while unlisted := [path for path, names in folders.items() if names is None and months.includes_any_of(path)]:
-            folders |= _names_by_folder(self._read_objects(snapshot.version, unlisted), *unlisted)
+            folders |= self._read_folders(snapshot.version, unlisted)
         paths = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
         facts_paths = [path for path in paths if path.endswith(".jsonl") and months.includes(month_of_path(path))]
         missing = [path for path in facts_paths if path not in snapshot.files]
-        files = {**snapshot.files, **self._read_contents(self._read_objects(snapshot.version, missing))}
+        files = {**snapshot.files, **self._read_files(snapshot.version, missing)}
         return replace(snapshot, files=files, months=months, folders=folders)
 
-    def _read_objects(self, version: str, paths: Sequence[str]) -> dict[str, GitObject]:
+    def _read_files(self, version: str, paths: Sequence[str]) -> dict[str, bytes]:
         with self._as_ledger_error("read"):
-            objects_in_order = read_objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
-        return dict(zip(paths, objects_in_order, strict=True))
+            return _asked_again(lambda: self._read_contents(self._read_listed(version, paths)))
+
+    def _read_folders(self, version: str, paths: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+        with self._as_ledger_error("read"):
+            return _names_by_folder(_asked_again(lambda: self._read_listed(version, paths)), *paths)
+
+    def _read_listed(self, version: str, paths: Sequence[str]) -> dict[str, GitObject]:
+        """Return the objects at paths that a folder lists.
+
+        Raises:
+            GitHubError: if GitHub does not return all of them.
+        """
+        objects_in_order = read_objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
+        objects_by_path = dict(zip(paths, objects_in_order, strict=True))
+        if absent_path := next((path for path, each in objects_by_path.items() if each is None), None):
+            raise IncompleteAnswerError(_LEFT_OUT.format(absent_path))
+        return objects_by_path
 
     def _read_contents(self, objects_by_path: Mapping[str, GitObject]) -> dict[str, bytes]:
-        with self._as_ledger_error("read"):
-            contents = {
-                path: file_content(self.client, self.repository, git_object)
-                for path, git_object in objects_by_path.items()
-            }
+        contents = {
+            path: file_content(self.client, self.repository, git_object) for path, git_object in objects_by_path.items()
+        }
         return {path: content for path, content in contents.items() if content is not None}
 
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
@@ -358,6 +378,32 @@ def _tree_entries(changes: Mapping[str, bytes]) -> list[dict[str, str]]:
         for path, content in changes.items()
         if content
     ]
+
+
+def _asked_again(ask: Callable[[], _Answer]) -> _Answer:
+    """Return what GitHub shows; once more if it left something out."""
+    try:
+        return ask()
+    except IncompleteAnswerError:
+        return ask()
+
+
+def _require_listed(objects_by_path: Mapping[str, GitObject], paths: Sequence[str]) -> None:
+    """Check that an answer shows what is there: what it leaves out would be overwritten as if it did not exist.
+
+    Args:
+        objects_by_path: the files and folders in the answer; the root is `""`.
+        paths: those that were asked for.
+
+    Raises:
+        IncompleteAnswerError: if nothing is shown at a path that the folder above lists.
+    """
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        entries = (objects_by_path.get(folder) or {}).get("entries") or ()
+        is_listed = any(entry["name"] == name and entry["type"] != "commit" for entry in entries)
+        if is_listed and objects_by_path[path] is None:
+            raise IncompleteAnswerError(_LEFT_OUT.format(path))
 
 
 def _year_folders(month_paths: Sequence[str]) -> list[str]:

@@ -270,3 +270,11 @@ def test_a_repository_without_a_commit_and_without_a_remote_is_looked_at_as_well
     ran = checkout.run_init("--dry-run")
     assert ran.code == 0
     assert ran.stdout.startswith(f"{tmp_path.name}: a deployment is a push to trunk.")
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085"])
+def test_a_tag_with_a_line_separator_in_its_name_is_one_tag(tmp_path: Path, separator: str) -> None:
+    checkout = Checkout.create(tmp_path, tags=["v1.0.0", f"v2.0.0{separator}x"])
+    tags = checkout.findings().checkout.version_tags
+    assert tags is not None
+    assert tags.newest == "v1.0.0"

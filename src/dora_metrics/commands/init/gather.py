@@ -321,7 +321,7 @@ def _tag_times(git: Git) -> Iterator[tuple[str, int]]:
         "refs/tags",
     )
     with suppress(GitError):
-        for line in git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines():
+        for line in filter(None, git.read("for-each-ref", *options).decode("utf-8", "replace").split("\n")):
             time, _, name = line.partition(" ")
             yield name, int(time or 0)
 
