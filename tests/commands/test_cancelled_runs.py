@@ -25,6 +25,9 @@ DISPATCH = {
 }
 
 
+SETTINGS = {".github/dora.yml": ""}
+
+
 @dataclass(frozen=True)
 class Cancelled:
     code: int
@@ -40,6 +43,13 @@ class CancelledShop(BranchShop):
         for fault in (meanwhile(arrived.set), hang()):
             self.github.fail(fault, to="createCommitOnBranch", times=None)
         return self.cancel(number, arrived, event, payload)
+
+    def cancel_in_read(self, files: Mapping[str, str]) -> Cancelled:
+        """Run the program on a dispatch in a checkout, and cancel it while GitHub does not answer its first request."""
+        arrived = threading.Event()
+        for fault in (meanwhile(arrived.set), hang()):
+            self.github.fail(fault, times=None)
+        return self.cancel(signal.SIGINT, arrived, "repository_dispatch", DISPATCH, files=files)
 
     def cancel_in_delivery(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
         """Run the program as a process, and send it a signal while the endpoint does not answer."""
@@ -64,19 +74,21 @@ class CancelledShop(BranchShop):
         event: str,
         payload: object,
         inputs: Mapping[str, str] | None = None,
+        *,
+        files: Mapping[str, str] = SETTINGS,
     ) -> Cancelled:
-        """Run the program as a process, and send it a signal once it has arrived where it is to be cancelled."""
-        check_out(self.folder, {".github/dora.yml": ""})
-        files = {name: self.folder / name for name in ("event", "output", "summary")}
-        for name in ("output", "summary"):
-            files[name].write_text("", "utf-8")
-        write_event(files["event"], json.dumps(payload).encode())
+        """Run the program in a checkout, as a process, and send it a signal once it has arrived."""
+        check_out(self.folder, files)
+        event_file, output, summary = (self.folder / name for name in ("event", "output", "summary"))
+        for file in (output, summary):
+            file.write_text("", "utf-8")
+        write_event(event_file, json.dumps(payload).encode())
         variables = {
             **CLEAN_ENVIRONMENT,
             "GITHUB_EVENT_NAME": event,
-            "GITHUB_EVENT_PATH": str(files["event"]),
-            "GITHUB_OUTPUT": str(files["output"]),
-            "GITHUB_STEP_SUMMARY": str(files["summary"]),
+            "GITHUB_EVENT_PATH": str(event_file),
+            "GITHUB_OUTPUT": str(output),
+            "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_REPOSITORY": "acme/shop",
             "GITHUB_WORKSPACE": str(self.folder),
             "GITHUB_API_URL": self.github.api_url,
@@ -90,8 +102,8 @@ class CancelledShop(BranchShop):
             assert arrived.wait(60)
             process.send_signal(number)
             log, _ = process.communicate(timeout=60)
-        outputs = parse_outputs(files["output"].read_text("utf-8"))
-        return Cancelled(process.returncode, log.decode(), files["summary"].read_text("utf-8"), outputs)
+        outputs = parse_outputs(output.read_text("utf-8"))
+        return Cancelled(process.returncode, log.decode(), summary.read_text("utf-8"), outputs)
 
 
 @pytest.fixture
@@ -111,6 +123,16 @@ def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.
     assert cancelled.summary.startswith("### ⚠️ This run was cancelled before it had recorded everything\n")
     assert "1 fact of this run may not be in the ledger" in cancelled.summary
     assert "gh api repos/acme/shop/dispatches" in cancelled.summary
+    assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+@pytest.mark.parametrize("files", [SETTINGS, {}], ids=["settings in the checkout", "settings elsewhere"])
+def test_a_run_that_is_cancelled_at_its_first_request_keeps_its_dispatch(
+    shop: CancelledShop, files: Mapping[str, str]
+) -> None:
+    cancelled = shop.cancel_in_read(files)
+    assert "Traceback" not in cancelled.log
+    assert cancelled.summary.startswith("### ⚠️ This run was cancelled before it had recorded everything\n")
     assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
 
 

@@ -84,5 +84,5 @@ def test_those_that_the_setting_no_longer_reads_are_dated() -> None:
 
 def test_a_refusal_is_kept_with_how_far_was_read() -> None:
     cursors = {"acme/shop": {"dependabot": FORBIDDEN}}
-    assert decode_cursors(encode_cursors(cursors)) == cursors
-    assert decode_cursors(b"{") == decode_cursors(b'{"acme/shop": {"dependabot": {"refused": 5}}}') == {}
+    assert decode_cursors(encode_cursors(cursors), DAY) == cursors
+    assert decode_cursors(b"{", DAY) == decode_cursors(b'{"acme/shop": {"dependabot": {"refused": 5}}}', DAY) == {}

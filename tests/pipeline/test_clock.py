@@ -272,3 +272,17 @@ def test_refused_alerts_are_asked_for_again_though_they_were_refused_in_the_futu
     for delay in (timedelta(days=1000), timedelta()):
         sync_shop.run("schedule", None, delay, **{"github-token": token, "since": "all"})
     assert any("dependabot/alerts" in str(name) for name in sync_shop.requested_operations)
+
+
+@pytest.mark.parametrize("source", ["auto", "workflow-runs"])
+def test_a_sync_in_the_future_hides_nothing_from_those_after_it(sync_shop: SyncShop, source: str) -> None:
+    inputs = {"deployment-source": source, "incident-labels": "incident"}
+    for delay in (NONE, timedelta(days=40)):
+        sync_shop.run(delay=delay, **inputs)
+    number = len(sync_shop.facts())
+    at = HISTORY_READ + timedelta(hours=2)
+    sync_shop.repository.issue("Down", labels=["incident"], created_at=at)
+    for n in range(130):
+        sync_shop.repository.run("Deploy", at=at + timedelta(minutes=n), finished_at=at + timedelta(minutes=n))
+    sync_shop.run(delay=timedelta(days=1), **inputs)
+    assert len(sync_shop.facts()) - number == 1 + (130 if source == "workflow-runs" else 0)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.ledger.layout import REPORTS_FILE
-from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
+from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION, CLAIM_RENEWAL
 from dora_metrics.core.reports.periodic.issue_body import marker_in
 from dora_metrics.core.reports.render import TemplateError
 from dora_metrics.pipeline.reports import read_template
@@ -106,8 +107,9 @@ def test_an_issue_whose_answer_got_lost_is_found_and_not_made_twice(
     assert ran.outputs["report-issue"] == str(team.issues[0].number)
 
 
-def test_a_run_whose_clock_is_behind_takes_nothing_over(team: ReportingShop) -> None:
-    team.github.fail(meanwhile(lambda: team.report(MONDAY - timedelta(seconds=3))), to="POST /repos/acme/shop/issues")
+@pytest.mark.parametrize("ahead", [-2 * CLOCK_SKEW, timedelta(seconds=-3), timedelta(seconds=3), 2 * CLOCK_SKEW])
+def test_a_run_whose_clock_differs_takes_nothing_over(team: ReportingShop, ahead: timedelta) -> None:
+    team.github.fail(meanwhile(lambda: team.report(MONDAY + ahead)), to="POST /repos/acme/shop/issues")
     team.report()
     assert len(team.issues) == 1
 
@@ -122,6 +124,15 @@ def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: ReportingShop
     team.github.fail(LONG_LIMIT, to="Reports")
     assert "report ✓" in team.report(**PATIENT).summary
     assert team.requested_operations.count("POST Append") == 3
+    assert len(team.issues) == 1
+
+
+def test_no_issue_is_created_after_a_wait_in_which_the_claim_may_have_passed_on(team: ReportingShop) -> None:
+    long_limit = secondary_limit(retry_after=int(CLAIM_RENEWAL.total_seconds()) + 1)
+    team.github.fail(long_limit, to="POST /repos/acme/shop/issues")
+    assert "report ✗ week 47, 2026: not filed: " in team.report(**PATIENT).summary
+    assert team.issues == []
+    team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
 

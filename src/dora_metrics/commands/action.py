@@ -40,9 +40,12 @@ def run(
         request = read_request(runtime)
         try:
             context = RunContext.load(request, runtime, runner)
+            result = record(context, record_request(context))
         except UnreadSettingsError as error:
             return publish_unread_settings(runner, request, error)
-        result = _record(context)
+        except CancelledError:
+            publish_cancelled(runner, request)
+            raise
         recorded = (history.scope.repository for history in result.results.evaluation.histories)
         context.use_recorded_name(result.merge.after.names, recorded)
     except SettingsError as error:
@@ -58,14 +61,6 @@ def run(
     context.outcomes += _totals(context, thresholds)
     is_published = publish_run(context, result, thresholds.violations, unrecorded)
     return _exit_code(context, thresholds, is_published=is_published)
-
-
-def _record(context: RunContext) -> RunResult:
-    try:
-        return record(context, record_request(context))
-    except CancelledError:
-        publish_cancelled(context.runner, context.request)
-        raise
 
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:

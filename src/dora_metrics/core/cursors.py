@@ -7,8 +7,10 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from dora_metrics.core.facts.merge import CLOCK_SKEW
+
 _Time = Annotated[datetime, Meta(tz=True)]
-_PLAUSIBLE_YEARS = range(1970, 2200)
+_FIRST_YEAR = 1970
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -46,24 +48,27 @@ Cursors = dict[str, dict[str, Cursor]]
 """Cursors by repository and kind."""
 
 
-def decode_cursors(content: bytes) -> Cursors:
+def decode_cursors(content: bytes, now: datetime) -> Cursors:
     """Decode `cursors.json`. A missing or invalid file gives no cursors, so that everything is read again.
 
-    So it is with the kinds whose cursor has a time that cannot be right.
+    So it is with the kinds whose cursor has a time that cannot be right, such as that of a run in the future.
     """
-    try:
-        cursors = msgspec.json.decode(content or b"{}", type=Cursors)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
     return {
-        repository: {kind: cursor for kind, cursor in by_kind.items() if _is_plausible(cursor)}
-        for repository, by_kind in cursors.items()
+        repository: {kind: cursor for kind, cursor in by_kind.items() if _is_plausible(cursor, now)}
+        for repository, by_kind in _decode(content).items()
     }
 
 
-def _is_plausible(cursor: Cursor) -> bool:
+def _decode(content: bytes) -> Cursors:
+    try:
+        return msgspec.json.decode(content or b"{}", type=Cursors)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _is_plausible(cursor: Cursor, now: datetime) -> bool:
     times = (cursor.newest, cursor.reached, cursor.read_at, cursor.refused_at)
-    return all(time is None or time.year in _PLAUSIBLE_YEARS for time in times)
+    return all(time is None or (time.year >= _FIRST_YEAR and time - CLOCK_SKEW <= now) for time in times)
 
 
 def encode_cursors(cursors: Cursors) -> bytes:
@@ -80,5 +85,5 @@ def differs_only_in_newest(before: bytes, after: bytes) -> bool:
 def _without_newest(content: bytes) -> Cursors:
     return {
         repository: {kind: replace(cursor, newest=None) for kind, cursor in by_kind.items()}
-        for repository, by_kind in decode_cursors(content).items()
+        for repository, by_kind in _decode(content).items()
     }

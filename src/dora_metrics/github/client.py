@@ -12,6 +12,7 @@ Every answer is checked against the shape that its reader relies on (`github.sha
 on it, and a write counts as done only if its answer says so.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -146,6 +147,7 @@ class Client:
     silence: Silence = field(default_factory=Silence)
     repeats_slow_reads: bool = True
     _deadlines: tuple[Deadline, ...] = ()
+    _max_waited_seconds: float = math.inf
 
     def __post_init__(self) -> None:
         self._made_at_seconds = self.monotonic()
@@ -176,6 +178,15 @@ class Client:
     def until(self, seconds: float) -> AbstractContextManager[None]:
         """Bound everything that is sent in the block to what is left of so many `spent_seconds`."""
         return self.within(Deadline(seconds - self.spent_seconds, lambda: self.spent_seconds))
+
+    @contextmanager
+    def waiting_at_most(self, duration: timedelta) -> Iterator[None]:
+        """In the block, wait no longer than this for rate limits, even if the run may."""
+        self._max_waited_seconds = self.waited_seconds + duration.total_seconds()
+        try:
+            yield
+        finally:
+            self._max_waited_seconds = math.inf
 
     def working_seconds(self) -> float:
         """The seconds of a clock that stands still while a rate limit is waited for, for deadlines."""
@@ -432,7 +443,7 @@ class Client:
             RateLimitError: if the waits of this client would exceed `max_rate_limit_wait`.
         """
         max_seconds = self.max_rate_limit_wait.total_seconds()
-        left_seconds = max_seconds - self.waited_seconds
+        left_seconds = min(max_seconds, self._max_waited_seconds) - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
             message = limit_hit.too_long_message(left_seconds, max_seconds)
             self.exhausted[api] = ExhaustedLimit(self.clock() + limit_hit.wait_seconds, message)

@@ -117,7 +117,7 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
     names = merge.after.names
-    notes = [*names.notes, *_alert_notes(gathered, settings)]
+    notes = [*names.notes, *_alert_notes(gathered, settings, now)]
     results = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
@@ -144,10 +144,10 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     )
 
 
-def _alert_notes(gathered: Gathered, settings: Settings) -> Sequence[str]:
+def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:
     """What readers must know about security alerts, from the cursors after this run."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
-    cursors = decode_cursors(files.get(CURSORS_FILE, b""))
+    cursors = decode_cursors(files.get(CURSORS_FILE, b""), now)
     present_names = gathered.merge.after.names.present_by_stable_name()
     cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
     return selection.alert_notes(cursors_by_present_name, settings.security)

@@ -24,7 +24,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind
 from dora_metrics.core.reports.periodic import claims
 from dora_metrics.core.reports.periodic.claims import (
-    CLAIM_DURATION,
+    CLAIM_RENEWAL,
     FiledIssue,
     KindClaims,
     OpenIssue,
@@ -448,7 +448,8 @@ class IssueFiling:
             self.tracker.client.sleep(_PAUSE_BETWEEN_ISSUES_SECONDS)
         self._renew_claim()
         self._has_created = True
-        return self.tracker.create(body, self._previous_issue(body))
+        with self.tracker.client.waiting_at_most(CLAIM_RENEWAL):
+            return self.tracker.create(body, self._previous_issue(body))
 
     def _renew_claim(self) -> None:
         """Renew a claim that became old while the run waited for rate limits, before anything is created.
@@ -457,7 +458,7 @@ class IssueFiling:
             OvertakenError: if another run has taken it over.
             LedgerError: if it cannot be written.
         """
-        if self.claimant.clock() - self.claim.claimed_at < CLAIM_DURATION:
+        if self.claimant.clock() - self.claim.claimed_at < CLAIM_RENEWAL:
             return
         self.store.reload()
         current = self.store.claim(self.period.kind)

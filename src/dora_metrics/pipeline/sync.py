@@ -113,7 +113,7 @@ class Sync:
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
         recorded = {fact.id: fact for fact in contents.facts}
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
+        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now)
         observed: dict[str, Fact] = {}
         notes: list[str] = []
         for gathered in self._gathered:
@@ -212,7 +212,9 @@ class Sync:
         since = self.settings.since_time(self.run.now)
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b"")).get(names.stable_name(gathered.name), {})
+        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now).get(
+            names.stable_name(gathered.name), {}
+        )
         facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         present_name = names.present_name(gathered.name)
         return HistoryRequest(

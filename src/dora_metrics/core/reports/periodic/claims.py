@@ -13,12 +13,15 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.merge import CLOCK_TOLERANCE
+from dora_metrics.core.facts.merge import CLOCK_SKEW, CLOCK_TOLERANCE
 from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
-CLAIM_DURATION = timedelta(minutes=5)
-"""How long a claim is valid. The clocks of runners differ, so differences in both directions count."""
+CLAIM_RENEWAL = timedelta(minutes=5)
+"""Before anything is created, a claim is made anew if it is older. Creating an issue takes no longer."""
+
+CLAIM_DURATION = 2 * CLOCK_SKEW + 3 * CLAIM_RENEWAL
+"""How long a claim is valid for other runs. Each clock may differ from GitHub's, so both directions count."""
 
 MISSED_AFTER = timedelta(hours=24)
 """How long after its due time a report counts as missed by the schedule."""
