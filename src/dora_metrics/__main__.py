@@ -4,8 +4,11 @@ import gc
 
 gc.disable()  # before the imports: a short run leaves nothing to collect, and looking for it takes a tenth of the run
 
-import os  # noqa: E402
 import signal  # noqa: E402
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job that is cancelled during the imports ends without a traceback
+
+import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402

@@ -26,6 +26,14 @@ DISPATCH = {
 
 
 SETTINGS = {".github/dora.yml": ""}
+CANCELLED_IMPORT = """
+import os, signal, sys
+sys.modules["dora_metrics.cli"] = None
+try:
+    import dora_metrics.__main__
+except ImportError:
+    os.kill(os.getpid(), signal.SIGINT)
+"""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,13 @@ def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.
     assert "1 fact of this run may not be in the ledger" in cancelled.summary
     assert "gh api repos/acme/shop/dispatches" in cancelled.summary
     assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+def test_a_run_that_is_cancelled_during_its_imports_ends_without_a_traceback() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CANCELLED_IMPORT], env=CLEAN_ENVIRONMENT, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, b"")
 
 
 @pytest.mark.parametrize("files", [SETTINGS, {}], ids=["settings in the checkout", "settings elsewhere"])

@@ -3,6 +3,7 @@
 A runner writes the event's file again before each step, so the folder of that file shows when the job began.
 """
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,6 +88,14 @@ def test_one_file_that_git_wrote_in_the_job_is_enough(workspace: Path, event: Pa
 def test_another_file_in_the_folder_of_git_is_not(workspace: Path, event: Path) -> None:
     write_all(workspace / ".git", BEFORE_THE_JOB)
     write(workspace / ".git" / "description", IN_THE_JOB)
+    assert not has_checkout_of_job(workspace, str(event))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file has no such time")
+def test_a_time_that_an_earlier_job_has_set_does_not_count(workspace: Path, event: Path) -> None:
+    set_age(event, -IN_THE_JOB)
+    set_age(event.parent, -IN_THE_JOB)
+    write_all(workspace / ".git", -JOB)
     assert not has_checkout_of_job(workspace, str(event))
 
 

@@ -48,6 +48,21 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
         ("window: !!timestamp soon", "dora.yml window: 'soon' is not a valid window"),
         ("window: 2026-02-31", "dora.yml window: '2026-02-31' is not a valid window"),
         ("window: !!python/name:os.system", "dora.yml:1: not YAML: could not determine a constructor"),
+        (
+            "window: 7d\nservice: web\nwindow: 30d",
+            "dora.yml:3: cannot be used: the key 'window' is there twice; keep one",
+        ),
+        ("services: {web: a/**, web: b/**}", "dora.yml:1: cannot be used: the key 'web' is there twice; keep one"),
+        (
+            "deploy-workflows: [012]",
+            "dora.yml:1: cannot be used: 012 is a number in another notation; put it in quotes",
+        ),
+        (
+            "incident-labels: [1:30]",
+            "1:30 is a number in another notation; put it in quotes, or write a decimal number",
+        ),
+        ("incident-labels: [no]", "dora.yml incident-labels: false is not a string in YAML; put the item in quotes"),
+        ("incident-labels: [1.10]", "dora.yml incident-labels: 1.1 is not a string in YAML; put the item in quotes"),
         (b"#" * (MAX_CONFIG_BYTES + 1), "it is larger than 500,000 bytes, so probably not the intended file"),
         (b"window: \xff", "config dora.yml: cannot be read (it is not UTF-8)"),
     ],
@@ -62,6 +77,11 @@ def test_aliases_that_save_some_lines_are_fine() -> None:
         "hotfix-labels: &labels [hotfix, urgent]\nreport-labels: *labels\nservices: {web: &paths [web/**], api: *paths}"
     )
     assert load_settings([config_layer("dora.yml", text.encode())]).report_labels == ("hotfix", "urgent")
+
+
+def test_a_merge_key_gives_defaults_that_a_key_of_its_own_replaces() -> None:
+    text = "goals:\n  lead_time: &goal {target: 1d}\n  recovery_time: {<<: *goal, target: 2h}\n"
+    assert len(load_settings([config_layer("dora.yml", text.encode())]).goals) == 2
 
 
 def test_a_monorepo_of_a_thousand_services_is_fine() -> None:

@@ -325,6 +325,13 @@ def test_a_change_without_a_merge_lies_in_the_month_of_its_first_commit(tmp_path
     assert list(fact_files(tmp_path)) == ["facts/2026/09.jsonl"]
 
 
+def test_folders_in_folders_without_end_are_named_and_not_followed(tmp_path: Path) -> None:
+    record_facts(tmp_path, deployment("a"))
+    (tmp_path / "facts" / "/".join("x" * 31)).mkdir(parents=True)
+    with pytest.raises(LedgerError, match="is more than 30 folders deep; remove it"):
+        record_facts(tmp_path, deployment("b"))
+
+
 def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
     own = {
         "notes.jsonl": b"not json\n",

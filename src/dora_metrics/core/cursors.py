@@ -7,8 +7,6 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.merge import CLOCK_SKEW
-
 _Time = Annotated[datetime, Meta(tz=True)]
 _FIRST_YEAR = 1970
 
@@ -48,13 +46,13 @@ Cursors = dict[str, dict[str, Cursor]]
 """Cursors by repository and kind."""
 
 
-def decode_cursors(content: bytes, now: datetime) -> Cursors:
+def decode_cursors(content: bytes, latest: datetime) -> Cursors:
     """Decode `cursors.json`. A missing or invalid file gives no cursors, so that everything is read again.
 
-    So it is with the kinds whose cursor has a time that cannot be right, such as that of a run in the future.
+    So it is with the kinds whose cursor has a time after `latest`, which only a run in the future can have written.
     """
     return {
-        repository: {kind: cursor for kind, cursor in by_kind.items() if _is_plausible(cursor, now)}
+        repository: {kind: cursor for kind, cursor in by_kind.items() if _is_plausible(cursor, latest)}
         for repository, by_kind in _decode(content).items()
     }
 
@@ -66,9 +64,9 @@ def _decode(content: bytes) -> Cursors:
         return {}
 
 
-def _is_plausible(cursor: Cursor, now: datetime) -> bool:
+def _is_plausible(cursor: Cursor, latest: datetime) -> bool:
     times = (cursor.newest, cursor.reached, cursor.read_at, cursor.refused_at)
-    return all(time is None or (time.year >= _FIRST_YEAR and time - CLOCK_SKEW <= now) for time in times)
+    return all(time is None or (time.year >= _FIRST_YEAR and time <= latest) for time in times)
 
 
 def encode_cursors(cursors: Cursors) -> bytes:

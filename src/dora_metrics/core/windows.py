@@ -29,12 +29,15 @@ def parse_list(value: object) -> list[str]:
     """Parse a list: a string with items separated by commas or line breaks, or a YAML list. Empty items are dropped.
 
     Raises:
-        ValueError: if an item is not a string or number.
+        ValueError: if an item is not a string or an integer.
     """
     if isinstance(value, str):
         value = re.split(r"[,\n]", value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str | int | float) for item in value):
         raise ValueError("expected a list: separate items with commas or line breaks, or use a YAML list")
+    for item in value:
+        if isinstance(item, bool | float):  # YAML reads `no` as false, and 1.10 as 1.1
+            raise ValueError(f"{str(item).lower()} is not a string in YAML; put the item in quotes")  # noqa: TRY004
     return [text for item in value if (text := str(item).strip())]
 
 

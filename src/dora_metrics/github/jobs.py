@@ -28,13 +28,13 @@ class RepositoryJobs:
     client: Client
     repository: str
 
-    def conclusion(self, job_id: str) -> str | None:
+    def conclusion(self, job_number: int) -> str | None:
         """Return how a job ended, such as `cancelled`; None if it has not ended.
 
         Raises:
             GitHubError: if GitHub refuses the request, does not know the job or does not answer.
         """
-        job = self.client.get(f"/repos/{self.repository}/actions/jobs/{job_id}", {}, shapes.Job)
+        job = self.client.get(f"/repos/{self.repository}/actions/jobs/{job_number}", {}, shapes.Job)
         conclusion: str | None = job["conclusion"]
         return conclusion
 

@@ -80,7 +80,7 @@ class ObjectHolder(TypedDict):
 
 class LedgerTarget(TypedDict):
     oid: str
-    committedDate: Instant
+    committedDate: str
     tree: Tree
 
 

@@ -4,6 +4,8 @@
 pull request they are from.
 """
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -39,7 +41,8 @@ def has_checkout_of_job(folder: Path, event_path: str) -> bool:
     began_at = _job_start(Path(event_path)) if event_path else None
     if began_at is None:
         return git.exists()
-    return any(written_at >= began_at - _COARSEST_TIME_SECONDS for written_at in _times(_files_of_git(git)))
+    written_times = map(_writing_time, _statuses(_files_of_git(git)))
+    return any(written_at >= began_at - _COARSEST_TIME_SECONDS for written_at in written_times)
 
 
 def _job_start(event_path: Path) -> float | None:
@@ -49,7 +52,9 @@ def _job_start(event_path: Path) -> float | None:
     writes the file again before each step, which does not change the time of the folder:
     https://github.com/actions/runner/blob/main/src/Runner.Worker/ExecutionContext.cs (`WriteWebhookPayload`)
     """
-    return min(_times((event_path, event_path.parent)), default=None) if event_path.exists() else None
+    if not event_path.exists():
+        return None
+    return min((status.st_mtime for status in _statuses((event_path, event_path.parent))), default=None)
 
 
 def _files_of_git(git: Path) -> Iterator[Path]:
@@ -72,10 +77,15 @@ def _named_folder(git_file: Path) -> str:
     return folder.strip() if key == "gitdir" and "\0" not in folder else ""
 
 
-def _times(paths: Iterable[Path]) -> Iterator[float]:
-    """Yield when each file that exists was last written, in seconds."""
+def _writing_time(status: os.stat_result) -> float:
+    """Return when a file was written, in seconds; no later than its status changed, which no program can set."""
+    return status.st_mtime if sys.platform == "win32" else min(status.st_mtime, status.st_ctime)
+
+
+def _statuses(paths: Iterable[Path]) -> Iterator[os.stat_result]:
+    """Yield the status of each file that exists."""
     for path in paths:
         try:
-            yield path.stat().st_mtime
+            yield path.stat()
         except OSError:
             continue

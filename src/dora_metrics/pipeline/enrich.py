@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.job_links import github_job_number
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.counting import comparable_facts
@@ -44,7 +45,7 @@ class ChangeSource(Protocol):
 class JobSource(Protocol):
     """What GitHub knows about the jobs of one repository; every failure is a GitHubError."""
 
-    def conclusion(self, job_id: str) -> str | None:
+    def conclusion(self, job_number: int) -> str | None:
         """Return how a job ended, such as `cancelled`; None if it has not ended."""
         ...
 
@@ -87,8 +88,10 @@ class Enricher:
         match fact:
             case Deployment() if self._is_compared(fact):
                 return self._compared(fact, facts) or (fact,)
-            case Deployment(status="failure", job_id=str(job_id), source="deployments"):
-                return self._ask_once((fact.id, job_id), lambda: (self._as_its_job_ended(fact, job_id),)) or (fact,)
+            case Deployment(status="failure", source="deployments") if (number := github_job_number(fact)) is not None:
+                return self._ask_once((fact.id, str(number)), lambda: (self._as_its_job_ended(fact, number),)) or (
+                    fact,
+                )
             case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
                 return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
@@ -138,10 +141,10 @@ class Enricher:
             ):
                 return
 
-    def _as_its_job_ended(self, deployment: Deployment, job_id: str) -> Deployment:
+    def _as_its_job_ended(self, deployment: Deployment, job_number: int) -> Deployment:
         """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""
         try:
-            conclusion = self.jobs.conclusion(job_id) if self.jobs else None
+            conclusion = self.jobs.conclusion(job_number) if self.jobs else None
         except GitHubError as error:
             self.note(Outcome("deployment", "skipped", unknown_jobs_note(error)))
             return deployment

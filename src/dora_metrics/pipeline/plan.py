@@ -147,7 +147,7 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
 def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:
     """What readers must know about security alerts, from the cursors after this run."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
-    cursors = decode_cursors(files.get(CURSORS_FILE, b""), now)
+    cursors = decode_cursors(files.get(CURSORS_FILE, b""), now + CLOCK_SKEW)
     present_names = gathered.merge.after.names.present_by_stable_name()
     cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
     return selection.alert_notes(cursors_by_present_name, settings.security)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from dora_metrics.core import formatting, selection
-from dora_metrics.core.cursors import Cursor, decode_cursors, encode_cursors
-from dora_metrics.core.facts.merge import changed_facts, relinked_facts
+from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
+from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
@@ -113,7 +113,7 @@ class Sync:
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
         recorded = {fact.id: fact for fact in contents.facts}
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now)
+        cursors = self._recorded_cursors(contents)
         observed: dict[str, Fact] = {}
         notes: list[str] = []
         for gathered in self._gathered:
@@ -225,6 +225,9 @@ class Sync:
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
         )
+
+    def _recorded_cursors(self, contents: LedgerContents) -> Cursors:
+        return decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""

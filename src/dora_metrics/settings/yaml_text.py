@@ -20,7 +20,11 @@ MAX_NUMBER_LENGTH = 30
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 """What no file and no answer can hold; YAML can write it with an escape."""
-_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_INTEGER_TAG = "tag:yaml.org,2002:int"
+_NUMBER_TAGS = (_INTEGER_TAG, "tag:yaml.org,2002:float")
+_OTHER_NOTATION = re.compile(r"[-+]?(?:0.+|[0-9]*[:_].*)")
+_NOTATION_ADVICE = "put it in quotes, or write a decimal number"
+"""YAML reads 012 as 10, and 1:30 as 90."""
 _INVALID_VALUE_ERRORS = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
 """What PyYAML raises for a value that does not fit its tag, such as `!!bool maybe` or `2026-02-31`."""
 
@@ -110,15 +114,35 @@ class _BoundedLoader(yaml.SafeLoader):
             raise YamlLimitError(f"more than {MAX_VALUES:,} keys and values; keep only what is needed", mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if isinstance(node, yaml.MappingNode):
+            _refuse_repeated_keys(node)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 - PyYAML's
+        is_integer = node.tag == _INTEGER_TAG and isinstance(node, yaml.ScalarNode)
+        if is_integer and _OTHER_NOTATION.fullmatch(node.value):
+            raise YamlLimitError(f"{node.value} is a number in another notation; {_NOTATION_ADVICE}", node.start_mark)
         try:
             return super().construct_object(node, deep)
         except _INVALID_VALUE_ERRORS:
             if node.tag.endswith(":timestamp") and isinstance(node, yaml.ScalarNode):
                 return node.value  # a string, which the setting reports with all other problems
             raise InvalidValueError(node) from None
+
+
+def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
+    """Check that no key is there twice: YAML would keep the last value, and say nothing.
+
+    Raises:
+        YamlLimitError: if one is.
+    """
+    keys: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if (key.tag, key.value) in keys:
+                problem = f"the key {key.value[:_MAX_SHOWN_LENGTH]!r} is there twice; keep one"
+                raise YamlLimitError(problem, key.start_mark)
+            keys.add((key.tag, key.value))
 
 
 _DEPTH_PROBLEM = f"nested more than {MAX_DEPTH} levels deep; check brackets, indentation and aliases"

@@ -22,7 +22,7 @@ from dora_metrics.core.ledger.layout import (
     month_of_time,
 )
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
-from dora_metrics.core.windows import parse_instant
+from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.errors import LedgerError
 from dora_metrics.github import shapes
 from dora_metrics.github.client import (
@@ -57,7 +57,7 @@ _MAX_WRITE_SECONDS = 60
 """From the first of several writes without an answer until the ledger counts as unusable, without announced waits."""
 _UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
 """The pauses after writes without an answer."""
-_Answer = TypeVar("_Answer")
+_Shown = TypeVar("_Shown")
 _QUERIED_MONTHS = 8
 """Months up to the next one that the first request can ask for."""
 
@@ -175,7 +175,7 @@ class BranchStorage:
         sequence = parse_sequence(files.pop(SEQUENCE_FILE, b""))
         listed_folders = [path for path in paths if path.startswith("facts") and not path.endswith(".jsonl")]
         folders = {"": root_names, **_names_by_folder(objects_by_path, *listed_folders)}
-        return Snapshot(files, sequence, target["oid"], months, parse_instant(target["committedDate"]), folders)
+        return Snapshot(files, sequence, target["oid"], months, parse_instant_or_none(target["committedDate"]), folders)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See Storage. Takes one request for each fifty files, and one for each level of subfolders.
@@ -380,7 +380,7 @@ def _tree_entries(changes: Mapping[str, bytes]) -> list[dict[str, str]]:
     ]
 
 
-def _asked_again(ask: Callable[[], _Answer]) -> _Answer:
+def _asked_again(ask: Callable[[], _Shown]) -> _Shown:
     """Return what GitHub shows; once more if it left something out."""
     try:
         return ask()

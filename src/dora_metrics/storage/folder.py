@@ -19,8 +19,12 @@ from dora_metrics.errors import LedgerError
 MAX_FILE_BYTES = 100_000_000
 """Of a file that is read. GitHub takes no larger one either."""
 
+_MAX_DEPTH = 30
+"""Of folders in folders. Each is opened by way of all above it."""
+
 _LINK = "is a link, which could lead out of the folder; remove it, or put the file itself in its place"
 _NOT_REGULAR = "is a pipe, a socket or a device; remove it"
+_TOO_DEEP = f"is more than {_MAX_DEPTH} folders deep; remove it"
 _TOO_LARGE = f"is larger than {MAX_FILE_BYTES:,} bytes, so a run did not write it; remove it"
 
 
@@ -97,12 +101,14 @@ class Folder:
         """Yield the path of each folder from this one down, with the names of the files in it.
 
         Raises:
-            LedgerError: if there is anything but folders and regular files.
+            LedgerError: if there is anything but folders and regular files, or folders that are too deep.
             OSError: if a folder cannot be read.
         """
         pending = [folder]
         while pending:
             current = pending.pop()
+            if current.count("/") > _MAX_DEPTH:
+                raise self._refusal(current, _TOO_DEEP)
             entries = self._scan(current)
             others = (entry.name for entry in entries if not entry.is_folder and not entry.is_file)
             self.refuse_irregular(f"{current}/{name}" for name in others)

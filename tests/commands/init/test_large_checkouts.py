@@ -72,6 +72,13 @@ def test_very_long_texts_with_expressions_are_not_read() -> None:
     assert possible_texts("${{" * 80_000, lambda _: ()) == ()
 
 
+def test_a_text_that_expressions_make_very_long_is_not_followed_through_calls() -> None:
+    texts: tuple[str, ...] = ("production",)
+    for _ in range(10):
+        texts = possible_texts("${{inputs.x}}" * 140, {"inputs.x": texts}.__getitem__)
+    assert texts == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

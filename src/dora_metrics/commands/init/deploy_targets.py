@@ -12,7 +12,7 @@ _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
 _OPERAND = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
 _MAX_TEXT_LENGTH = 2_000
-"""Of a text with expressions; a name of an environment has at most 255 characters."""
+"""Of a text before and after its expressions are replaced; a name of an environment has at most 255 characters."""
 _MAX_CALL_DEPTH = 10
 """GitHub's limit on nested workflow calls."""
 
@@ -146,7 +146,7 @@ def possible_texts(text: str, lookup: ValueLookup) -> tuple[str, ...]:
     for expression in _EXPRESSION.finditer(text):
         results = _possible_results(expression[1], lookup)
         filled = (candidate.replace(expression[0], result, 1) for candidate in candidates for result in results)
-        candidates = list(islice(filled, MAX_VALUES))
+        candidates = list(islice((each for each in filled if len(each) <= _MAX_TEXT_LENGTH), MAX_VALUES))
     return tuple(dict.fromkeys(candidate for candidate in candidates if candidate.strip()))
 
 

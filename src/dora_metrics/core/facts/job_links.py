@@ -14,6 +14,9 @@ _ADDRESS = re.compile(
 )
 
 
+_JOB_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
 class JobLink(NamedTuple):
     """A job of a workflow run.
 
@@ -26,6 +29,12 @@ class JobLink(NamedTuple):
     run_id: str
     job_id: str | None = None
     server: str = ""
+
+
+def github_job_number(deployment: Deployment) -> int | None:
+    """Return the number of a deployment's job on GitHub; None without a job, or if another system has named it."""
+    job_id = deployment.job_id or ""
+    return int(job_id) if _JOB_NUMBER.fullmatch(job_id) else None
 
 
 def parse_job_link(url: str | None, repository: str, server_url: str | None = None) -> JobLink | None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.job_links import github_job_number
 from dora_metrics.core.facts.model import EPOCH, Deployment
 from dora_metrics.core.formatting import count
 from dora_metrics.core.windows import parse_instant
@@ -78,7 +79,7 @@ class JobBacklog:
         left_ids = {fact.id for fact in recorded.values() if self._is_left_by_last_sync(fact)}
         for fact_id in (left_ids | self._skipped_ids) - known_ids - self._answered_ids:
             fact = self._facts.get(fact_id) or recorded.get(fact_id)
-            if fact is not None and fact.job_id:
+            if fact is not None and github_job_number(fact) is not None:
                 yield fact
 
     def _is_left_by_last_sync(self, fact: Deployment) -> bool:
@@ -95,7 +96,9 @@ class JobBacklog:
     def _with_jobs(self, facts: Iterable[Deployment], repository_number: int) -> Iterator[Deployment]:
         """Read the jobs of deployments; those that GitHub no longer has are left out."""
         by_id = {fact.id: fact for fact in facts}
-        node_ids = {fact.id: check_run_id(0, repository_number, int(fact.job_id or 0)) for fact in by_id.values()}
+        node_ids = {
+            fact.id: check_run_id(0, repository_number, github_job_number(fact) or 0) for fact in by_id.values()
+        }
         for fact_id, job in self.jobs.read(node_ids).items():
             if fact_id in self.jobs.unended_ids:
                 self._unended[fact_id] = by_id[fact_id]
@@ -120,7 +123,7 @@ def recorded_jobs(facts: Iterable[object], repository: str) -> Mapping[str, Depl
         if isinstance(fact, Deployment)
         and fact.repository == repository
         and fact.source == "deployments"
-        and fact.job_id
+        and github_job_number(fact) is not None
         and not fact.retracted
     }
 
