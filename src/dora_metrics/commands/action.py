@@ -70,7 +70,7 @@ def _record(context: RunContext) -> RunResult:
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:
     for problem in error.problems:
-        runner.annotate("error", "dora-metrics: settings", problem)
+        runner.show_settings_problem(problem)
     return 2
 
 

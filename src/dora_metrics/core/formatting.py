@@ -151,6 +151,11 @@ def join_with_and(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
+def join_with_or(texts: Sequence[str]) -> str:
+    """Join `a`, `a or b`, `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
+
+
 def ordinal(number: int) -> str:
     """Format `1st`, `2nd`, `11th`."""
     suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")  # noqa: PLR2004

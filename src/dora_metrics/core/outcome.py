@@ -5,7 +5,7 @@ from typing import Literal
 
 OutcomeStatus = Literal["done", "failed", "skipped"]
 
-_SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗", "skipped": "–"}
+_SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗"}
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,9 @@ class Outcome:
     detail: str = ""
 
     @property
-    def symbol(self) -> str:
-        return _SYMBOLS[self.status]
+    def text(self) -> str:
+        """One line, such as `ledger ✓ +7 facts`; what was not tried has no symbol: `sync: … needs a token`."""
+        symbol = _SYMBOLS.get(self.status)
+        if symbol is None:
+            return f"{self.name}: {self.detail or self.status}"
+        return " ".join(filter(None, (self.name, symbol, self.detail)))
