@@ -121,7 +121,9 @@ def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(
     code, out, err = run("compute", "--facts", facts, "--now", "2026-04-01T00:00:00Z", "--format", kind)
     assert (code, out) == (0, "")
     (line,) = err.splitlines()
-    assert line.startswith(f"dora-metrics: there is no {kind} report: nothing was recorded from ")
+    assert line.startswith(
+        f"dora-metrics: there is no {kind} report: no production deployment and no incident was recorded from "
+    )
     assert line.endswith(" The last deployment before was on 2024-03-06. Set --now to an earlier time")
 
 

@@ -89,6 +89,18 @@ def test_lead_time_is_a_lower_bound_where_half_of_the_changes_are_squash_merges(
     assert "It may be higher, because a git history lacks the branches of squash-merged pull requests." in out
 
 
+def test_a_lead_time_that_cannot_be_measured_has_no_p90_either(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2)
+    repository.tag("v1.0.1", repository.git("rev-parse", "v1.1.0^{commit}"), "03-02")
+    repository.git("tag", "-d", "v1.1.0")
+    found = report(repository.folder, "--format", "markdown")
+    assert "| Lead time for changes | **not measurable** | – |" in found.out
+    weekly = report(repository.folder, "--format", "monthly", "--now", "2024-04-02T00:00:00Z").out
+    assert "| Lead time, median (p90) | **not measurable** |" in weekly
+
+
 def test_lead_time_has_a_level_where_fewer_are_or_where_it_starts_at_the_merge(
     repository: GitRepository, report: ReportCommand
 ) -> None:

@@ -202,7 +202,7 @@ def _failed_run_sentence(deployment: Deployment, policy: Policy) -> Md:
         return Md("It reached users, so it counts as a failed deployment.")
     if policy.count_failed_runs:
         return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
-    return Md("It did not reach users, so it counts as a failed run, not in the change failure rate.")
+    return Md("It did not reach users, so it counts as a failed run. It is not in the change failure rate.")
 
 
 def _success_headline(deployment: Deployment, environment: str | None, lead_times_seconds: list[float]) -> Md:

@@ -392,6 +392,8 @@ def _deployed_changes(
         size = "the first recorded deployment, the baseline"
     elif deployment.changes is None:
         size = "changes unknown"
+    elif not change_ids:
+        size = "nothing new"
     finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
     text = md("{}, {}, {}", deployment_link(deployment), finished, size)
     changes = tuple(_change_text(change_id, history) for change_id in change_ids[:max_changes])
@@ -463,9 +465,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        yield Md("no known failures")
-        if units.is_lower_bound(failure_rate):
-            yield Md("incidents are not known")
+        doubt = ", but incidents are not known" if units.is_lower_bound(failure_rate) else ""
+        yield md("no known failures{}", doubt)
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
