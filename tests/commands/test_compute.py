@@ -377,7 +377,7 @@ def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_o
     hit = "change failure rate is 100 % (1 of 1), above 50 % (change_failure_rate > 0.5)"
     reason = "the first recorded deployment is the baseline and has no lead time"
     assert ran.err.splitlines() == [
-        f"dora-metrics: fail-on: {hit} in acme/shop shop production",
+        f"dora-metrics: fail-on: {hit} in acme/shop, service shop, environment production",
         f"dora-metrics: threshold lead_time > 1d: not evaluated, {reason}",
     ]
     assert compute("--warn-on", "change_failure_rate > 0.5", facts=facts).code == 0

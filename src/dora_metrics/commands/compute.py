@@ -209,7 +209,7 @@ def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> i
     """Print which thresholds are violated in which scope; return the exit code."""
     thresholds = check_thresholds(results, settings, [history.scope for history in results.evaluation.histories])
     for violation in thresholds.violations:
-        scope = f"{violation.repository} {violation.service} {violation.environment}"
+        scope = f"{violation.repository}, service {violation.service}, environment {violation.environment}"
         rule = f"dora-metrics: {violation.on}-on: {violation.text} ({violation.rule}) in {scope}"
         console.write_line(stderr, rule)
     for text in thresholds.not_evaluated:

@@ -109,7 +109,7 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     assert advice.evidence == [
         "93.8 % of the lead time of 4 changes is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
         "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
-        "If that wait were half as long, the median lead time of these changes would be 1 d 2 h.",
+        "If the wait for deployment were half as long, the median lead time of these changes would be 1 d 2 h.",
     ]
     assert [measure.do for measure in advice.measures] == ["Deploy on more days", "Deploy on merge"]
 
@@ -168,7 +168,7 @@ def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() 
     assert missed_lead_time(*facts, lead_time_start="merged").evidence == [
         "Lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment.",
         "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
-        "If that wait were half as long, the median lead time of these changes would be 22 h 30 min.",
+        "If the wait for deployment were half as long, the median lead time of these changes would be 22 h 30 min.",
     ]
 
 

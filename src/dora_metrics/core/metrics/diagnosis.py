@@ -151,7 +151,7 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
         sorted(change.seconds - seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
     yield Finding(
-        "If that wait were half as long, the median lead time of these changes would be "
+        "If the wait for deployment were half as long, the median lead time of these changes would be "
         f"{formatting.duration(median_seconds)}",
         (_DEPLOY_ON_MERGE,),
     )

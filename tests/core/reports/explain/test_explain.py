@@ -225,6 +225,7 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
     assert rule_text("hotfix", one) == "no. It did not reach users."
+    assert rule_text("revert", one) == "no. It did not succeed, so it delivered nothing."
     assert section_lines("What it delivered", one) == [
         "Of what it contained, 2 changes will count with the next successful deployment."
     ]

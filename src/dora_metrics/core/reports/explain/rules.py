@@ -85,6 +85,8 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
 
 
 def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
+    if deployment.status != "success":
+        return Md("It did not succeed, so it delivered nothing.")
     deliveries = [delivery for _, delivery in context.delivered_changes_by_id.get(deployment.id, ())]
     if not deliveries:
         return Md("It was not the first to deliver any change, so none of its changes could be reverted.")
