@@ -48,7 +48,7 @@ def test_an_environment_with_the_very_name_of_the_setting_needs_no_reason(tmp_pa
 
 def test_without_a_production_deployment_the_summary_names_what_was_seen_and_the_setting(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_to("main-site"))
-    assert "No production deployment of acme/shop is recorded." in ran.summary
+    assert "No production deployment of acme/shop is recorded, only deployments to main-site (1)." in ran.summary
     assert "`production-environments`" in ran.summary
     assert "main-site (1)" in ran.summary
 

@@ -23,9 +23,6 @@ class Outcome:
     detail: str = ""
 
     @property
-    def text(self) -> str:
-        """One line, such as `ledger ✓ +7 facts`; what was not tried has no symbol: `sync: … needs a token`."""
-        symbol = _SYMBOLS.get(self.status)
-        if symbol is None:
-            return f"{self.name}: {self.detail or self.status}"
-        return " ".join(filter(None, (self.name, symbol, self.detail)))
+    def symbol(self) -> str:
+        """A sign for what was done or has failed; empty for what was not tried."""
+        return _SYMBOLS.get(self.status, "")
