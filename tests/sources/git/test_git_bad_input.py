@@ -85,7 +85,7 @@ def test_without_tags_there_are_no_deployments(repository: GitRepository, report
     assert found.notes.startswith("The repository has no tags, so there are no deployments")
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith(
-        "### 📊 Delivery\n\n**No production deployment is known**, so there are no numbers.\n\n- No tags"
+        "### 📊 Delivery\n\n**No production deployment is known**, so there are no numbers.\n\n- The repository"
     )
     page = report(repository.folder, "--format", "html").out
     assert "The repository has no tags, so there are no deployments" in page
@@ -106,7 +106,7 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
         "dora-metrics: --tags: no tag matches 'release-*'; the repository has 7 tags: "
         "v1.15.0, v1.14.0, v1.13.0, v1.12.0, v1.11.0 and 2 more"
     )
-    assert advice == "dora-metrics: name a pattern such as 'v*', or omit --tags to select version tags"
+    assert advice == "dora-metrics: use a pattern such as 'v*', or omit --tags to select version tags"
 
 
 def test_of_a_monorepo_tags_of_each_package_are_named(repository: GitRepository, report: ReportCommand) -> None:

@@ -175,4 +175,4 @@ def test_a_shallow_clone_without_tags_says_why(
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
     notes = report(shallow_clone(repository, tmp_path / "clone", 1).folder).notes
     assert "The repository has no tags, so there are no deployments" in notes
-    assert f"The clone is shallow, so it lacks older history; fetch it with {UNSHALLOW_HINT}." in notes
+    assert f"The clone is shallow, so it lacks older history. Fetch it with {UNSHALLOW_HINT}." in notes
