@@ -10,8 +10,8 @@ const isMeasured = ({ change }) => typeof change[3] === "number";
 const leadTimeOrReason = (value) => (typeof value === "number" ? duration(value) : value);
 
 function recoveryText(failed) {
-  if (failed.seconds !== undefined) return `fixed after ${duration(failed.seconds)}`;
-  return failed.by ? "its recorded fix is earlier than the failure" : "still open";
+  if (failed.seconds !== undefined) return `recovered after ${duration(failed.seconds)}`;
+  return failed.by ? "no recovery time, because the recorded fix is earlier than the failure" : "not recovered yet";
 }
 
 const chip = (kind, text) => element("span", { class: `chip ${kind}` }, text);
@@ -109,7 +109,7 @@ function changesText(items, deployments) {
   const excluded = items.length - listed + sum(deployments, ({ more_excluded }) => more_excluded);
   const part = `${listed.toLocaleString("en-US")} of ${plural(measured, "change")}`;
   const text = listed < measured ? part : countText("change")({ length: measured });
-  return `${text}${excluded ? `, ${excluded.toLocaleString("en-US")} left out` : ""}`;
+  return `${text}${excluded ? `, ${excluded.toLocaleString("en-US")} excluded` : ""}`;
 }
 
 /** A note on the changes that the page does not list. */

@@ -4,7 +4,7 @@
 const COLUMNS = {
   deployments: ["Deployments", (weeks, week) => weeks.deployments[week]],
   failedOfCounted: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
-  failedDeployments: ["Failed (of these)", (weeks, week) => weeks.deployments_failed[week]],
+  failedDeployments: ["Of which failed", (weeks, week) => weeks.deployments_failed[week]],
   failureRate: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
   rollingFailureRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_change_failure_rate[week])],
   leadTime: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],

@@ -248,7 +248,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
         seen.page.get_by_role("button", name="Change failure rate: 22.2 %").click()
         said = seen.dialog.inner_text()
         assert "2 failed deployments · 30 days" in said
-        assert "Failed (rule rollback): v2.18.0 was deployed again; fixed after 41 min (v2.18.0)." in said
+        assert "Failed (rule rollback): v2.18.0 was deployed again; recovered after 41 min (v2.18.0)." in said
         assert "Resolved after 52 min; attributed to v2.13.0: detected 2 h after it." in said
         link = seen.dialog.get_by_role("link", name="v2.19.0", exact=True)
         assert link.get_attribute("href") == "https://github.com/acme/shop/deployments/2119"
@@ -263,7 +263,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
     ("title", "said"),
     [
         ("Deployment frequency", "9 deployments, 1 unsuccessful attempt · 30 days"),
-        ("Lead time for changes", "29 changes, 3 left out · 30 days · longest first"),
+        ("Lead time for changes", "29 changes, 3 excluded · 30 days · longest first"),
         ("Recovery time", "2 failed deployments"),
         ("Rework rate", "1 rework deployment"),
     ],

@@ -271,7 +271,7 @@ def test_a_config_file_may_say_nothing(compute: Compute, config: str) -> None:
 
 def test_a_config_file_that_was_named_must_be_there(compute: Compute) -> None:
     assert compute("--config", str(compute.folder / "other.yml")).problems == [
-        f"config {compute.folder}/other.yml: there is no such file"
+        f"--config {compute.folder}/other.yml: there is no such file"
     ]
     assert "cannot be read" in compute("--config", str(compute.folder)).problems[0]
 
@@ -348,10 +348,10 @@ def test_a_fact_of_a_renamed_repository_is_explained_by_its_former_id(compute: C
 
 def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:
     assert compute("--explain", "v2", facts=facts_file(deployment(1, version="v1"))).problems == [
-        "explain: no deployment, change or incident is named 'v2'; similar: v1"
+        "--explain: no deployment, change or incident is named 'v2'; did you mean v1?"
     ]
     assert compute("--explain", "").problems == [
-        "explain: no deployment, change or incident is named ''; give a version, #12, a commit or an id"
+        "--explain: no deployment, change or incident is named ''; give a version, #12, a commit or an id"
     ]
     (problem,) = compute("--explain", "a\n::error::b").problems
     assert "::error::" not in problem
@@ -377,7 +377,7 @@ def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_o
     hit = "change failure rate is 100 % (1 of 1), above 50 % (change_failure_rate > 0.5)"
     reason = "the first recorded deployment is the baseline and has no lead time"
     assert ran.err.splitlines() == [
-        f"dora-metrics: fail-on: {hit} in acme/shop shop production",
+        f"dora-metrics: fail-on: {hit} in acme/shop, service shop, environment production",
         f"dora-metrics: threshold lead_time > 1d: not evaluated, {reason}",
     ]
     assert compute("--warn-on", "change_failure_rate > 0.5", facts=facts).code == 0
@@ -516,8 +516,8 @@ def test_a_strangers_clone_writes_neither_a_link_nor_a_text_into_a_report(
     assert "evil.example" not in ran.out
     assert "@octocat" not in ran.out
     assert ran.err == (
-        "dora-metrics: not used: `page-url` and `report-template` of .github/dora.yml, because that repository may be "
-        "a stranger's. To use it, set an option, or name the file with --config\n"
+        "dora-metrics: not used: `page-url` and `report-template` of .github/dora.yml, because the settings in "
+        "this checkout are not trusted. Set an option, or name the file with --config\n"
     )
     assert "@octocat" in compute("--format", "weekly", "--config", str(config)).out
     options = ("--report-template", "t.md.j2", "--page-url", "https://evil.example/phish")

@@ -48,7 +48,7 @@ def test_an_environment_with_the_very_name_of_the_setting_needs_no_reason(tmp_pa
 
 def test_without_a_production_deployment_the_summary_names_what_was_seen_and_the_setting(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_to("main-site"))
-    assert "No production deployment of acme/shop is recorded." in ran.summary
+    assert "No production deployment of acme/shop is recorded, only deployments to main-site (1)." in ran.summary
     assert "`production-environments`" in ran.summary
     assert "main-site (1)" in ran.summary
 
@@ -132,7 +132,7 @@ def test_the_deploy_job_is_recorded_without_any_event_for_it(tmp_path: Path) -> 
 def test_without_a_ledger_the_summary_shows_what_the_event_alone_gives(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
     assert ran.code == 0
-    assert "ledger – none: the numbers include only this run's facts" in ran.summary
+    assert "ledger: none: the numbers include only this run's facts" in ran.summary
     assert not (tmp_path / "ledger").exists()
 
 
@@ -149,7 +149,7 @@ def test_a_run_without_an_event_of_its_own_computes_the_numbers_again(tmp_path: 
     ran = run_action(tmp_path, event, {"schedule": "0 6 * * 1"})
     assert ran.code == 0
     assert ran.summary.startswith(
-        "### 📊 acme/shop: 1 deployment in 30 days, none known to have failed\n\nAll numbers were computed again"
+        "### 📊 acme/shop: 1 deployment in 30 days, no known failures\n\nAll numbers were computed again"
     )
 
 

@@ -68,7 +68,7 @@ def test_the_heading_says_that_numbers_were_computed_again_only_if_facts_were_re
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     code, said = rebuild({}, "--ledger", f"dir:{tmp_path}/nope")
     assert code == 2
-    problem = f"dir:{tmp_path}/nope: there is no ledger here. 'dora-metrics sync --ledger dir:{tmp_path}/nope' creates"
+    problem = f"dir:{tmp_path}/nope: there is no ledger. 'dora-metrics sync --ledger dir:{tmp_path}/nope' creates"
     assert problem in said
     assert not (tmp_path / "nope").exists()
 

@@ -76,7 +76,7 @@ def test_a_page_that_cannot_be_written_is_an_error(facts: str, tmp_path: Path) -
     code, out, err = run(*COMPUTE, "--facts", facts, "--page-file", str(tmp_path))
     assert (code, out) == (2, "")
     assert err == (
-        f"dora-metrics: page-file {tmp_path}: cannot be written (Is a directory); choose a folder you can write to\n"
+        f"dora-metrics: --page-file {tmp_path} cannot be written (Is a directory); choose a folder you can write to\n"
     )
 
 
@@ -102,7 +102,7 @@ def test_an_empty_folder_has_no_scopes_and_says_so(tmp_path: Path) -> None:
     assert note.startswith(f"{tmp_path} has no *.jsonl file, so there are no facts. Name a ledger's folder; ")
     code, out, _ = run(*COMPUTE, "--facts", str(tmp_path), "--format", "text", COLUMNS="300")
     assert code == 0
-    assert "There are no deployments and no incidents." in out
+    assert "There are no production deployments and no incidents." in out
     assert "has no *.jsonl file, so there are no facts" in out
 
 
@@ -121,8 +121,16 @@ def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(
     code, out, err = run("compute", "--facts", facts, "--now", "2026-04-01T00:00:00Z", "--format", kind)
     assert (code, out) == (0, "")
     (line,) = err.splitlines()
-    assert line.startswith(f"dora-metrics: there is no {kind} report: nothing was recorded from ")
-    assert line.endswith(" The last deployment was on 2024-03-06. Set --now to an earlier time")
+    assert line.startswith(
+        f"dora-metrics: there is no {kind} report: no production deployment and no incident was recorded from "
+    )
+    assert line.endswith(" The last deployment before was on 2024-03-06. Set --now to an earlier time")
+
+
+def test_a_period_before_all_deployments_asks_for_a_later_time(facts: str) -> None:
+    code, out, err = run("compute", "--facts", facts, "--now", "2020-04-01T00:00:00Z", "--format", "weekly")
+    assert (code, out) == (0, "")
+    assert err.splitlines()[0].endswith(" Set --now to a later time")
 
 
 def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -> None:
@@ -168,7 +176,7 @@ def test_outside_of_a_workflow_a_warning_is_a_plain_line(tmp_path: Path) -> None
     (tmp_path / "ledger").write_text("no folder", "utf-8")
     code, out, err = rebuild(f"dir:{tmp_path / 'ledger'}")
     assert code != 0
-    assert "dora-metrics: ledger: warning: " in out + err
+    assert "dora-metrics: warning: ledger: " in out + err
     assert "::" not in out + err
 
 
@@ -177,7 +185,7 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     assert code == 2
     assert (out + err).splitlines() == [
         (
-            "dora-metrics: settings: error: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
+            "dora-metrics: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
             "repository and, for a ledger on a branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
         )
     ]

@@ -55,8 +55,8 @@ def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
     assert ran.code == 0
     assert ran.outputs["violations"] == "[]"
     why = "lead_time > 1d: not evaluated, the first recorded deployment is the baseline and has no lead time"
-    assert f"thresholds: 1 passed; {why}" in ran.log
-    assert "thresholds ✓ 1 passed; lead" in ran.summary
+    assert f"thresholds: 1 condition is not true; {why}" in ran.log
+    assert "thresholds ✓ 1 condition is not true; lead" in ran.summary
 
 
 def test_without_thresholds_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setti
     assert found.notes == [
         "Deployments outside production, which are not counted: main-site (2), stg (1).",
         (
-            "No production deployment of acme/shop is recorded. If one of these environments is production, "
-            "name it in `production-environments`: main-site (2), stg (1)."
+            "No production deployment of acme/shop is recorded, only deployments to main-site (2), stg (1). "
+            "If one of these environments is production, add it to `production-environments`."
         ),
     ]
 
@@ -94,8 +94,8 @@ def test_each_repository_without_production_has_its_own_note_and_names_ten_envir
     many = [deployment(n, environment=f"team-{n:02}") for n in range(1, 13)]
     other = deployment(20, repository="acme/web", environment="box")
     _, api, web = document_of(*many, other).notes
-    assert api.endswith("team-09 (1), team-10 (1) and 2 more.")
-    assert web.startswith("No production deployment of acme/web is recorded.")
+    assert "team-09 (1), team-10 (1) and 2 more. If one" in api
+    assert web.startswith("No production deployment of acme/web is recorded, only deployments to box (1).")
 
 
 def test_production_names_are_no_globs_and_no_patterns() -> None:

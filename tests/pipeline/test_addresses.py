@@ -98,7 +98,7 @@ def test_an_endpoint_that_only_the_checkout_names_gets_nothing(shop: CheckedOutS
     assert ran.code == 0
     assert outside.requests == []
     assert (
-        "endpoint-url – nothing is sent there: `endpoint-url` is in the checkout's .github/dora.yml, "
+        "endpoint-url: nothing is sent there: `endpoint-url` is in the checkout's .github/dora.yml, "
         f"but not with this value on the default branch. {WHAT_TO_DO}" in ran.summary
     )
 
@@ -229,7 +229,7 @@ def test_a_strict_checkout_fails_where_the_default_branch_cannot_be_read(
 def test_a_pushgateway_that_only_the_checkout_names_gets_nothing(shop: CheckedOutShop, outside: Listener) -> None:
     ran = shop.run(f"pushgateway-url: {outside.url}", GATEWAY_SECRETS)
     assert outside.requests == []
-    assert "pushgateway-url – nothing is sent there: `pushgateway-url` is in the checkout's" in ran.summary
+    assert "pushgateway-url: nothing is sent there: `pushgateway-url` is in the checkout's" in ran.summary
 
 
 def test_a_pushgateway_of_the_default_branch_gets_them(shop: CheckedOutShop, outside: Listener) -> None:
@@ -254,7 +254,7 @@ def test_a_health_check_that_only_the_checkout_names_is_not_made(shop: CheckedOu
     ran = shop.run(f"health-check-url: {outside.url}", {})
     assert outside.requests == []
     assert ran.facts[0]["health"] is None
-    assert "health check – not checked: `health-check-url` is in the checkout's .github/dora.yml, but" in ran.summary
+    assert "health check: not checked: `health-check-url` is in the checkout's .github/dora.yml, but" in ran.summary
 
 
 def test_a_health_check_of_the_default_branch_is_made_and_costs_no_request(
@@ -349,7 +349,7 @@ def test_a_checkout_does_not_begin_a_ledger_beside_that_of_the_default_branch(
     assert ran.code == 0
     assert shop.repository.head("dora-metrics") is None
     assert shop.repository.read("facts/2026/11.jsonl", "delivery")
-    assert ("ledger – not used: `ledger` is in the checkout's" in ran.summary) == ("ledger" in checkout)
+    assert ("ledger: not used: `ledger` is in the checkout's" in ran.summary) == ("ledger" in checkout)
 
 
 def test_another_repository_is_not_even_read_for_a_ledger_that_only_a_checkout_names(shop: CheckedOutShop) -> None:
@@ -385,7 +385,7 @@ def test_a_checkout_does_not_have_other_repositories_read(shop: CheckedOutShop, 
     recorded = shop.repository.read("metrics.json", "dora-metrics") or b""
     assert (b"acme/secret" in recorded) == is_confirmed
     assert (
-        "repositories – not read: `repositories` is in the checkout's .github/dora.yml" in ran.summary
+        "repositories: not read: `repositories` is in the checkout's .github/dora.yml" in ran.summary
     ) != is_confirmed
 
 
@@ -407,7 +407,7 @@ def test_a_report_links_to_no_page_that_only_a_checkout_names(tmp_path: Path, co
         (report,) = team.reports
     assert (PAGE_URL in report.body) == (confirmation != "none")
     note = (
-        "page-url – not linked: `page-url` is in the checkout's .github/dora.yml, but not with this value on the "
+        "page-url: not linked: `page-url` is in the checkout's .github/dora.yml, but not with this value on the "
         f"default branch. {WHAT_TO_DO}"
     )
     assert (note in ran.summary) == (confirmation == "none")

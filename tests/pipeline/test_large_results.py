@@ -79,7 +79,7 @@ LARGE_EVENT = {"action": "dora-deployment", "client_payload": {"changes": ["x" *
 def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT)
     assert ran.outputs["facts"] == "[]"
-    assert "outputs – `facts` is empty: too large for an output (1 fact); they are in the ledger" in ran.summary
+    assert "outputs: `facts` is empty: too large for an output (1 fact); they are in the ledger" in ran.summary
     assert len(ran.outputs["metrics"]) <= MAX_OUTPUT_BYTES
     assert run_action(tmp_path, "deployment_status", deployment_status(2)).outputs["facts"] != "[]"
 

@@ -143,7 +143,7 @@ def test_a_claim_that_passed_to_another_run_makes_nothing(team: ReportingShop) -
 
     team.github.fail(meanwhile(taken), to="Reports")
     team.github.fail(LONG_LIMIT, to="Reports")
-    assert "report – week 47, 2026: another run has taken it over" in team.report(**PATIENT).summary
+    assert "report: week 47, 2026: another run has taken it over" in team.report(**PATIENT).summary
     assert team.issues == []
 
 
@@ -528,7 +528,7 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Repor
     ran = deployed_later(team, 25, **token)
     assert "report: week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
-    assert "report – week 48, 2026: not filed" in ran.summary
+    assert "report: week 48, 2026: not filed" in ran.summary
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
@@ -687,7 +687,7 @@ def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Reportin
     [
         ({"report": "off"}, "report ✗ `report` is `off`; set `report: weekly` to file one"),
         ({"github-token": ""}, ""),
-        ({"ledger": "none"}, "report – a report needs a ledger that this run can write"),
+        ({"ledger": "none"}, "report: a report needs a ledger that this run can write"),
     ],
     ids=["off", "no token", "no ledger"],
 )
@@ -702,7 +702,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
         ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
-        assert "report – none for week 47, 2026: no production deployment is recorded" in ran.summary
+        assert "report: none for week 47, 2026: no production deployment is recorded" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 

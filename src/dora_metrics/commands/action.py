@@ -65,7 +65,7 @@ def run(
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:
     for problem in error.problems:
-        runner.annotate("error", "dora-metrics: settings", problem)
+        runner.show_settings_problem(problem)
     return 2
 
 
@@ -91,10 +91,11 @@ def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:
 
 
 def _totals(context: RunContext, thresholds: ThresholdResult) -> Iterator[Outcome]:
-    """How many requests GitHub got, and which thresholds hold; violations have lines of their own."""
+    """How many requests GitHub got, and which conditions are not true; those that are have lines of their own."""
     if context.request_count:
         yield Outcome("GitHub", "done", formatting.count(context.request_count, "request"))
-    held = (f"{thresholds.passed_count} passed",) if thresholds.passed_count else ()
+    count = thresholds.passed_count
+    held = (f"{formatting.count(count, 'condition')} {'is' if count == 1 else 'are'} not true",) if count else ()
     if held or thresholds.not_evaluated:
         yield Outcome("thresholds", "done" if held else "skipped", "; ".join((*held, *thresholds.not_evaluated)))
 

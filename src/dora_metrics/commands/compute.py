@@ -99,7 +99,7 @@ def _read_config(request: ComputeRequest) -> Layer | None:
         return read_config_file(DEFAULT_CONFIG, Path())
     named = read_config_file(request.config)
     if named is None:
-        raise SettingsError(f"config {request.config}: there is no such file")
+        raise SettingsError(f"--config {request.config}: there is no such file")
     return named
 
 
@@ -139,14 +139,20 @@ def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> 
     """Say why no scope has a report of a period, and what to do."""
     period = due_period(kind, results.now, settings.zone, settings.report_day)
     start, end = (formatting.date(moment, settings.zone) for moment in (period.basis.start, period.basis.end))
-    latest = last_deployed(results.evaluation.histories, results.now)
-    newest = latest.last_deployment_by(results.now) if latest else None
-    is_later = newest is not None and newest.finished_at >= period.basis.end
-    last = f" The last deployment was on {formatting.date(newest.finished_at, settings.zone)}." if newest else ""
-    yield (
-        f"there is no {kind} report: nothing was recorded from {start} to {end}.{last} "
-        f"Set --now to {'a later' if is_later else 'an earlier'} time"
-    )
+    deployed_at = [each.finished_at for history in results.evaluation.histories for each in history.deployments]
+    newest_before = max((at for at in deployed_at if at < period.basis.start), default=None)
+    oldest_after = min((at for at in deployed_at if at >= period.basis.end), default=None)
+    if newest_before:
+        day = formatting.date(newest_before, settings.zone)
+        advice = f" The last deployment before was on {day}. Set --now to an earlier time"
+    elif oldest_after:
+        advice = (
+            f" The first deployment was on {formatting.date(oldest_after, settings.zone)}. Set --now to a later time"
+        )
+    else:
+        advice = ""
+    nothing = f"no production deployment and no incident was recorded from {start} to {end}"
+    yield f"there is no {kind} report: {nothing}.{advice}"
 
 
 def _text(request: ComputeRequest, results: Results) -> Iterable[Block]:
@@ -174,7 +180,7 @@ def _write_page(path: Path, results: Results) -> None:
         path.write_text(publish.page_html(results), "utf-8", newline="\n")
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        raise DoraError(f"page-file {path}: cannot be written ({reason}); choose a folder you can write to") from None
+        raise DoraError(f"--page-file {path} cannot be written ({reason}); choose a folder you can write to") from None
 
 
 def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:
@@ -184,8 +190,12 @@ def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:
     )
     match explain(context, name):
         case NoMatch() as no_match:
-            similar = f"similar: {', '.join(no_match.similar_names)}" if no_match.similar_names else _NAME_ADVICE
-            raise DoraError(f"explain: {no_match.reason}; {similar}")
+            similar = (
+                f"did you mean {formatting.join_with_or(no_match.similar_names)}?"
+                if no_match.similar_names
+                else _NAME_ADVICE
+            )
+            raise DoraError(f"--explain: {no_match.reason}; {similar}")
         case explanations:
             from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
@@ -199,7 +209,7 @@ def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> i
     """Print which thresholds are violated in which scope; return the exit code."""
     thresholds = check_thresholds(results, settings, [history.scope for history in results.evaluation.histories])
     for violation in thresholds.violations:
-        scope = f"{violation.repository} {violation.service} {violation.environment}"
+        scope = f"{violation.repository}, service {violation.service}, environment {violation.environment}"
         rule = f"dora-metrics: {violation.on}-on: {violation.text} ({violation.rule}) in {scope}"
         console.write_line(stderr, rule)
     for text in thresholds.not_evaluated:

@@ -94,6 +94,6 @@ def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime
     kind, _, place = ledger.partition(":")
     if kind == "dir" and not (request.workspace / place).exists():
         raise SettingsError(
-            f"{ledger}: there is no ledger here. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
+            f"{ledger}: there is no ledger. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )
     return request

@@ -101,10 +101,10 @@ def _shows_rate(events: int, days: float) -> bool:
 
 def frequency_range(events: int, days: float, per_day: tuple[float, float]) -> str:
     """Format the interval of a measured frequency in its unit: `1.1 to 4.3 a week`, or `0.03 to 5.6 in 61 days`."""
-    if _shows_rate(events, days):
-        return value_range(*map(frequency, per_day))
-    low, high = (_short_number(end * days) for end in per_day)
-    return f"{low} to {high} in {days_or_hours(days)}"
+    unit_days, unit = _shortest_period(events / days) or _PERIODS[-1]
+    is_rate = _shows_rate(events, days)
+    low, high = (_short_number(end * (unit_days if is_rate else days)) for end in per_day)
+    return f"{low} to {high} {f'a {unit}' if is_rate else f'in {days_or_hours(days)}'}"
 
 
 def value_range(low: str, high: str) -> str:
@@ -149,6 +149,11 @@ def count(number: int, singular: str, plural: str = "") -> str:
 def join_with_and(texts: Sequence[str]) -> str:
     """Join `a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
+
+
+def join_with_or(texts: Sequence[str]) -> str:
+    """Join `a`, `a or b`, `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def ordinal(number: int) -> str:

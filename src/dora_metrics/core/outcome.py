@@ -5,7 +5,7 @@ from typing import Literal
 
 OutcomeStatus = Literal["done", "failed", "skipped"]
 
-_SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗", "skipped": "–"}
+_SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗"}
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,5 @@ class Outcome:
 
     @property
     def symbol(self) -> str:
-        return _SYMBOLS[self.status]
+        """A sign for what was done or has failed; empty for what was not tried."""
+        return _SYMBOLS.get(self.status, "")

@@ -48,8 +48,16 @@ class Runner:
         if self.has_commands:
             console.write_command(self.log, level, text, title)
         else:
+            program, _, subject = title.partition(": ")
             for line in text.splitlines():
-                self.info(f"{title}: {level}: {line}")
+                self.info(f"{program}: {level}: {subject}: {line}")
+
+    def show_settings_problem(self, problem: str) -> None:
+        """Annotate the workflow run with a wrong setting; on a terminal, print it as `compute` does."""
+        if self.has_commands:
+            self.annotate("error", "dora-metrics: settings", problem)
+        else:
+            self.info(f"dora-metrics: {problem}")
 
     def write_outputs(self, values: Mapping[str, str]) -> bool:
         """Set the step's outputs, each with a random delimiter; return False, after a warning, if that fails."""

@@ -9,7 +9,7 @@ from dora_metrics.settings.loading import Layer
 from dora_metrics.storage.branch import BranchStorage
 
 _ADVICE = (
-    "Run this job again when GitHub answers; nothing is recorded twice. If this happens every time, give the job "
+    "Run it again when GitHub answers; nothing is recorded twice. If this happens every time, give the job "
     "`permissions: contents: read`"
 )
 

@@ -49,9 +49,7 @@ def publish_unread_settings(runner: Runner, request: RunRequest, error: UnreadSe
 def publish_cancelled(runner: Runner, request: RunRequest) -> None:
     """Show a run that was cancelled before it knew whether its event is recorded."""
     title = md("This run was cancelled before it had recorded everything")
-    advice = (
-        "Run this job again to record what is missing; nothing is recorded twice. A later sync finds what GitHub knows"
-    )
+    advice = "Run it again to record what is missing; nothing is recorded twice. A later sync finds what GitHub knows"
     unrecorded = replace(keep_without_settings(request), is_certain=False)
     _publish(runner, request, EarlyEnd("cancelled", title, (advice,), unrecorded))
 

@@ -304,7 +304,7 @@ class Sync:
         has_been_tried = deployment.id in self._compared or deployment.id in self._unanswered
         if has_been_tried or self._unanswered_in_a_row < _MAX_UNANSWERED_IN_A_ROW:
             return False
-        problem = f"stopped before {deployment.id}: GitHub did not answer the last comparisons; the next sync goes on"
+        problem = f"stopped before {deployment.id}: GitHub did not answer the last comparisons; the next sync continues"
         self.note(Outcome("changes", "failed", problem))
         return True
 

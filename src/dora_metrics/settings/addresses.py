@@ -104,8 +104,8 @@ def unnamed_report_text(names: Iterable[str], config_path: str) -> str:
     """Return what a command line says about these settings of a report."""
     listed = " and ".join(f"`{name}`" for name in names)
     return (
-        f"not used: {listed} of {config_path}, because that repository may be a stranger's. "
-        "To use it, set an option, or name the file with --config"
+        f"not used: {listed} of {config_path}, because the settings in this checkout are not trusted. "
+        "Set an option, or name the file with --config"
     )
 
 

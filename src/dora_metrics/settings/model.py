@@ -107,7 +107,7 @@ class Settings(BaseModel):
     incident_labels: ListSetting = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: DurationSetting = Field(
         timedelta(hours=24),
-        description="Maximum age of the deployment that an incident is attributed to, if the incident names none.",
+        description="Maximum age of the deployment that an incident is attributed to, if it names no deployment.",
     )
     hotfix_labels: ListSetting = Field(
         ("hotfix",), description="Labels, or first words of the title, that mark a change as a hotfix."
@@ -138,14 +138,15 @@ class Settings(BaseModel):
     fail_on: ThresholdsSetting = Field(
         (),
         description=(
-            "End with exit code 1 if one of these thresholds is violated, such as change_failure_rate > 0.15, or "
+            "End with exit code 1 if one of these conditions is true, such as change_failure_rate > 0.15, or "
             "regression."
         ),
     )
     warn_on: ThresholdsSetting = Field(
         (),
         description=(
-            "Thresholds that only warn, such as lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w."
+            "Warn if one of these conditions is true, such as lead_time > 2d, lead_time worse by 20%, or "
+            "deployment_frequency < 1/w."
         ),
     )
     window: WindowSetting = Field(
@@ -198,7 +199,7 @@ class Settings(BaseModel):
         ("dora-report",), description="Labels of the report's issue; the first one identifies the existing issue."
     )
     report_template: TemplateSetting | None = Field(
-        None, description="Jinja template for the report of one scope, a file in the repository."
+        None, description="File in the repository with a Jinja template for the report of one scope."
     )
     summary: BooleanSetting = Field(default=True, description="Write the job summary.")
     page: BooleanSetting = Field(

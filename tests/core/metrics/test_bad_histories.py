@@ -177,7 +177,10 @@ def test_a_cycle_of_reverts_marks_nothing_and_is_explained() -> None:
     assert failure_rules(*facts) == {}
     (one,) = explain(build_context(facts, Policy(), Window(at("03-01"), at("04-01"))), pull_id(1))  # type: ignore[misc]
     assert one.sections[-1].lines == (
-        "It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts.",
+        (
+            "It is a revert, but marks no deployment as failed: what it reverts is itself a revert, "
+            "or no earlier deployment is known to have delivered it."
+        ),
     )
     itself = [*facts[:2], change(1, reverts=pull_id(1))]
     assert failure_rules(*itself) == {}
@@ -224,5 +227,5 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     assert found.incident_restore.p50_seconds is None
     asked = build_context(facts, Policy(), Window(at("03-01"), at("04-01")))
     said = str([explain(asked, fact.id) for fact in facts])
-    assert "left out, because it would end before it begins" in said
-    assert "left out of lead time: its recorded start is after its deployment" in said
+    assert "excluded, because it would end before it begins" in said
+    assert "excluded from lead time: its recorded start is after its deployment" in said

@@ -306,7 +306,7 @@ def test_without_data_it_is_null_with_the_reason() -> None:
 
 def test_what_is_not_known_yet_is_said_in_a_note() -> None:
     found = document_of(BASELINE, deployment(1, changes=None))
-    assert found.notes == ["The changes in 1 deployment are not known yet; lead time leaves them out."]
+    assert found.notes == ["The changes in 1 deployment are not known yet, so they are excluded from lead time."]
 
 
 def test_ids_of_deployments_stay_in_the_evidence() -> None:

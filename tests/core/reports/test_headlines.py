@@ -24,8 +24,8 @@ def built_summary(*facts: Fact, **policy: Any) -> summary.SummaryReport:  # noqa
 @pytest.mark.parametrize(
     ("failed", "count_failed_runs", "deployments", "failures"),
     [
-        ([], False, "1 deployment", "none known to have failed"),
-        ([NOT_REACHED], False, "1 deployment", "none known to have failed"),
+        ([], False, "1 deployment", "no known failures"),
+        ([NOT_REACHED], False, "1 deployment", "no known failures"),
         ([REACHED], False, "1 successful deployment", "1 of 2 attempts failed"),
         ([REACHED, NOT_REACHED], False, "1 successful deployment", "1 of 2 that reached users failed"),
         ([REACHED, NOT_REACHED], True, "1 successful deployment", "2 of 3 attempts failed"),

@@ -36,15 +36,16 @@ def test_the_whole_summary() -> None:
         "acme/shop · production · 2024-03-01 – 2024-04-01",
         "",
         "  metric                 value          level (2023)  based on",
-        "  Deployment frequency   2 in 31 days   medium        2 deployments on 2 days; level could be low to",
+        "  Deployment frequency   2 in 31 days   medium        2 deployments on 2 days; level possibly low to",
         "                                                      high; recorded since 2024-03-05",
-        "  Lead time for changes  5 d (p90 5 d)  high          1 change; small sample",
-        "  Change failure rate    50 %           low           1 of 2; level could be high",
+        "  Lead time for changes  5 d (p90 5 d)  high          1 change; too few values to be sure of the",
+        "                                                      level",
+        "  Change failure rate    50 %           low           1 of 2; level possibly high",
         "  Recovery time          –              –             no failed deployment has recovered yet (1",
         "                                                      open)",
         "  Rework rate            0 %            –             0 of 2",
         "",
-        "  Failed           v1 (incident): #9 detected 60 min after it; not fixed yet",
+        "  Failed           v1 (rule incident): #9 detected 60 min after it; not recovered yet",
         "  Last deployment  v2 on 2024-03-06 00:00 UTC",
     ]
 
@@ -72,9 +73,9 @@ def test_the_lowest_level_is_not_green() -> None:
 def test_without_scopes_a_sentence_says_so_and_the_notes_say_why() -> None:
     texts = ["".join(span.text for span in line) for line in lines_of(results_of(), None, "No `tags`.")]
     assert texts == [
-        "No scopes · 2024-03-01 – 2024-04-01",
+        "No numbers · 2024-03-01 – 2024-04-01",
         "",
-        "  There are no deployments and no incidents.",
+        "  There are no production deployments and no incidents.",
         "",
         "  - No tags.",
     ]

@@ -27,7 +27,7 @@ def metrics_with_failures(failed: int, total: int) -> schema.Metrics:
         (1, "1 in 31 days", "0.03 to 5.6 in 31 days"),
         (2, "2 in 31 days", "0.2 to 7.2 in 31 days"),
         (4, "4 in 31 days", "1.1 to 10 in 31 days"),
-        (5, "1.1 a week", "1.6 a month to 2.6 a week"),
+        (5, "1.1 a week", "0.4 to 2.6 a week"),
     ],
 )
 def test_a_frequency_and_its_interval_have_the_same_unit(count: int, text: str, interval: str) -> None:

@@ -256,7 +256,7 @@ def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tu
     names = {"deployments": "GitHub deployments", "workflow-runs": "workflow runs"}
     if observed.facts:
         assert observed.notes == (
-            f"Deployments come from {names.get(source, source)}, the best source found (`deployment-source: auto`)",
+            f"Deployments come from {names.get(source, source)}, the best source found (`deployment-source: auto`).",
         )
 
 

@@ -75,20 +75,20 @@ def test_a_tag_on_a_commit_that_is_not_there_is_named(repository: GitRepository,
 def test_an_empty_repository_has_no_deployments(repository: GitRepository, report: ReportCommand) -> None:
     found = report(repository.folder).document
     assert found["scopes"] == []
-    assert found["notes"] == ["The repository is empty: no commits, so no tags and no deployments."]
+    assert found["notes"] == ["The repository has no commits, so there are no tags and no deployments."]
 
 
 def test_without_tags_there_are_no_deployments(repository: GitRepository, report: ReportCommand) -> None:
     repository.commit("Start")
     found = report(repository.folder)
     assert found.document["scopes"] == []
-    assert found.notes.startswith("No tags, so no deployments")
+    assert found.notes.startswith("The repository has no tags, so there are no deployments")
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith(
-        "### 📊 Delivery\n\n**No production deployment is known**, so there are no numbers.\n\n- No tags"
+        "### 📊 Delivery\n\n**No production deployment is known**, so there are no numbers.\n\n- The repository"
     )
     page = report(repository.folder, "--format", "html").out
-    assert "No tags, so no deployments" in page
+    assert "The repository has no tags, so there are no deployments" in page
     assert "Run workflow" not in page, "there is no workflow that would record more"
     assert report(repository.folder, "--format", "prometheus").code == 0
 
@@ -103,10 +103,10 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
     assert (ran.code, ran.out) == (2, "")
     problem, advice = ran.err.splitlines()
     assert problem == (
-        "dora-metrics: tags: no tag matches 'release-*'; the repository has 7 tags: "
+        "dora-metrics: --tags: no tag matches 'release-*'; the repository has 7 tags: "
         "v1.15.0, v1.14.0, v1.13.0, v1.12.0, v1.11.0 and 2 more"
     )
-    assert advice == "dora-metrics: name a pattern such as 'v*', or omit --tags to select version tags"
+    assert advice == "dora-metrics: use a pattern such as 'v*', or omit --tags to select version tags"
 
 
 def test_of_a_monorepo_tags_of_each_package_are_named(repository: GitRepository, report: ReportCommand) -> None:
@@ -156,7 +156,7 @@ def test_a_commit_with_an_absurd_time_has_no_lead_time(
     found = report(repository.folder)
     assert found.lead_time_hours == {}
     assert found.metrics["lead_time"]["excluded"]["no_start"] == 1
-    assert "Commits dated before 1990 or after 2199, which have no lead time: 1." in found.notes
+    assert "1 commit dated before 1990 or after 2199 has no lead time." in found.notes
 
 
 def test_a_commit_authored_after_its_release_is_dropped_as_negative(
@@ -178,7 +178,10 @@ def test_a_tag_with_an_absurd_time_is_left_out_and_named(
     repository.release("v1.2.0", "Even more", second, at="03-03")
     found = report(repository.folder)
     assert list(found.deployments) == ["v1.1.0", "v1.2.0"]
-    assert "Tags dated before 1990 or after 2199, left out: 2 (v1.1.0-again, v1.0.0)." in found.notes
+    assert (
+        "Tags that are not counted, because they are dated before 1990 or after 2199: 2 (v1.1.0-again, v1.0.0)."
+        in found.notes
+    )
     assert found.document["window"]["from"] == "2024-03-02T00:00:00Z"
 
 
@@ -187,7 +190,10 @@ def test_a_tag_from_the_future_is_in_no_number_yet(repository: GitRepository, re
     repository.tag("v2.0.0", repository.commit("Later", second, at="03-04"), "2031-01-01T00:00:00")
     found = report(repository.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 2
-    assert "Tags later than 2024-04-01T00:00:00Z, not counted yet: 1 (v2.0.0)." in found.notes
+    assert (
+        "Deployments that are not counted yet, because they are later than 2024-04-01T00:00:00Z: 1 (v2.0.0)."
+        in found.notes
+    )
     assert "Last deployment  v1.1.0 on 2024-03-" in report(repository.folder, "--format", "text").out
 
 

@@ -73,7 +73,7 @@ def test_a_partial_clone_is_read_and_nothing_is_fetched(
     before = sorted(path.name for path in place.rglob("*"))
     found = report(place)
     assert list(found.lead_time_hours.values()) == [24]
-    assert "left out: 3 (tree, outer-key, key)" in found.notes
+    assert "instead of a commit: 3 (tree, outer-key, key)" in found.notes
     assert sorted(path.name for path in place.rglob("*")) == before
 
 
@@ -92,7 +92,7 @@ def test_a_partial_clone_whose_tag_of_a_tag_lacks_its_file_is_read(
     outer = f"object {inner}\ntype tag\ntag outer\ntagger A <a@b> 0 +0000\n\nouter\n"
     clone.git("update-ref", "refs/tags/outer", clone.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=outer))
     shutil.rmtree(repository.folder)
-    assert "left out: 2 (outer, key)" in report(place).notes
+    assert "instead of a commit: 2 (outer, key)" in report(place).notes
 
 
 def test_sha_256_is_read_too(tmp_path: Path, report: ReportCommand) -> None:
@@ -130,8 +130,8 @@ def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
     assert found.changes == {"v3.0.0": None, "v4.0.0": [shas[3]], "v5.0.0": [shas[4]]}
     assert found.deployments["v3.0.0"]["commit_count"] is None
     assert (
-        "The clone is shallow, so it lacks older history: it is not known what 1 deployment delivered, and "
-        f"earlier tags and reverts may be missing; fetch it with {UNSHALLOW_HINT}."
+        "The clone is shallow, so it lacks older history. It is not known what 1 deployment delivered, and "
+        f"earlier tags and reverts may be missing. Fetch it with {UNSHALLOW_HINT}."
     ) in found.notes
 
 
@@ -174,5 +174,5 @@ def test_a_shallow_clone_without_tags_says_why(
     make_releases(repository, 2)
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
     notes = report(shallow_clone(repository, tmp_path / "clone", 1).folder).notes
-    assert "No tags, so no deployments" in notes
-    assert f"The clone is shallow, so it lacks older history; fetch it with {UNSHALLOW_HINT}." in notes
+    assert "The repository has no tags, so there are no deployments" in notes
+    assert f"The clone is shallow, so it lacks older history. Fetch it with {UNSHALLOW_HINT}." in notes

@@ -65,7 +65,7 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
-    assert "2 pull requests in the history were squash-merged." in found.notes
+    assert "2 pull requests were squash-merged, so their branches are not in the history." in found.notes
 
 
 def squashes(repository: GitRepository, count: int, direct_count: int = 0) -> None:
@@ -86,7 +86,19 @@ def test_lead_time_is_a_lower_bound_where_half_of_the_changes_are_squash_merges(
     assert (lead_time["level"], lead_time["level_span"], lead_time["interval95"]) == (None, None, None)
     out = report(repository.folder, "--format", "markdown").out
     assert "| Lead time for changes | **at least 2 d** (p90 2 d) | – |" in out
-    assert "It may be higher, because a git history lacks the branches of squash merges." in out
+    assert "It may be higher, because a git history lacks the branches of squash-merged pull requests." in out
+
+
+def test_a_lead_time_that_cannot_be_measured_has_no_p90_either(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2)
+    repository.tag("v1.0.1", repository.git("rev-parse", "v1.1.0^{commit}"), "03-02")
+    repository.git("tag", "-d", "v1.1.0")
+    found = report(repository.folder, "--format", "markdown")
+    assert "| Lead time for changes | **not measurable** | – |" in found.out
+    weekly = report(repository.folder, "--format", "monthly", "--now", "2024-04-02T00:00:00Z").out
+    assert "| Lead time, median (p90) | **not measurable** |" in weekly
 
 
 def test_lead_time_has_a_level_where_fewer_are_or_where_it_starts_at_the_merge(
@@ -160,7 +172,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
         "Of 5 tags, 4 are versions: 4 deployments. "
-        "Not counted, because they are not versions, or move with each release: 1 (latest)."
+        "Not counted, because they are not versions or move with each release: 1 (latest)."
     )
 
 
@@ -202,7 +214,7 @@ def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, r
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
-    assert "Of 4 tags, 4 are versions: 4 deployments." in out
+    assert "All 4 tags are versions: 4 deployments." in out
     assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) (rule `hotfix`)" in out
 
 
@@ -270,7 +282,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     found = report(repository.folder, "--tags", "api/*")
     assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
-    assert "Of 3 tags, 2 are selected by api/*: 2 deployments." in found.notes
+    assert "Of 3 tags, 2 match `api/*`: 2 deployments." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
 
 

@@ -30,9 +30,7 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.lead_time_hours == {second: 48}
-    assert found.document["notes"][0] == (
-        "Of 3 tags, 3 are versions: 3 deployments. A prerelease and a release on one commit are two deployments."
-    )
+    assert found.document["notes"][0] == ("All 3 tags are versions: 3 deployments.")
     assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
 
 
@@ -58,8 +56,8 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
-        "Of 4 tags, 3 are versions: 2 deployments. "
-        "Not counted, because they are not versions, or move with each release: 1 (v1.1)."
+        "Of 4 tags, 3 are versions. They make 2 deployments, because tags on the same commit are one deployment. "
+        "Not counted, because they are not versions or move with each release: 1 (v1.1)."
     )
 
 
@@ -73,7 +71,10 @@ def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back
     found = report(repository.folder, "--tags", "v*")
     assert list(found.deployments) == ["v3.0.0", "v3.1.0"]
     assert found.failure_rules == {}
-    assert found.document["notes"][0] == "Of 4 tags, 4 are selected by v*: 2 deployments."
+    assert (
+        found.document["notes"][0]
+        == "All 4 tags match `v*`. They make 2 deployments, because tags on the same commit are one deployment."
+    )
 
 
 def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_them(
@@ -88,13 +89,14 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
     assert (
         found.document["notes"][0]
-        == "Of 5 tags, 5 are versions: 3 deployments. To count one package only, use `--tags 'shop@*'`."
+        == "All 5 tags are versions. They make 3 deployments, because tags on the same commit are one deployment. "
+        "To count one package only, use `--tags 'shop@*'`."
     )
     assert "`--tags 'shop@*'`" in report(repository.folder, "--format", "markdown").out
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "Of 5 tags, 2 are selected by shop@*: 2 deployments. Not counted: "
+        "Of 5 tags, 2 match `shop@*`: 2 deployments. Not counted: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
 
@@ -193,7 +195,7 @@ def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitReposit
     repository.tag("outer-key", repository.git("rev-parse", "refs/tags/key"), "03-03")
     found = report(repository.folder)
     assert list(found.deployments) == ["v1"]
-    assert "a tree or file instead of a commit, left out: 3 (tree, outer-key, key)." in found.notes
+    assert "a tree or file instead of a commit: 3 (tree, outer-key, key)." in found.notes
 
 
 def test_a_tag_without_a_tagger_has_its_commits_time(repository: GitRepository, report: ReportCommand) -> None:

@@ -72,7 +72,7 @@ def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
     with suppress(GitError):
         if git.read("rev-parse", "--is-inside-git-dir").strip() == b"true":
             raise DoraError(
-                f"--directory {directory}: is a bare repository or a .git folder; use a checkout with working files"
+                f"--directory {directory} is a bare repository or a .git folder; use a checkout with working files"
             )
         root = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), folder)
         work_tree = os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n"))

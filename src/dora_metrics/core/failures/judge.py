@@ -33,7 +33,8 @@ _RULE_RANK = {rule: rank for rank, rule in enumerate(RULE_PRECEDENCE)}
 class Failure:
     """A deployment that failed, by the rule of highest precedence, and its remediation.
 
-    `remediated_by` is the id of a deployment or incident. It and `recovered_at` are None while the failure is open.
+    `remediated_by` is the id of a deployment, or of an incident if `is_ended_by_incident`. It and `recovered_at` are
+    None while the failure is open.
     """
 
     deployment: Deployment
@@ -42,6 +43,7 @@ class Failure:
     url: str | None
     remediated_by: str | None
     recovered_at: datetime | None
+    is_ended_by_incident: bool = False
 
     @property
     def recovery_seconds(self) -> float | None:
@@ -191,6 +193,7 @@ class Recovery(NamedTuple):
 
     recovered_at: datetime
     remediated_by: str
+    is_by_incident: bool = False
 
 
 def _recovery_by(deployment: Deployment | None) -> Recovery | None:
@@ -223,8 +226,10 @@ class Recoveries:
                 recovery = next_success.healthy_after(signal.deployment, same_source=True)
             case _:
                 recovery = _recovery_by(signal.repaired_by)
-        remediated_by, recovered_at = (recovery.remediated_by, recovery.recovered_at) if recovery else (None, None)
-        return Failure(signal.deployment, signal.rule, signal.because, signal.url, remediated_by, recovered_at)
+        signal_fields = (signal.deployment, signal.rule, signal.because, signal.url)
+        if recovery is None:
+            return Failure(*signal_fields, remediated_by=None, recovered_at=None)
+        return Failure(*signal_fields, recovery.remediated_by, recovery.recovered_at, recovery.is_by_incident)
 
     def _reported_recovery(self, deployment: Deployment) -> Recovery | None:
         """Return the earlier of the end of the last incident and the deployment that remediates this one.
@@ -241,7 +246,7 @@ class Recoveries:
     def _incident_end(self, attributed: AttributedIncident) -> Recovery | None:
         """Return the earlier of an incident's resolution and the deployment that remediates it."""
         incident = attributed.incident
-        ends = [Recovery(incident.resolved_at, incident.id)] if incident.resolved_at else []
+        ends = [Recovery(incident.resolved_at, incident.id, is_by_incident=True)] if incident.resolved_at else []
         if fix := self._fix_by_target.get(incident.id):
             ends.append(fix)
         return min(ends, default=None)

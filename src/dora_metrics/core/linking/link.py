@@ -135,8 +135,9 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
         environments = (deployment.environment for deployment in outside if deployment.repository == repository)
         counts = Counter(filter(None, environments))
         yield (
-            f"No production deployment of {repository} is recorded. If one of these environments is production, "
-            f"name it in `production-environments`: {formatting.names_with_counts(sorted(counts.items()))}."
+            f"No production deployment of {repository} is recorded, only deployments to "
+            f"{formatting.names_with_counts(sorted(counts.items()))}. If one of these environments is production, "
+            "add it to `production-environments`."
         )
 
 
@@ -149,4 +150,4 @@ def _note_unknown_changes(linked: LinkedFacts) -> None:
     )
     if unknown_count:
         deployments = formatting.count(unknown_count, "deployment")
-        linked.notes.append(f"The changes in {deployments} are not known yet; lead time leaves them out.")
+        linked.notes.append(f"The changes in {deployments} are not known yet, so they are excluded from lead time.")

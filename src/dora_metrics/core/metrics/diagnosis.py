@@ -24,7 +24,7 @@ from dora_metrics.core.metrics.calculate import (
 )
 from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.stages import StageBreakdown, break_down_stages
+from dora_metrics.core.metrics.stages import STAGE_NAMES, StageBreakdown, break_down_stages
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.schema import Measure
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p
@@ -92,7 +92,7 @@ def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
 def _longest_stage_text(breakdown: StageBreakdown) -> str:
     shares = {stage: formatting.percent(breakdown.share(stage)) for stage in breakdown.stages}
     longest = breakdown.longest_stage
-    others = ", ".join(f"{stage} {shares[stage]}" for stage in breakdown.stages if stage != longest)
+    others = ", ".join(f"{STAGE_NAMES[stage]} {shares[stage]}" for stage in breakdown.stages if stage != longest)
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
     changes = formatting.count(breakdown.change_count, "change")
     return f"{shares[longest]} of the lead time of {known_count}{changes} {_STAGE_TEXTS[longest]} ({others})"
@@ -151,7 +151,7 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
         sorted(change.seconds - seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
     yield Finding(
-        "If that wait were half as long, the median lead time of these changes would be "
+        "If the wait for deployment were half as long, the median lead time of these changes would be "
         f"{formatting.duration(median_seconds)}",
         (_DEPLOY_ON_MERGE,),
     )

@@ -186,10 +186,12 @@ def _possible_levels(benchmark: Benchmark, metrics: schema.Metrics, metric: str)
 
 
 def _own_doubt(subject: str, verdict: schema.MetricVerdict) -> str:
-    """Name the highest level inside the 95 % interval; empty if it is the measured one."""
+    """Name the levels inside the 95 % interval; empty if none is higher than the measured one."""
     if verdict.level_span is None:
         return f"{subject} has too few values to be sure of its level"
-    highest = verdict.level_span[1]
+    lowest, highest = verdict.level_span
+    if verdict.level not in (lowest, highest):
+        return f"{subject} may have any level from {lowest} to {highest} (95 % interval)"
     return f"{subject} may be as good as {highest} (95 % interval)" if highest != verdict.level else ""
 
 
@@ -202,7 +204,7 @@ def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, lev
         return ""
     if verdict.level_span is None:
         return f"{label} has too few values to be sure of its level"
-    return f"The level of {label.lower()} may be {lowest}, too (95 % interval)"
+    return f"The level of {label.lower()} may also be {lowest} (95 % interval)"
 
 
 def _as_sentence(text: str) -> str:
@@ -251,7 +253,7 @@ def _first_week_without_failure(weeks: Sequence[schema.Week]) -> Iterator[str]:
             break
         failing_weeks += 1
     if failing_weeks >= _MIN_FAILING_WEEKS:
-        yield f"First week without a failed deployment ({weeks[-1].week}), after {failing_weeks} weeks with one"
+        yield f"No deployment failed in {weeks[-1].week}, after {failing_weeks} weeks with failures"
 
 
 def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
@@ -263,8 +265,8 @@ def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
         return
     if last < min(earlier_values):
         yield (
-            f"Best weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week} "
-            f"({formatting.duration(min(earlier_values))} was the best before)"
+            f"Shortest weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week} "
+            f"(the shortest before was {formatting.duration(min(earlier_values))})"
         )
 
 
@@ -284,8 +286,7 @@ def _levels_reached(data: AchievementInput, benchmark: Benchmark) -> Iterator[st
         (lowest, highest), (previous_lowest, previous_highest) = current.level_span, previous.level_span
         if lowest == highest and benchmark.ranks[lowest] > benchmark.ranks[previous_highest]:
             before = previous_highest if previous_lowest == previous_highest else f"at most {previous_highest}"
-            title = METRICS[metric].name.capitalize()
-            yield f"{title} reached the level {lowest}; it was {before} in the previous window"
+            yield f"The level of {METRICS[metric].name} is now {lowest}; it was {before} in the previous window"
 
 
 def _goals_met(data: AchievementInput) -> Iterator[str]:

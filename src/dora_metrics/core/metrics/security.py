@@ -101,7 +101,8 @@ def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
     """Yield a note on vulnerabilities without a severity, which no count includes."""
     unknown_count = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
     if unknown_count:
-        yield f"Vulnerabilities of unknown severity, which are left out of the counts by severity: {unknown_count:,}."
+        alerts = formatting.count(unknown_count, "vulnerability", "vulnerabilities")
+        yield f"Not in the counts by severity, because their severity is unknown: {alerts}."
 
 
 def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:

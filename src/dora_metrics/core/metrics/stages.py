@@ -14,6 +14,14 @@ from dora_metrics.core.facts.model import Change
 from dora_metrics.core.metrics.lead_time import MeasuredChange, is_squash_without_branch, seconds_by_stage
 from dora_metrics.core.statistics import quantile
 
+STAGE_NAMES = {
+    "coding": "coding",
+    "pickup": "waiting for review",
+    "review": "review",
+    "delivery": "waiting for deployment",
+}
+"""What each stage is called wherever people read it."""
+
 MIN_CHANGES = 3
 """With fewer changes nothing is said about their stages."""
 
@@ -64,7 +72,7 @@ class StageBreakdown:
         return {stage: sum(seconds_by_stage(change)[stage] for change in self.complete) for stage in self.stages}
 
     def hidden_stages_text(self) -> str:
-        """Say what hides the stages of the incomplete changes: `12 of 15 changes are squash merges, which …`.
+        """Say what hides the stages of the incomplete changes: `12 of 15 changes were squash-merged, which …`.
 
         Empty for too few changes, and if the stages can be compared or there is only one.
         """
@@ -88,12 +96,12 @@ class StageBreakdown:
 
 _HIDDEN_STAGE_TEXTS = {
     "squash": (
-        "is a squash merge, which hides when coding began, so lead time starts when the squashed commit was authored",
-        "are squash merges, which hide when coding began, so lead time starts when the squashed commit was authored",
+        "was squash-merged, which hides when coding began",
+        "were squash-merged, which hides when coding began",
     ),
     "direct": (
-        "is a commit without a pull request, which shows neither coding nor review",
-        "are commits without a pull request, which show neither coding nor review",
+        "is a commit without a pull request, which has neither coding nor review",
+        "are commits without a pull request, which have neither coding nor review",
     ),
     "unopened": (
         "has no record of when its pull request was opened",

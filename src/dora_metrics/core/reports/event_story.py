@@ -112,7 +112,7 @@ def _failed_count_text(metrics: schema.Metrics) -> Iterator[str]:
     if rate.failed:
         yield failed_count_text(metrics)
     elif rate.deployments and not units.is_lower_bound(rate):
-        yield "none known to have failed"
+        yield "no known failures"
 
 
 def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
@@ -202,7 +202,7 @@ def _failed_run_sentence(deployment: Deployment, policy: Policy) -> Md:
         return Md("It reached users, so it counts as a failed deployment.")
     if policy.count_failed_runs:
         return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
-    return Md("It did not reach users, so it counts as a failed run, not in the change failure rate.")
+    return Md("It did not reach users, so it counts as a failed run. It is not in the change failure rate.")
 
 
 def _success_headline(deployment: Deployment, environment: str | None, lead_times_seconds: list[float]) -> Md:
@@ -219,7 +219,12 @@ def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times
     for failure in history.failures:
         if failure.remediated_by == deployment.id:
             duration = formatting.duration(failure.recovery_seconds)
-            yield md("It fixed {} ({}, after {}).", deployment_link(failure.deployment), failure.rule, duration)
+            yield md(
+                "It ended the failure of {} (rule {}) after {}.",
+                deployment_link(failure.deployment),
+                code_span(failure.rule),
+                duration,
+            )
         if failure.deployment.id == deployment.id:
             cause = replace_ids_in_scope(failure.because, history)
             yield md("It counts as failed by rule {}: {}.", code_span(failure.rule), cause)
@@ -275,7 +280,7 @@ def _change_story(change: Change, policy: Policy) -> EventStory:
         "🔀 {} was merged: {}", change_link(change.id, change), short_title(change.title) or "without a title"
     )
     is_excluded = change.bot and policy.exclude_bots
-    sentence = "It is by a bot, so lead time leaves it out." if is_excluded else "It counts once it is deployed."
+    sentence = "It is by a bot, so it is excluded from lead time." if is_excluded else "It counts once it is deployed."
     return EventStory(headline, (Md(sentence),))
 
 

@@ -10,6 +10,7 @@ from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
 from dora_metrics.core.metrics.calculate import failures_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
+from dora_metrics.core.metrics.stages import STAGE_NAMES
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
@@ -55,8 +56,8 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
     """Return the deciding value with its p90 (lead time) or 95 % interval (rates)."""
     value = escape(units.format_result(result))
     match result:
-        case schema.LeadTime() if result.p50_seconds is not None:
-            return md("**{}** (p90 {})", value, formatting.duration(result.p90_seconds))
+        case schema.LeadTime() if p90 := units.format_p90(result):
+            return md("**{}** (p90 {})", value, p90)
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
             return md("**{}** ({})", value, formatting.percent_range(result.interval95))
         case _:
@@ -252,10 +253,9 @@ def _unmatched_incident(attribution: AttributedIncident) -> Md:
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:
-    """Return rule, cause and end: ``(rule `rollback`): v1 was deployed again; fixed after 41 min (v1)``."""
+    """Return rule, cause and end: ``(rule `rollback`): v1 was deployed again; recovered after 41 min (v1)``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
-    recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
-    return md("(rule {}): {}; {}", code_span(failure.rule), cause, recovery)
+    return md("(rule {}): {}; {}", code_span(failure.rule), cause, recovery_text(failure, history))
 
 
 def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
@@ -263,10 +263,19 @@ def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
     return [*map(to_line, items[:_MAX_LINES]), *remainder]
 
 
-def _recovery_text(seconds: float | None, remediated_by: str | None) -> str:
-    if seconds is None:
-        return "not fixed yet" if remediated_by is None else "the recorded fix is earlier than the failure"
-    return f"fixed after {formatting.duration(seconds)} ({remediated_by})"
+def recovery_text(failure: Failure, history: ScopeHistory) -> str:
+    """Return how a failure ended: `recovered after 41 min (v1)`, or `… (incident #456 resolved)`."""
+    if failure.remediated_by is None:
+        return "not recovered yet"
+    if failure.recovery_seconds is None:
+        return "no recovery time, because the recorded fix is earlier than the failure"
+    return f"recovered after {formatting.duration(failure.recovery_seconds)} ({ending_text(failure, history)})"
+
+
+def ending_text(failure: Failure, history: ScopeHistory) -> str:
+    """Return what ended a failure: the name of a deployment, or `incident #456 resolved`; empty while it is open."""
+    name = replace_ids_in_scope(failure.remediated_by or "", history)
+    return f"incident {name} resolved" if failure.is_ended_by_incident else name
 
 
 def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
@@ -315,15 +324,16 @@ LEAD_TIME_STARTS = {
 
 
 def _stage_medians(lead_time: schema.LeadTime) -> Md:
-    names = {
-        "coding": "coding",
-        "review": "review",
-        "pickup": "its wait for the first review",
-        "delivery": "waiting for deployment",
-    }
-    medians = ((name, getattr(lead_time.stages, stage).p50_seconds) for stage, name in names.items())
+    medians = ((name, getattr(lead_time.stages, stage).p50_seconds) for stage, name in STAGE_NAMES.items())
     texts = [md("{} {}", name, formatting.duration(seconds)) for name, seconds in medians if seconds is not None]
-    return md("Median of each stage: {}.", join_non_empty(", ", texts)) if texts else Md("")
+    if not texts:
+        return Md("")
+    has_wait = lead_time.stages.pickup.p50_seconds is not None
+    sentences = (
+        md("Median of each stage: {}.", join_non_empty(", ", texts)),
+        Md("Waiting for review is part of review.") if has_wait else Md(""),
+    )
+    return join_non_empty(" ", sentences)
 
 
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
@@ -358,7 +368,7 @@ def _other_numbers(restore: schema.IncidentRestore, pipeline: schema.Pipeline) -
             formatting.count(pipeline.failed_runs, "failed run"), "pipeline recovery", pipeline.recovery_p50_seconds
         ),
     )
-    yield md("Not in the five metrics: {}.", join_non_empty("; ", clauses))
+    yield md("Also recorded: {}.", join_non_empty("; ", clauses))
 
 
 def _count_with_median(count: str, name: str, seconds: float | None) -> Md:
@@ -393,7 +403,7 @@ def outlook_text(outlook: schema.Outlook) -> OutlookText:
         remarks=remarks_from(outlook),
         trends=trends_text(outlook),
         goals=md("Goals: {}.", goals_text) if goals_text else Md(""),
-        achievements=md("Worth a mention: {}.", achievements_text) if achievements_text else Md(""),
+        achievements=md("Achievements: {}.", achievements_text) if achievements_text else Md(""),
         hints=hints_from(outlook),
     )
 

@@ -9,7 +9,7 @@ from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import measured_changes_in
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.stages import break_down_stages
+from dora_metrics.core.metrics.stages import STAGE_NAMES, break_down_stages
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_window
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.event_story import EventInfo, EventStory, StoryContext, describe_event
@@ -152,10 +152,10 @@ def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
     return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
-STAGE_TEXTS = {
-    "coding": ("coding", "from the first commit to the pull request"),
-    "review": ("review", "from the opening of the pull request to its merge"),
-    "delivery": ("waiting for deployment", "from merge to deployment"),
+STAGE_SPANS = {
+    "coding": "from the first commit to the pull request",
+    "review": "from the opening of the pull request to its merge",
+    "delivery": "from merge to deployment",
 }
 
 _HALF = 0.5
@@ -174,7 +174,7 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     stage = breakdown.longest_stage
     if breakdown.share(stage) < _HALF:
         return None
-    name, span = STAGE_TEXTS[stage]
+    name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
     share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
     change_count = formatting.count(breakdown.change_count, "change")
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from dora_metrics.core import formatting, schema
-from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, measured_changes_in
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.stages import break_down_stages
+from dora_metrics.core.metrics.stages import STAGE_NAMES, break_down_stages
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
-from dora_metrics.core.reports.sections import sample_size, shown_level
+from dora_metrics.core.reports.sections import recovery_text, sample_size, shown_level
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
-from dora_metrics.core.reports.summary import STAGE_TEXTS
+from dora_metrics.core.reports.summary import STAGE_SPANS
 from dora_metrics.core.scope import Scope, deployment_label, scope_label
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import Benchmark
@@ -39,7 +38,7 @@ def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterabl
     scope_metrics = results.metrics_of(scope) if scope else None
     blocks = [Paragraph(tuple(_heading(results, scope)))]
     if scope is None or scope_metrics is None:
-        blocks += [EMPTY_LINE, Paragraph((Span("There are no deployments and no incidents."),), _INDENT)]
+        blocks += [EMPTY_LINE, Paragraph((Span("There are no production deployments and no incidents."),), _INDENT)]
         return [*blocks, *_notes([*closing_notes, *results.document.notes])]
     history = histories[scope]
     verdicts = compare_with_previous(results, history, scope_metrics)
@@ -71,7 +70,7 @@ def explain_hint(history: ScopeHistory, window: Window) -> str:
 
 def _heading(results: Results, scope: Scope | None) -> Iterator[Span]:
     """The scope, the window, and its days if the window is named by its length."""
-    yield Span(scope.repository if scope else "No scopes", "bold")
+    yield Span(scope.repository if scope else "No numbers", "bold")
     start, end = (formatting.date(moment, results.policy.zone) for moment in (results.window.start, results.window.end))
     days = f" ({start} to {end})" if results.window_spec.length else ""
     texts = (*((scope_label(scope),) if scope else ()), results.window_text + days)
@@ -102,8 +101,8 @@ def _metric_row(
 
 def _value(result: schema.MetricVerdict) -> str:
     value = units.format_result(result)
-    if isinstance(result, schema.LeadTime) and result.p50_seconds is not None:
-        return f"{value} (p90 {formatting.duration(result.p90_seconds)})"
+    if isinstance(result, schema.LeadTime) and (p90 := units.format_p90(result)):
+        return f"{value} (p90 {p90})"
     return value
 
 
@@ -123,7 +122,7 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
     yield units.lower_bound_reason(result)
     level = shown_level(result)
     if level and level.is_open:
-        yield f"level could be {level.others}" if level.others else "small sample"
+        yield f"level possibly {level.others}" if level.others else "too few values to be sure of the level"
 
 
 def _start_of_records(metric: Metric, history: ScopeHistory, results: Results) -> Iterator[str]:
@@ -170,7 +169,7 @@ def _slowest_stage(history: ScopeHistory, results: Results) -> Iterator[str]:
         if hidden:
             yield f"not known: {hidden}"
     elif breakdown.share(stage := breakdown.longest_stage) >= _HALF:
-        name, span = STAGE_TEXTS[stage]
+        name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
         share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
         yield f"{name}: {median} {span} (median), {share} of the lead time"
 
@@ -181,15 +180,10 @@ def _failures(history: ScopeHistory, results: Results) -> Iterator[str]:
     newest_first = list(reversed(failures))
     for failure in newest_first[:_MAX_FAILURES]:
         cause = replace_ids_in_scope(failure.because, history)
-        yield f"{deployment_label(failure.deployment)} ({failure.rule}): {cause}; {_end_of(failure)}"
+        label, ending = deployment_label(failure.deployment), recovery_text(failure, history)
+        yield f"{label} (rule {failure.rule}): {cause}; {ending}"
     if len(failures) > _MAX_FAILURES:
         yield f"and {len(failures) - _MAX_FAILURES:,} earlier"
-
-
-def _end_of(failure: Failure) -> str:
-    if failure.recovery_seconds is not None:
-        return f"fixed after {formatting.duration(failure.recovery_seconds)}"
-    return "not fixed yet" if failure.recovered_at is None else "recovery time unknown"
 
 
 def _last_deployment(history: ScopeHistory, results: Results) -> Iterator[str]:

@@ -97,6 +97,12 @@ def format_result(result: schema.MetricVerdict) -> str:
             return f"at least {text}" if is_lower_bound(result) else text
 
 
+def format_p90(result: schema.LeadTime) -> str:
+    """Write the 90th percentile of lead time; empty without one, and where not even the median can be measured."""
+    is_shown = result.p90_seconds is not None and format_result(result) != NOT_MEASURABLE
+    return formatting.duration(result.p90_seconds) if is_shown else ""
+
+
 MIN_TOTAL_FOR_PERCENT = 10
 """A rate over fewer deployments is shown as counts where there is no room for its interval."""
 
@@ -150,7 +156,11 @@ def lower_bound_reason(result: schema.MetricVerdict) -> str:
     if not is_lower_bound(result):
         return ""
     is_lead_time = isinstance(result, schema.LeadTime)
-    return "a git history lacks the branches of squash merges" if is_lead_time else "a git history has no incidents"
+    return (
+        "a git history lacks the branches of squash-merged pull requests"
+        if is_lead_time
+        else "a git history has no incidents"
+    )
 
 
 def format_interval(result: schema.MetricVerdict) -> str:

@@ -162,7 +162,7 @@ def _filter_automatically(observation: Observation, source: str, known_sources: 
     )
     if better:
         return _source_not_used(source, f"`{better}`")
-    note = f"Deployments come from {_SOURCE_NAMES[source]}, the best source found (`deployment-source: auto`)"
+    note = f"Deployments come from {_SOURCE_NAMES[source]}, the best source found (`deployment-source: auto`)."
     return replace(observation, notes=(*observation.notes, note))
 
 

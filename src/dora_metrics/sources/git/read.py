@@ -33,7 +33,7 @@ from dora_metrics.sources.git.tags import (
 )
 
 _SHALLOW = "The clone is shallow, so it lacks older history"
-_UNSHALLOW = "fetch it with `fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
+_UNSHALLOW = "Fetch it with `fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def _other_names(tags: Iterable[Tag], selected: Iterable[Tag]) -> list[str]:
 def no_deployments_notes(git: Git, tags: TagList, *, is_shallow: bool) -> Iterator[str]:
     """Say why there are no deployments."""
     if not git.read("rev-list", "--all", "--max-count=1", "--"):
-        yield "The repository is empty: no commits, so no tags and no deployments."
+        yield "The repository has no commits, so there are no tags and no deployments."
     elif not tags.tags:
-        yield "No tags, so no deployments. If there should be some, run `git fetch --tags`."
+        yield "The repository has no tags, so there are no deployments. To fetch tags, run `git fetch --tags`."
     else:
         count, names = formatting.count(len(tags.tags), "tag"), newest_names(tag.name for tag in tags.tags)
         yield (
@@ -105,20 +105,20 @@ def no_deployments_notes(git: Git, tags: TagList, *, is_shallow: bool) -> Iterat
             "Select tags of another form with `--tags PATTERN`."
         )
     if is_shallow:
-        yield f"{_SHALLOW}; {_UNSHALLOW}."
+        yield f"{_SHALLOW}. {_UNSHALLOW}."
 
 
 def _no_matching_tag_problems(tags: Sequence[Tag], pattern: str) -> list[str]:
     """Say that no tag matches a pattern, and what there is instead."""
     if not tags:
         return [
-            f"tags: no tag matches {pattern!r}: the repository has no tags",
+            f"--tags: no tag matches {pattern!r}: the repository has no tags",
             "run 'git fetch --tags' in it, or omit --tags",
         ]
     count = formatting.count(len(tags), "tag")
     return [
-        f"tags: no tag matches {pattern!r}; the repository has {count}: {_names_of_each_package(tags)}",
-        "name a pattern such as 'v*', or omit --tags to select version tags",
+        f"--tags: no tag matches {pattern!r}; the repository has {count}: {_names_of_each_package(tags)}",
+        "use a pattern such as 'v*', or omit --tags to select version tags",
     ]
 
 
@@ -155,23 +155,42 @@ def selection_note(selection: TagSelection) -> str:
 
 
 def _taken_text(selection: TagSelection) -> str:
-    """Return `Of 40 tags, 38 are versions and make 19 deployments. To count one package only, use --tags 'a@*'.`"""
+    """Return `Of 40 tags, 38 are versions. They make 19 deployments, because …`, with a hint for several packages."""
     releases = selection.releases
     tag_count = sum(len(release.names) for release in releases)
-    tags = formatting.count(tag_count + len(selection.other_names), "tag")
-    what = "versions" if selection.pattern is None else f"selected by {selection.pattern}"
-    deployments = formatting.count(len(releases), "deployment")
-    has_prereleases_apart = len({release.commit for release in releases}) < len(releases)
-    apart = " A prerelease and a release on one commit are two deployments." if has_prereleases_apart else ""
     package = _package_pattern(selection)
     hint = f" To count one package only, use `--tags {shlex.quote(package)}`." if package else ""
-    return f"Of {tags}, {tag_count:,} {'is' if tag_count == 1 else 'are'} {what}: {deployments}.{apart}{hint}"
+    return f"{_counted_tags_text(selection, tag_count)}{_deployments_text(releases, tag_count)}{hint}"
+
+
+def _counted_tags_text(selection: TagSelection, tag_count: int) -> str:
+    """Return `Of 40 tags, 38 are versions`, `All 40 tags are versions` or `The only tag is a version`."""
+    total = tag_count + len(selection.other_names)
+    if total == 1:
+        subject, verb = "The only tag", "is"
+    elif tag_count == total:
+        subject, verb = "Both tags" if total == 2 else f"All {total:,} tags", "are"  # noqa: PLR2004 - both
+    else:
+        subject, verb = f"Of {total:,} tags, {tag_count:,}", "is" if tag_count == 1 else "are"
+    if selection.pattern is None:
+        return f"{subject} {verb} {'a version' if verb == 'is' else 'versions'}"
+    return f"{subject} {'matches' if verb == 'is' else 'match'} `{selection.pattern}`"
+
+
+def _deployments_text(releases: Sequence[TagRelease], tag_count: int) -> str:
+    """Say how many deployments the tags are, and why these are fewer."""
+    deployments = formatting.count(len(releases), "deployment")
+    if len(releases) == tag_count:
+        return f": {deployments}."
+    has_prereleases_apart = len({release.commit for release in releases}) < len(releases)
+    apart = ", but a prerelease and a release are two" if has_prereleases_apart else ""
+    return f". They make {deployments}, because tags on the same commit are one deployment{apart}."
 
 
 def _others_text(selection: TagSelection) -> str:
     if not selection.other_names:
         return ""
-    reason = "" if selection.pattern else ", because they are not versions, or move with each release"
+    reason = "" if selection.pattern else ", because they are not versions or move with each release"
     return f"Not counted{reason}: {_count_and_names(selection.other_names)}."
 
 
@@ -194,16 +213,19 @@ def _package_pattern(selection: TagSelection) -> str:
 def left_out_notes(tags: TagList, undated_names: Sequence[str]) -> Iterator[str]:
     """Say which tags were left out, and why."""
     if tags.not_on_commits:
-        yield f"Tags on a tree or file instead of a commit, left out: {_count_and_names(tags.not_on_commits)}."
+        names = _count_and_names(tags.not_on_commits)
+        yield f"Tags that are not counted, because they are on a tree or file instead of a commit: {names}."
     if undated_names:
-        yield f"Tags dated before 1990 or after 2199, left out: {_count_and_names(undated_names)}."
+        names = _count_and_names(undated_names)
+        yield f"Tags that are not counted, because they are dated before 1990 or after 2199: {names}."
 
 
 def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
     """Say which tags lie in the future."""
     future_names = [release.name for release in releases if release.at > now]
     if future_names:
-        yield f"Tags later than {now:%Y-%m-%dT%H:%M:%SZ}, not counted yet: {_count_and_names(future_names)}."
+        names = _count_and_names(future_names)
+        yield f"Deployments that are not counted yet, because they are later than {now:%Y-%m-%dT%H:%M:%SZ}: {names}."
 
 
 _FRESH = timedelta(days=7)
@@ -230,12 +252,19 @@ def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -
     timed_names = {tag.name for tag in tags if tag.tagged_at is not None}
     untimed_count = sum(timed_names.isdisjoint(release.names) for release in releases)
     if untimed_count:
-        deployments, verb = formatting.count(len(releases), "deployment"), "uses" if untimed_count == 1 else "use"
-        lead_times = "Its lead time leaves" if untimed_count == 1 else "Their lead times leave"
+        is_one = untimed_count == 1
         yield (
-            f"{untimed_count:,} of {deployments} in the history {verb} the commit's time, because lightweight tags "
-            f"have no date. {lead_times} out the wait between commit and tag."
+            f"{_part_of(untimed_count, len(releases))} in the history {'uses' if is_one else 'use'} the commit's time, "
+            "because lightweight tags have no date. "
+            f"{'Its lead time leaves' if is_one else 'Their lead times leave'} out the wait between commit and tag."
         )
+
+
+def _part_of(count: int, total: int) -> str:
+    """Return `3 of 7 deployments`, `All 7 deployments` or `The only deployment`."""
+    if count < total:
+        return f"{count:,} of {total:,} deployments"
+    return "The only deployment" if total == 1 else f"All {total:,} deployments"
 
 
 def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
@@ -246,7 +275,7 @@ def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
     if deployments.shallow_shas:
         count = formatting.count(deployments.unknown_count, "deployment")
         yield (
-            f"{_SHALLOW}: it is not known what {count} delivered, and earlier tags and reverts may be missing; "
+            f"{_SHALLOW}. It is not known what {count} delivered, and earlier tags and reverts may be missing. "
             f"{_UNSHALLOW}."
         )
     yield from _start_notes(deployments)
@@ -257,14 +286,20 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
     squashed_count = deployments.changes.squashed_count
     if squashed_count and deployments.settings.lead_time_start in ("first-commit", "commit"):
         pull_requests, verb = formatting.count(squashed_count, "pull request"), "was" if squashed_count == 1 else "were"
+        lacks, starts = (
+            ("its branch is", "Its lead time starts")
+            if squashed_count == 1
+            else ("their branches are", "Their lead times start")
+        )
         yield (
-            f"{pull_requests} in the history {verb} squash-merged. "
-            "Lead time starts when the squashed commit was authored, because its branch is not in the history."
+            f"{pull_requests} {verb} squash-merged, so {lacks} not in the history. "
+            f"{starts} when the squashed commit was authored."
         )
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()
     ):
-        yield f"Commits dated before 1990 or after 2199, which have no lead time: {undated_count:,}."
+        count = formatting.count(undated_count, "commit")
+        yield f"{count} dated before 1990 or after 2199 {'has' if undated_count == 1 else 'have'} no lead time."
     if deployments.settings.lead_time_start == "opened":
         yield "A git history does not record when a pull request was opened, so merged ones have no lead time."
 

@@ -51,6 +51,9 @@ def unescaped(text: str) -> str:
     return text.replace("\u200b", "").replace("\\", "")
 
 
+STILL_OPEN_TEXT = "It counts as a failure, but it is not in the median recovery time yet."
+
+
 def rule_text(name: str, explanation: Explanation) -> str:
     """What the explanation says about a rule."""
     (line,) = [line for line in explanation.sections[0].lines if line.startswith(f"`{name}`")]
@@ -69,13 +72,13 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     assert one.headline == "Deployment `V2`: failed, rule `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
-        f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.",
+        f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00.",
         "It reached users, so it counts in the failure rate.",
     ]
     assert rule_text("rollback", one) == "**yes, and it decides:** V1 was deployed again."
-    assert section_lines("What repaired it", one) == [
-        "`V1` (`github:deployment:3`), on 2024-03-01 09:00, **3 h** later.",
-        "The failure ends with the rollback.",
+    assert section_lines("How the failure ended", one) == [
+        "`V1` (`github:deployment:3`) finished on 2024-03-01 09:00, **3 h** after the deployment.",
+        "Such a failure ends with the rollback.",
     ]
 
 
@@ -100,11 +103,11 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
         "`revert`: no. No later deployment reverted its change.",
         "`hotfix`: no. The next deployment, `v2`, came 2 d later and delivered no hotfix.",
-        "`incident`: no. No incident without a named deployment was detected after it.",
+        "`incident`: no. No incident was detected after it, apart from those that name a deployment.",
         "`health-check`: no. No health check was recorded for it.",
         "`failed-run`: no. The run succeeded.",
     ]
-    assert section_lines("What repaired it", one) == []
+    assert section_lines("How the failure ended", one) == []
 
 
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
@@ -118,7 +121,8 @@ def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     assert one.headline == "Deployment `V2`: did not fail"
     assert rule_text("rollback", one) == "would match, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
-        "no. No incident without a named deployment was detected after it. It is also switched off (`failure-rules`)."
+        "no. No incident was detected after it, apart from those that name a deployment. "
+        "It is also switched off (`failure-rules`)."
     )
 
 
@@ -140,8 +144,8 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
     ]
     one = explain_only("v1", *facts)
     assert rule_text("revert", one) == "**yes, and it decides:** #2 reverts #1."
-    assert (
-        section_lines("What repaired it", one)[0] == "`v2` (`github:deployment:2`), on 2024-03-06 00:00, **1 d** later."
+    assert section_lines("How the failure ended", one)[0] == (
+        "`v2` (`github:deployment:2`) finished on 2024-03-06 00:00, **1 d** after the deployment."
     )
     other = explain_only("v2", *facts)
     assert (
@@ -152,9 +156,15 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         "It is rework (revert: #2 reverts #1).",
         "It ended the failure of `v1` (`revert`) after 1 d.",
     ]
-    assert rule_text("revert", explain_only(deployment_id(0), *facts)).startswith(
-        "no. It was not the first to deliver any change"
+
+
+def test_a_baseline_whose_changes_are_unknown_does_not_deny_that_one_was_reverted() -> None:
+    unknown = explain_only(deployment_id(0), deployment(0, changes=None))
+    assert rule_text("revert", unknown) == (
+        "not known. What it delivered is not known, so it is not known whether that was reverted."
     )
+    again = explain_only(deployment_id(2), *deployments_of_versions("V1 V1"))
+    assert rule_text("revert", again).startswith("no. It was not the first to deliver any change")
 
 
 def test_a_hotfix_that_came_too_late_says_how_late() -> None:
@@ -188,9 +198,12 @@ def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
     one = explain_only(deployment_id(1), *facts)
     assert rule_text("health-check", one) == "**yes, and it decides:** its health check failed."
-    assert section_lines("What repaired it", one) == [
-        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00, **2 d** later.",
-        "The failure ends with the next success whose health check did not fail.",
+    assert section_lines("How the failure ended", one) == [
+        (
+            f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`) finished on 2024-03-07 00:00, "
+            "**2 d** after the deployment."
+        ),
+        "Such a failure ends with the next success whose health check did not fail.",
     ]
     assert (
         rule_text("health-check", explain_only(deployment_id(1), deployment(1, health="passed")))
@@ -200,7 +213,7 @@ def test_a_health_check_decides_or_says_that_it_passed() -> None:
 
 def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() -> None:
     one = explain_only(deployment_id(1), deployment(0, "03-01"), failed_deployment(1, changes=[1, 2]))
-    assert unescaped(one.headline).endswith("the run failed, but this is not a failed deployment")
+    assert unescaped(one.headline).endswith("its run failed, but it is not a failed deployment")
     assert (
         one.sentences[-1]
         == "It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off)."
@@ -212,12 +225,26 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
     assert rule_text("hotfix", one) == "no. It did not reach users."
-    assert section_lines("What it delivered", one) == ["Its 2 changes will count with the next successful deployment."]
+    assert rule_text("revert", one) == "no. It did not succeed, so it delivered nothing."
+    assert section_lines("What it delivered", one) == [
+        "Of what it contained, 2 changes will count with the next successful deployment."
+    ]
     counting = explain_only(deployment_id(1), failed_deployment(1), count_failed_runs=True)
     assert counting.headline.endswith("failed, rule `failed-run`")
     assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it counts in")
-    assert section_lines("What repaired it", counting) == [
-        "So the failure is still open: it is counted, but is not in the median."
+    assert section_lines("Why the failure is still open", counting) == [STILL_OPEN_TEXT]
+
+
+def test_a_failed_run_says_which_deployments_delivered_what_it_contained() -> None:
+    facts = [
+        deployment(0, "03-01"),
+        deployment(1, "03-02", changes=[1], version="v1"),
+        failed_deployment(2, "03-03", changes=[1, 2]),
+        deployment(3, "03-04", changes=[], version="v3"),
+    ]
+    assert section_lines("What it delivered", explain_only(deployment_id(2), *facts)) == [
+        "Of what it contained, 1 change had been delivered before, by `v1`.",
+        "Of what it contained, 1 change first went live later, with `v3`.",
     ]
 
 
@@ -234,22 +261,24 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
         rule_text("incident", one)
         == "**yes, and it decides:** #1 detected 60 min after it, #2 detected 60 min after it."
     )
-    assert section_lines("What repaired it", one) == [
-        "B is not resolved.",
-        "So the failure is still open: it is counted, but is not in the median.",
-    ]
+    assert section_lines("Why the failure is still open", one) == ["B is not resolved.", STILL_OPEN_TEXT]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
-    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00, **3 h** later."
+    assert section_lines("How the failure ended", ended)[0] == (
+        "Incident github:issue:acme/shop#2 was resolved on 2024-03-05 15:00, **3 h** after the deployment."
+    )
     assert (
-        section_lines("What repaired it", ended)[-1]
+        section_lines("How the failure ended", ended)[-1]
         == "2 incidents are attributed to it; the one that ended last counts."
     )
 
 
 def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     facts = [deployment(1), incident(1, deployment=deployment_id(1), resolved_at="03-04", detected_at="03-03")]
-    assert section_lines("What repaired it", explain_only(deployment_id(1), *facts)) == [
-        "#1 ended it on 2024-03-04 00:00, before the deployment, so it has no recovery time."
+    assert section_lines("How the failure ended", explain_only(deployment_id(1), *facts)) == [
+        (
+            "Incident github:issue:acme/shop#1 was resolved on 2024-03-04 00:00, before the deployment, "
+            "so there is no recovery time."
+        )
     ]
 
 
@@ -287,13 +316,13 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
     assert section_lines("What it delivered", explain_only("v1", *facts)) == [
         f"It was compared with `{sha(deployment_id(0))[:7]}` (`github:deployment:0`).",
         "#1: lead time **2 d**",
-        "#2: left out of lead time: it is by a bot (`exclude-bots`)",
-        "#3: left out of lead time: its start is unknown",
+        "#2: excluded from lead time: it is by a bot (`exclude-bots`)",
+        "#3: excluded from lead time: its start is unknown",
         "It also lists 1 change that had been delivered before.",
     ]
     assert section_lines("What it delivered", explain_only(deployment_id(0), *facts)) == [
         "It is the first recorded success, the baseline: there is nothing earlier to compare it with.",
-        "#9: left out of lead time: the first deployment has nothing earlier to compare it with",
+        "#9: excluded from lead time: the first deployment has nothing earlier to compare it with",
     ]
 
 
@@ -343,18 +372,18 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert where.endswith("It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
-        "pickup (opened to first review, part of the next stage): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
+        "waiting for review (opened to first review, part of review): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
         "review (opened to merged): 5 h (2024-03-03 00:00 – 2024-03-03 05:00)",
-        "delivery (merged to deployed): 2 d 19 h (2024-03-03 05:00 – 2024-03-06 00:00)",
+        "waiting for deployment (merged to deployed): 2 d 19 h (2024-03-03 05:00 – 2024-03-06 00:00)",
     ]
 
 
 def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-03", opened_at="03-02")]
     coding, pickup, *_ = section_lines("Stages", explain_only(pull_id(1), *facts))
-    dropped = "left out, because it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
+    dropped = "excluded, because it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
     assert coding == f"coding (first commit to opened): {dropped}"
-    assert pickup == "pickup (opened to first review, part of the next stage): not known"
+    assert pickup == "waiting for review (opened to first review, part of review): not known"
 
 
 def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself() -> None:
@@ -397,7 +426,7 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
     one = explain_only(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
-    assert unescaped(one.headline).endswith("left out of lead time: its start is unknown")
+    assert unescaped(one.headline).endswith("excluded from lead time: its start is unknown")
     assert (
         unescaped(one.sentences[0]) == "`github:pull:acme/shop#7` is listed by a deployment, but no fact describes it."
     )
@@ -414,11 +443,13 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     ]
     title = "What it says about other deployments"
     assert section_lines(title, explain_only(pull_id(1), *facts)) == [
-        "It was reverted, which marks `v1`: #2 reverts #1."
+        "It was reverted, which marks `v1` as failed: #2 reverts #1."
     ]
-    assert section_lines(title, explain_only(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
+    assert section_lines(title, explain_only(pull_id(2), *facts)) == [
+        "As a revert it marks `v1` as failed: #2 reverts #1."
+    ]
     assert section_lines(title, explain_only(pull_id(3), *facts)) == [
-        "As a hotfix it marks `v1`: #3 with the branch hotfix/1 was delivered by the next deployment."
+        "As a hotfix it marks `v1` as failed: #3 with the branch hotfix/1 was delivered by the next deployment."
     ]
     late = [*facts[:2], deployment(2, "03-15", changes=[3], version="v2"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(3), *late))[0].startswith(
@@ -426,10 +457,30 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(2), *lonely)) == [
-        "It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts."
+        "It is a revert, but marks no deployment as failed: its own deployment is the first one that is recorded."
     ]
     assert section_lines(title, explain_only(pull_id(3), *lonely)) == [
         "It is a hotfix (the branch hotfix/1), but marks no deployment as failed: none came before its own."
+    ]
+    for number, kind in ((2, "a revert"), (3, "a hotfix (the branch hotfix/1)")):
+        (effect,) = section_lines(title, explain_only(pull_id(number), deployment(1), *lonely[1:]))
+        assert effect == f"It is {kind}, but marks no deployment as failed: it is not deployed yet."
+
+
+def test_a_change_whose_rule_is_off_marks_nothing_as_failed() -> None:
+    facts = [
+        deployment(0, "03-01"),
+        deployment(1, "03-05", changes=[1], version="v1"),
+        deployment(2, "03-06", changes=[2], version="v2"),
+        change(1),
+        change(2, reverts=pull_id(1)),
+    ]
+    title, off = "What it says about other deployments", frozenset({"explicit"})
+    assert section_lines(title, explain_only(pull_id(1), *facts, failure_rules=off)) == [
+        "It was reverted, but `v1` does not count as failed (`failure-rules`): #2 reverts #1."
+    ]
+    assert section_lines(title, explain_only(pull_id(2), *facts, failure_rules=off)) == [
+        "It would mark `v1` as failed, but its rule is off (`failure-rules`): #2 reverts #1."
     ]
 
 
@@ -464,7 +515,7 @@ def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
             "No deployment, by the rule `explicit`: it names v9, which is not a recorded production deployment that "
             "counts."
         ),
-        "If a name matches nothing, no other deployment is guessed.",
+        "A name that matches nothing is not replaced by another deployment.",
     ]
     assert section_lines("What ended it", one) == ["It is not resolved, so it counts as open and has no duration yet."]
     assert "it does not name both a service and an environment" in one.sentences[1]
@@ -566,7 +617,7 @@ def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
 
 def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:
     one = explain_only("#1", deployment(1), vulnerability(1, severity=None))
-    assert "severity unknown (so it is left out of the counts by severity)" in unescaped(one.sentences[0])
+    assert "severity unknown (so it is not in the counts by severity)" in unescaped(one.sentences[0])
 
 
 # Names

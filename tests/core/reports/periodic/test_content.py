@@ -33,13 +33,15 @@ def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened()
     found = render_report(FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11))
     assert found.headline == (
         "**No clear change.** 3 deployments reached production with 3 measured changes, median lead time 12 h; "
-        "none known to have failed."
+        "no known failures."
     )
 
 
 def test_many_more_deployments_are_told_as_more_often() -> None:
     many = [deployment(number, f"03-12T{number:02}:00") for number in range(1, 21)]
-    assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith("**More frequent deployments.**")
+    assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith(
+        "**Deployment frequency improved.**"
+    )
 
 
 def test_opposite_directions_are_joined_by_but() -> None:
@@ -52,7 +54,7 @@ def test_opposite_directions_are_joined_by_but() -> None:
         )
     ]
     assert render_report(FIRST, *deployments_from(4, 4, 1), *slow).headline.startswith(
-        "**Lead time worse, but more frequent deployments.**"
+        "**Deployment frequency improved, but lead time got worse.**"
     )
 
 
@@ -131,9 +133,9 @@ def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     )
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
-    assert (
-        line
-        == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00 (rule `incident`): {why}; fixed after 3 h (#\u200b7)"
+    assert line == (
+        f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00 (rule `incident`): {why}; "
+        "recovered after 3 h (incident #\u200b7 resolved)"
     )
 
 

@@ -119,7 +119,7 @@ def test_a_card_says_what_the_answer_says() -> None:
     numbers = results_of(deployment(100, "01-05"), *daily, window="30d")
     found = card_of(numbers, "deployment_frequency")
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high (possibly elite)", None)
-    assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
+    assert (found.interval, found.n) == ("4.5 to 9.7 a week", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 in 30 days", "better")
 
 

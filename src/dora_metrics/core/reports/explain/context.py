@@ -143,6 +143,12 @@ class ExplainContext:
             return md("{} ({})", deployment_link(fact), id_code_span(fact.id))
         return md("{}", self.replace_ids(fact_id or ""))
 
+    def in_window_sentence(self) -> Md:
+        """Return a sentence on a deployment in the window, which says nothing of what counts."""
+        return md(
+            "It is in the window {} to {}.", self.format_time(self.window.start), self.format_time(self.window.end)
+        )
+
     def window_sentence(self, moment: datetime) -> Md:
         """Return a sentence on whether a time is in the window."""
         start, end = self.format_time(self.window.start), self.format_time(self.window.end)

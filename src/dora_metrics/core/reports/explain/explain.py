@@ -1,19 +1,21 @@
 """Explanations of a deployment, a change, an incident or a vulnerability, found by its name."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
 
 from dora_metrics.core import formatting
-from dora_metrics.core.facts.model import Change, Deployment, Incident, Vulnerability
+from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Incident, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
-from dora_metrics.core.failures.judge import counts_in_failure_rate
+from dora_metrics.core.failures.judge import counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import hotfix_reason, is_revert
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
 from dora_metrics.core.linking.link import ScopeTimeline, deployment_order, has_reached_users
 from dora_metrics.core.markdown import Md, code_span, id_code_span, link, md
 from dora_metrics.core.metrics.lead_time import LeadTimes, stage_spans
 from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed
+from dora_metrics.core.metrics.stages import STAGE_NAMES
 from dora_metrics.core.reports.explain.context import (
     ExplainContext,
     Explanation,
@@ -75,19 +77,28 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
             (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
     is_failed = deployment.id in context.failure_by_deployment
-    question = "Why it counts as failed" if is_failed else "Why it does not count as failed"
+    question = (
+        "Why it counts as failed: the first rule that matches decides"
+        if is_failed
+        else "Why it does not count as failed"
+    )
     fixes = _fixed_vulnerabilities(context, timeline, deployment)
     return Explanation(
         _deployment_headline(context, deployment),
         tuple(_deployment_sentences(context, timeline, deployment)),
         (
-            Section(f"{question}: the first rule that matches decides", tuple(rule_lines(context, deployment))),
-            Section("What repaired it", tuple(repair_lines(context, deployment))),
+            Section(question, tuple(rule_lines(context, deployment))),
+            Section(_ending_title(context, deployment), tuple(repair_lines(context, deployment))),
             Section("What it repaired", tuple(_repair_effects(context, deployment))),
             Section("What it delivered", tuple(_delivered_changes(context, timeline, deployment))),
             Section("Which fixes of vulnerabilities went live with it", tuple(fixes)),
         ),
     )
+
+
+def _ending_title(context: ExplainContext, deployment: Deployment) -> str:
+    failure = context.failure_by_deployment.get(deployment.id)
+    return "How the failure ended" if failure and failure.recovered_at else "Why the failure is still open"
 
 
 def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
@@ -98,17 +109,28 @@ def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
         case "cancelled":
             return md("Deployment {}: was cancelled, so it neither failed nor succeeded", deployment_link(deployment))
         case "failure":
-            return md("Deployment {}: the run failed, but this is not a failed deployment", deployment_link(deployment))
+            return md("Deployment {}: its run failed, but it is not a failed deployment", deployment_link(deployment))
         case _:
             return md("Deployment {}: did not fail", deployment_link(deployment))
 
 
 def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
     start, end, zone = deployment.started_at, deployment.finished_at, context.policy.zone
+    if deployment.source == GIT_SOURCE:
+        return md(
+            "{}{}: it is dated {} {}.",
+            id_code_span(deployment.id),
+            _sha_text(deployment),
+            context.format_time(end),
+            zone.key,
+        )
     duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
-    sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", commit unknown"
     ending = f"{_STATUS_VERBS[deployment.status]} on {context.format_time(end)} {zone.key}{duration}"
-    return md("{}{}: it {}.", id_code_span(deployment.id), sha, ending)
+    return md("{}{}: it {}.", id_code_span(deployment.id), _sha_text(deployment), ending)
+
+
+def _sha_text(deployment: Deployment) -> Md:
+    return md(", commit {}", code_span(deployment.sha)) if deployment.sha else Md(", commit unknown")
 
 
 _STATUS_VERBS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
@@ -119,8 +141,10 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
     if parts := context.linked_facts.parts.get(deployment.id):
         names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
         yield md("It is one attempt of a run and has {} parts: {}.", len(parts), names)
-    yield md("{}. {}", membership_text(timeline.scope), context.window_sentence(deployment.finished_at))
-    if context.window.contains(deployment.finished_at):
+    is_in_window = context.window.contains(deployment.finished_at)
+    position = context.in_window_sentence() if is_in_window else context.window_sentence(deployment.finished_at)
+    yield md("{}. {}", membership_text(timeline.scope), position)
+    if is_in_window:
         yield _rate_sentence(context, deployment)
 
 
@@ -164,9 +188,8 @@ def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deploym
     deliveries = [each for owner, each in context.delivered_changes_by_id.get(deployment.id, ()) if owner is timeline]
     if deployment.status == "success":
         yield from _comparison_sentences(context, timeline, deployment, is_empty=not deliveries)
-    elif deployment.changes:
-        changes = formatting.count(len(deployment.changes), "change")
-        yield md("Its {} will count with the next successful deployment.", changes)
+    else:
+        yield from _contained_changes(context, timeline, deployment)
     for delivery in deliveries[:_MAX_LINES]:
         lead_time = lead_time_text(context, timeline.scope, delivery.change_id)
         yield md("{}: {}", change_link(delivery.change_id, delivery.change), lead_time)
@@ -175,6 +198,21 @@ def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deploym
     delivered_before = _changes_of_others(timeline, deliveries).intersection(deployment.changes or ())
     if delivered_before and deployment.status == "success":
         yield md("It also lists {} that had been delivered before.", formatting.count(len(delivered_before), "change"))
+
+
+def _contained_changes(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
+    """Yield which success delivered what an unsuccessful attempt contained, or that none has done so yet."""
+    change_ids = dict.fromkeys(deployment.changes or ())
+    deliveries = chain.from_iterable(context.delivered_changes_by_id.get(each, ()) for each in change_ids)
+    counts = Counter(delivery.deployment.id for owner, delivery in deliveries if owner is timeline)
+    for success in timeline.successes:
+        if count := counts[success.id]:
+            is_earlier = deployment_order(success) < deployment_order(deployment)
+            sentence = "{} had been delivered before, by {}." if is_earlier else "{} first went live later, with {}."
+            yield md("Of what it contained, " + sentence, formatting.count(count, "change"), deployment_link(success))
+    if open_count := len(change_ids) - counts.total():
+        changes = formatting.count(open_count, "change")
+        yield md("Of what it contained, {} will count with the next successful deployment.", changes)
 
 
 def _changes_of_others(timeline: ScopeTimeline, deliveries: Iterable[DeliveredChange]) -> set[str]:
@@ -256,10 +294,10 @@ def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
 
 
 _EXCLUSION_TEXTS = {
-    "first_deployment": Md("left out of lead time: the first deployment has nothing earlier to compare it with"),
-    "bots": Md("left out of lead time: it is by a bot (`exclude-bots`)"),
-    "no_start": Md("left out of lead time: its start is unknown"),
-    "negative": Md("left out of lead time: its recorded start is after its deployment"),
+    "first_deployment": Md("excluded from lead time: the first deployment has nothing earlier to compare it with"),
+    "bots": Md("excluded from lead time: it is by a bot (`exclude-bots`)"),
+    "no_start": Md("excluded from lead time: its start is unknown"),
+    "negative": Md("excluded from lead time: its recorded start is after its deployment"),
 }
 
 
@@ -317,12 +355,12 @@ def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
 
 def _stage_lines(context: ExplainContext, change: Change, deployment: Deployment) -> Iterator[Md]:
     for stage, (start, end) in stage_spans(change, deployment.finished_at):
-        yield md("{} ({}): {}", stage, _STAGE_DESCRIPTIONS[stage], _stage_text(context, start, end))
+        yield md("{} ({}): {}", STAGE_NAMES[stage], _STAGE_DESCRIPTIONS[stage], _stage_text(context, start, end))
 
 
 _STAGE_DESCRIPTIONS = {
     "coding": "first commit to opened",
-    "pickup": "opened to first review, part of the next stage",
+    "pickup": "opened to first review, part of review",
     "review": "opened to merged",
     "delivery": "merged to deployed",
 }
@@ -333,7 +371,7 @@ def _stage_text(context: ExplainContext, start: datetime | None, end: datetime |
         return "not known"
     times = f"({context.format_time(start)} – {context.format_time(end)})"
     if start > end:
-        return f"left out, because it would end before it begins {times}"
+        return f"excluded, because it would end before it begins {times}"
     return f"{_duration_text(start, end)} {times}"
 
 
@@ -343,18 +381,33 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
     for signal in signals:
         deployment, cause = deployment_link(signal.deployment), context.replace_ids(signal.because)
         if signal.because.startswith(f"{change.id} ") and signal.rule in ("revert", "hotfix"):
-            if signal.marks_failure:
-                yield md("As a {} it marks {}: {}.", signal.rule, deployment, cause)
+            if signal.marks_failure and not is_rule_enabled(signal.rule, context.policy):
+                yield md("It would mark {} as failed, but its rule is off (`failure-rules`): {}.", deployment, cause)
+            elif signal.marks_failure:
+                yield md("As a {} it marks {} as failed: {}.", signal.rule, deployment, cause)
             else:
                 yield md("It came too late to mark {} as failed (`hotfix-window`): {}.", deployment, cause)
         elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
-            yield md("It was reverted, which marks {}: {}.", deployment, cause)
+            is_on = is_rule_enabled("revert", context.policy)
+            effect = "which marks {} as failed" if is_on else "but {} does not count as failed (`failure-rules`)"
+            yield md("It was reverted, " + effect + ": {}.", deployment, cause)
     if any(signal.because.startswith(f"{change.id} ") for signal in signals):
         return
+    deliveries = context.delivered_changes_by_id.get(change.id, ())
     if is_revert(change):
-        yield Md("It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts.")
+        yield md("It is a revert, but marks no deployment as failed: {}.", _no_revert_reason(deliveries))
     elif reason := hotfix_reason(change, context.policy):
-        yield md("It is a hotfix ({}), but marks no deployment as failed: none came before its own.", reason)
+        cause = "none came before its own" if deliveries else "it is not deployed yet"
+        yield md("It is a hotfix ({}), but marks no deployment as failed: {}.", reason, cause)
+
+
+def _no_revert_reason(deliveries: Sequence[_Delivery]) -> str:
+    """Return why a revert marks no deployment."""
+    if not deliveries:
+        return "it is not deployed yet"
+    if all(delivery.deployment == timeline.successes[0] for timeline, delivery in deliveries):
+        return "its own deployment is the first one that is recorded"
+    return "what it reverts is itself a revert, or no earlier deployment is known to have delivered it"
 
 
 # Incidents
@@ -404,7 +457,7 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
         reason = f"it {because}" if because.startswith("names ") else because
         yield md("No deployment, by the rule {}: {}.", code_span(rule), reason)
         if rule == "explicit" and "switched off" not in because:
-            yield Md("If a name matches nothing, no other deployment is guessed.")
+            yield Md("A name that matches nothing is not replaced by another deployment.")
         return
     reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
     yield md("{}, by the rule {}: {}.", context.fact_label(deployment.id), code_span(rule), reason)
@@ -437,7 +490,7 @@ def explain_vulnerability(context: ExplainContext, vulnerability: Vulnerability)
     if vulnerability.retracted:
         return Explanation(md("Vulnerability in {}: was retracted, so it is not counted", title))
     scopes = [scope for scope in context.linked_facts.timelines if vulnerability in context.vulnerabilities_of(scope)]
-    severity = vulnerability.severity or "unknown (so it is left out of the counts by severity)"
+    severity = vulnerability.severity or "unknown (so it is not in the counts by severity)"
     detected = context.format_time(vulnerability.detected_at)
     sentences = [md("{}: severity {}, detected on {}.", id_code_span(vulnerability.id), severity, detected)]
     sentences += [md("{}.", membership_text(scope)) for scope in scopes]

@@ -4,7 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dora_metrics.core.facts.ids import without_commit_prefix
@@ -56,7 +56,7 @@ def find_ids(name: str, facts: Iterable[Fact]) -> MatchedIds | NoMatch:
             )
     return NoMatch(
         f"no deployment, change or incident is named {name!r}",
-        _similar_names(query, [*ids, *ids_by_name, *ids_by_sha]),
+        _similar_names(query, [*ids_by_name, *_ids_without_name(ids, ids_by_name), *ids_by_sha]),
     )
 
 
@@ -104,6 +104,11 @@ def _shas_of(fact: Fact) -> Iterator[str]:
             yield sha
         case Change():
             yield from (sha for sha in (fact.sha, *(commit.sha for commit in fact.commits or ())) if sha)
+
+
+def _ids_without_name(ids: Iterable[str], names: Container[str]) -> list[str]:
+    """Return the ids that do not end with a name, such as `git:tag:v1` with `v1`: a suggestion of both says nothing."""
+    return [fact_id for fact_id in ids if fact_id.rpartition(":")[2] not in names]
 
 
 def _similar_names(name: str, names: Iterable[str]) -> tuple[str, ...]:

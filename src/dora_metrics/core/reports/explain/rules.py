@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from dora_metrics.core import formatting
-from dora_metrics.core.facts.model import GIT_SOURCE, Deployment
+from dora_metrics.core.facts.model import GIT_SOURCE, Deployment, Incident
 from dora_metrics.core.failures.incidents import AttributedIncident
-from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_rate, is_rule_enabled
+from dora_metrics.core.failures.judge import RULE_PRECEDENCE, Failure, counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
 from dora_metrics.core.markdown import Md, code_span, link, md
 from dora_metrics.core.reports.explain.context import ExplainContext, join_limited
@@ -22,14 +22,25 @@ def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
         is_deciding = failure is not None and failure.rule == rule
         if hits:
             yield md("{}: {}", code_span(rule), _hit_text(context, deployment, hits, is_deciding=is_deciding))
-        elif rule in _RULES_ON_INCIDENTS and not context.records_incidents:
-            yield md("{}: not known. Git records no incidents.", code_span(rule))
+        elif unknown_reason := _unknown_reason(context, deployment, rule):
+            yield md("{}: not known. {}", code_span(rule), unknown_reason)
         else:
             yield md("{}: no. {}", code_span(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
 
 
-_RULES_ON_INCIDENTS = ("explicit", "incident")
-"""What these rules look for comes from incidents."""
+def _unknown_reason(context: ExplainContext, deployment: Deployment, rule: str) -> str:
+    """Return why it is not known whether a rule matches; empty if it is known."""
+    match rule:
+        case "explicit" | "incident" if not context.records_incidents:
+            return "Git records no incidents."
+        case "health-check" if deployment.source == GIT_SOURCE:
+            return "Git records no health checks."
+        case "failed-run" if deployment.source == GIT_SOURCE:
+            return "Git records no runs."
+        case "revert" if deployment.status == "success" and deployment.changes is None:
+            return "What it delivered is not known, so it is not known whether that was reverted."
+        case _:
+            return ""
 
 
 def _hit_text(
@@ -66,12 +77,16 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
         if rollback_id and position_by_id[signal.deployment.id] < position < position_by_id[rollback_id]:
             sentence = "{} went back to a version before {}, and the rollback is attributed to that one."
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
+    if position + 1 == len(successes):
+        return Md("No deployment succeeded after it.")
     later_count = formatting.count(len(successes) - position - 1, "deployment")
     note = _switched_off_note(context, "rollback")
     return md("No later deployment went back to what ran before it ({} checked).{}", later_count, note)
 
 
 def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
+    if deployment.status != "success":
+        return Md("It did not succeed, so it delivered nothing.")
     deliveries = [delivery for _, delivery in context.delivered_changes_by_id.get(deployment.id, ())]
     if not deliveries:
         return Md("It was not the first to deliver any change, so none of its changes could be reverted.")
@@ -119,7 +134,7 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     attribution = _next_incident(context, deployment)
     if attribution is None:
         note = _switched_off_note(context, "incident")
-        return md("No incident without a named deployment was detected after it.{}", note)
+        return md("No incident was detected after it, apart from those that name a deployment.{}", note)
     incident, attributed_to = attribution.incident, attribution.attributed_to
     elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
     title = incident_link(incident)
@@ -159,8 +174,6 @@ def _why_not_health_check(_: ExplainContext, deployment: Deployment) -> Md:
 
 
 def _why_not_failed_run(_: ExplainContext, deployment: Deployment) -> Md:
-    if deployment.source == GIT_SOURCE:
-        return Md("Git records no runs.")
     return Md("The run succeeded." if deployment.status == "success" else "It was cancelled.")
 
 
@@ -185,14 +198,23 @@ def repair_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md
     if failure.recovered_at is None:
         yield from _still_open_lines(attributions)
         return
-    repair, finished = context.fact_label(failure.remediated_by), context.format_time(failure.recovered_at)
+    ending, finished = _ending_text(context, failure), context.format_time(failure.recovered_at)
     if failure.recovery_seconds is None:
-        yield md("{} ended it on {}, before the deployment, so it has no recovery time.", repair, finished)
+        yield md("{} on {}, before the deployment, so there is no recovery time.", ending, finished)
         return
-    yield md("{}, on {}, **{}** later.", repair, finished, formatting.duration(failure.recovery_seconds))
+    duration = formatting.duration(failure.recovery_seconds)
+    yield md("{} on {}, **{}** after the deployment.", ending, finished, duration)
     yield md("{}", _RECOVERY_BY_RULE[failure.rule])
     if len(attributions) > 1:
         yield md("{} incidents are attributed to it; the one that ended last counts.", len(attributions))
+
+
+def _ending_text(context: ExplainContext, failure: Failure) -> Md:
+    """Return the start of a sentence: what ended a failure."""
+    fact = context.facts_by_id.get(failure.remediated_by or "")
+    if isinstance(fact, Incident):
+        return md("Incident {} was resolved", incident_link(fact))
+    return md("{} finished", context.fact_label(failure.remediated_by))
 
 
 def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md]:
@@ -200,16 +222,16 @@ def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md
     for incident in incidents:
         if incident.resolved_at is None:
             yield md("{} is not resolved.", incident_link(incident))
-    yield Md("So the failure is still open: it is counted, but is not in the median.")
+    yield Md("It counts as a failure, but it is not in the median recovery time yet.")
 
 
 _RECOVERY_BY_RULE = {
-    "explicit": "The failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
-    "rollback": "The failure ends with the rollback.",
-    "revert": "The failure ends with the deployment that delivered the revert.",
-    "hotfix": "The failure ends with the deployment that delivered the hotfix.",
-    "incident": "The failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
-    "health-check": "The failure ends with the next success whose health check did not fail.",
-    "failed-run": "The failure ends with the next success of the same source whose health check did not fail.",
+    "explicit": "Such a failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
+    "rollback": "Such a failure ends with the rollback.",
+    "revert": "Such a failure ends with the deployment that delivered the revert.",
+    "hotfix": "Such a failure ends with the deployment that delivered the hotfix.",
+    "incident": "Such a failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
+    "health-check": "Such a failure ends with the next success whose health check did not fail.",
+    "failed-run": "Such a failure ends with the next success of the same source whose health check did not fail.",
 }
 """Which end of a failure counts as its recovery, by the rule that marked it."""

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import pairwise
 from typing import TypeVar
 
 from dora_metrics.core import formatting, schema
@@ -323,8 +322,8 @@ def value_with_counts(result: schema.MetricVerdict) -> str:
         case schema.DeploymentFrequency() if result.per_day is not None:
             days = formatting.count(result.deployment_days, "day")
             return f"{result.deployments:,} on {days}" if result.deployments else "none"
-        case schema.LeadTime() if result.p50_seconds is not None:
-            return f"{units.format_result(result)} ({formatting.duration(result.p90_seconds)})"
+        case schema.LeadTime() if p90 := units.format_p90(result):
+            return f"{units.format_result(result)} ({p90})"
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.deployments >= units.MIN_TOTAL_FOR_PERCENT:
             return units.format_with_counts(result)
         case schema.RecoveryTime() if result.open:
@@ -393,6 +392,8 @@ def _deployed_changes(
         size = "the first recorded deployment, the baseline"
     elif deployment.changes is None:
         size = "changes unknown"
+    elif not change_ids:
+        size = "nothing new"
     finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
     text = md("{}, {}, {}", deployment_link(deployment), finished, size)
     changes = tuple(_change_text(change_id, history) for change_id in change_ids[:max_changes])
@@ -416,27 +417,18 @@ def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]
 
 
 def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
-    """Return the differences that are significant (p < 0.05), such as `Lead time better, but higher failure rate`."""
+    """Return the significant differences (p < 0.05): `Lead time improved, but change failure rate got worse`."""
     if not verdicts:
         return "Nothing to compare with yet"
-    pairs = ((words, verdicts.get(key)) for key, words in _COMPARATIVES.items())
-    comparatives = [words[verdict] for words, verdict in pairs if verdict in words]
-    if not comparatives:
-        return "No clear change"
-    improvements = {words["better"] for words in _COMPARATIVES.values()}
-    text = comparatives[0]
-    for word, next_word in pairwise(comparatives):
-        is_same_direction = (word in improvements) is (next_word in improvements)
-        text += f"{' and' if is_same_direction else ', but'} {next_word}"
-    return text.capitalize()
+    clauses = (
+        f"{formatting.join_with_and(names)} {verb}"
+        for verdict, verb in (("better", "improved"), ("worse", "got worse"))
+        if (names := [METRICS[key].name for key in _HEADLINE_METRICS if verdicts.get(key) == verdict])
+    )
+    return ", but ".join(clauses).capitalize() or "No clear change"
 
 
-_COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
-    "lead_time": {"better": "lead time better", "worse": "lead time worse"},
-    "deployment_frequency": {"better": "more frequent deployments", "worse": "less frequent deployments"},
-    "change_failure_rate": {"better": "lower failure rate", "worse": "higher failure rate"},
-    "recovery_time": {"better": "faster recovery", "worse": "slower recovery"},
-}
+_HEADLINE_METRICS = ("lead_time", "deployment_frequency", "change_failure_rate", "recovery_time")
 
 
 def _headline_clauses(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
@@ -473,9 +465,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        yield Md("none known to have failed")
-        if units.is_lower_bound(failure_rate):
-            yield Md("incidents are not known")
+        doubt = ", but incidents are not known" if units.is_lower_bound(failure_rate) else ""
+        yield md("no known failures{}", doubt)
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:

@@ -101,7 +101,7 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     stages = (
         ("Coding (median)", lead_time.stages.coding),
         ("Waiting for review (median)", lead_time.stages.pickup),
-        ("Review (median)", lead_time.stages.review),
+        ("Review, with the wait (median)", lead_time.stages.review),
         ("Waiting for deployment (median)", lead_time.stages.delivery),
     )
     left_out_text = excluded_text(lead_time.excluded, "{}")
@@ -218,7 +218,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median lead time of each week",
             _lead_time_text(policy),
-            f"{_DEPLOYMENT_DOTS} Stage times are averages, not medians.",
+            f"{_DEPLOYMENT_DOTS} The stages chart shows averages, with waiting for review apart from review.",
         ),
         (
             "Share of deployments that failed",

@@ -17,6 +17,7 @@ from dora_metrics.core.metrics.lead_time import ExcludedChange, MeasuredChange
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
+from dora_metrics.core.reports.sections import ending_text
 from dora_metrics.core.reports.site.model import ChangeEntry, DeploymentEntry, FailureEntry, IncidentEntry, PageLink
 from dora_metrics.core.scope import deployment_label
 
@@ -140,7 +141,7 @@ class EvidenceBuilder:
             because=self._readable(failure.because),
             link=self.links.link_to(failure.url),
             seconds=round_or_none(failure.recovery_seconds),
-            by=self._readable(failure.remediated_by or ""),
+            by=single_line(ending_text(failure, self.history)),
         )
 
     def _readable(self, text: str) -> str:
