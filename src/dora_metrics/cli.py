@@ -58,6 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         command = self.prog.removeprefix("dora-metrics").strip()
+        message += _suggestion(message)
         for pattern, plain_text in _PLAIN_ERRORS.items():
             message = re.sub(pattern, plain_text, message)
         raise DoraError([f"{command}: {message}" if command else message, _help_hint(command)])
@@ -67,9 +68,20 @@ def _wide_formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.HelpFormatter(prog, max_help_position=32)
 
 
+def _suggestion(message: str) -> str:
+    """Return the choice that a mistyped one is similar to, as a question; empty without any."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only errors need it
+
+    match = re.fullmatch(_INVALID_CHOICE, message)
+    choices = re.findall(r"[\w-]+", match[3]) if match else []
+    similar = get_close_matches(match[2].strip("'"), choices, 1) if match else []
+    return f"; did you mean {similar[0]}?" if similar else ""
+
+
+_INVALID_CHOICE = r"argument (\S+): invalid choice: ('.*?'|\S+) \(choose from (.*)\)"
 _PLAIN_ERRORS = {
     r"^the following arguments are required: (.*)$": r"\1 is missing",
-    r"^argument (\S+): invalid choice: ('.*?'|\S+) \(choose from (.*)\)$": r"\1 \2 is not one of \3",
+    rf"^{_INVALID_CHOICE}": r"\1 \2 is not one of \3",
     r"^argument (\S+): expected one argument$": r"\1 needs a value",
 }
 """Plain sentences for what argparse says; other messages stay as they are."""

@@ -106,6 +106,7 @@ def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
 
 # Errors
 
+ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'demo', 'action'"
 NO_WINDW = "unknown option --windw; did you mean --window?"
 
 
@@ -126,6 +127,7 @@ NO_WINDW = "unknown option --windw; did you mean --window?"
         (("compute", "--facts", "x", "a b"), "compute: 'a b' is not expected", " compute"),
         (("sync", "--format", "html"), "sync: --format 'html' is not one of ", " sync"),
         (("publish",), "COMMAND 'publish' is not one of ", ""),
+        (("repot",), f"COMMAND 'repot' is not one of {ALL_COMMANDS}; did you mean report?", ""),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_two_lines_with_what_to_do(arguments: tuple[str, ...], problem: str, command: str) -> None:

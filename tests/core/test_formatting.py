@@ -24,8 +24,11 @@ def test_a_duration_is_its_two_greatest_units(seconds: float | None, shown: str)
 
 @pytest.mark.parametrize(
     ("ratio", "shown"),
-    [(None, "–"), (0, "0 %"), (1, "100 %"), (1 / 6, "16.7 %"), (0.5, "50 %"), (0.999, "99.9 %"), (4 / 23, "17.4 %")],
-)
+    [
+        (None, "–"), (0, "0 %"), (1, "100 %"), (1 / 6, "16.7 %"), (0.5, "50 %"), (0.999, "99.9 %"), (4 / 23, "17.4 %"),
+        (0.0006, "0.1 %"), (0.0001, "0.01 %"), (0.000_123, "0.01 %"),
+    ],
+)  # fmt: skip
 def test_a_ratio_is_a_percentage(ratio: float | None, shown: str) -> None:
     assert formatting.percent(ratio) == shown
 

@@ -130,7 +130,7 @@ def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: ReportingShop
 def test_no_issue_is_created_after_a_wait_in_which_the_claim_may_have_passed_on(team: ReportingShop) -> None:
     long_limit = secondary_limit(retry_after=int(CLAIM_RENEWAL.total_seconds()) + 1)
     team.github.fail(long_limit, to="POST /repos/acme/shop/issues")
-    assert "report ✗ week 47, 2026: not filed: " in team.report(**PATIENT).summary
+    assert "report ✗ week 47, 2026 was not filed: " in team.report(**PATIENT).summary
     assert team.issues == []
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
@@ -151,7 +151,7 @@ def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Reporting
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
-    assert "report ✗ week 47, 2026: not filed: GitHub answered 502" in ran.summary
+    assert "report ✗ week 47, 2026 was not filed: GitHub answered 502" in ran.summary
     assert "another run is filing it" in team.report(MONDAY + CLAIM_DURATION / 2).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
@@ -528,7 +528,7 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Repor
     ran = deployed_later(team, 25, **token)
     assert "report: week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
-    assert "report: week 48, 2026: not filed" in ran.summary
+    assert "report: week 48, 2026 was not filed" in ran.summary
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
@@ -580,7 +580,7 @@ def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingSh
         "Delivery report · acme/shop · api · production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
-    assert "week 47, 2026, acme/shop · web · production: not filed" in ran.summary
+    assert "week 47, 2026, acme/shop · web · production was not filed" in ran.summary
     assert ran.code == 0
     assert team.report(strict="true", **PER_SCOPE).code == 0
     assert len(team.reports) == 3

@@ -159,7 +159,7 @@ def test_issues_of_the_last_week_stay_open_where_the_new_one_is_refused(team: Re
     team.report(**PER_SCOPE)
     team.github.fail(custom_answer(422, {"message": "Validation Failed"}), to="POST */issues")
     ran = team.report(MONDAY + WEEK)
-    assert "report ✗ week 48, 2026, 2 scopes: not filed" in ran.summary
+    assert "report ✗ week 48, 2026, 2 scopes was not filed" in ran.summary
     assert [state for _, state in titles(team)] == ["OPEN", "OPEN"]
     team.report(MONDAY + WEEK)
     assert [state for _, state in titles(team)] == ["CLOSED", "CLOSED", "OPEN"]

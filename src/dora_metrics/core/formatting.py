@@ -44,10 +44,10 @@ def days_or_hours(days: float) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Format `16.7 %`, without the decimal if it is zero."""
+    """Format `16.7 %`, without the decimal if it is zero; a very small ratio as `0.01 %`, never as `0 %`."""
     if ratio is None:
         return NO_VALUE
-    return f"{round(ratio * 100, 1):g} %"
+    return f"{round(ratio * 100, 1) or float(f'{ratio * 100:.1g}'):g} %"
 
 
 def percent_range(interval: tuple[float, float] | None) -> str:

@@ -559,11 +559,11 @@ def _issue_link(issue: GitHubIssue) -> Md:
 
 
 def _refusal_text(period: Period, subject: "ReportSubject", error: GitHubError) -> str:
-    return f"{period.title}, {subject.name}: not filed: {error}; the next scheduled run tries again"
+    return f"{period.title}, {subject.name} was not filed: {error}; the next scheduled run tries again"
 
 
 def _failure_text(period: Period, error: Exception) -> str:
-    problem = f"{period.title}: not filed: {error}"
+    problem = f"{period.title} was not filed: {error}"
     match error:
         case IssuesDisabledError():
             return f"{problem}; switch issues on under Settings → General → Features, or set `report: off`"

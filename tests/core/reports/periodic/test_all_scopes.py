@@ -179,6 +179,8 @@ def test_the_three_that_need_it_most_are_described_and_the_others_counted() -> N
     ]
     report = report_on(*CALM, *failing, *incidents)
     assert "**5 of 6 scopes need attention.**" in report
+    assert "**All 5 scopes need attention.**" in report_on(*failing, *incidents)
+    assert "**Both scopes need attention.**" in report_on(*services(2), *incidents[:2])
     needs = needs_of(report)
     assert [need.partition(" · production")[0] for need in needs[:3]] == [
         "**service-004",

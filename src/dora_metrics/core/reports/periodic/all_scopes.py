@@ -294,6 +294,8 @@ def _headline(scopes: Sequence[ScopeInReport], needy_count: int) -> Md:
 def _verdict(needy_count: int, scope_count: int) -> str:
     if not needy_count:
         return f"None of {formatting.count(scope_count, 'scope')} needs attention"
+    if needy_count == scope_count:
+        return "Both scopes need attention" if scope_count == 2 else f"All {scope_count:,} scopes need attention"  # noqa: PLR2004
     return f"{needy_count:,} of {scope_count:,} scopes {'needs' if needy_count == 1 else 'need'} attention"
 
 
