@@ -197,7 +197,10 @@ def test_a_tag_from_the_future_is_in_no_number_yet(repository: GitRepository, re
     assert "Last deployment  v1.1.0 on 2024-03-" in report(repository.folder, "--format", "text").out
 
 
-@pytest.mark.parametrize("time", ["", "nonsense", "1709251200", "-5 +0000", "1709251200 +99999999"])
+TIMES = ["", "nonsense", "1709251200", "-5 +0000", "1709251200 +99999999", "9" * 5_000 + " +0000"]
+
+
+@pytest.mark.parametrize("time", TIMES)
 def test_a_commit_whose_lines_are_broken_is_borne(repository: GitRepository, report: ReportCommand, time: str) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     raw = f"tree {EMPTY_TREE}\nparent {first}\nauthor A <a@b> {time}\ncommitter A <a@b> {time}\n\nBroken\n"

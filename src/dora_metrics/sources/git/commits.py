@@ -104,6 +104,8 @@ def _parse_commits(fields: list[str]) -> Iterator[GitCommit]:
         )
 
 
+_MAX_SECONDS_DIGITS = 20
+"""Of a time; Python reads no number of more than 4,300 digits."""
 _BOT_NAME = r"(?:[\w-]+[- ])?(?:renovate|dependabot|github[- ]actions?|semantic[- ]release|snyk|release[- ]please)"
 _BOT = re.compile(rf".*\[bot\]|.*-bot|.*\(bot\)|{_BOT_NAME}(?:[- ]?bot|[- ]preview)?", re.ASCII | re.IGNORECASE)
 _BOT_DOMAINS = ("renovateapp.com", "dependabot.com")
@@ -123,6 +125,11 @@ def is_bot(name: str, email: str) -> bool:
     )
 
 
+def parse_seconds(text: str) -> int | None:
+    """Return the number of seconds that git writes as a time; None if the text is none."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_SECONDS_DIGITS else None
+
+
 def _plausible_seconds(text: str) -> int | None:
-    seconds = int(text) if text.isdecimal() else 0
+    seconds = parse_seconds(text) or 0
     return seconds if EARLIEST_SECONDS <= seconds < LATEST_SECONDS else None

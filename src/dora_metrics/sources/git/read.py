@@ -15,7 +15,7 @@ from dora_metrics.core.versions import newest_names, parse_version, version_key
 from dora_metrics.errors import GitError
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
-from dora_metrics.sources.git.commits import LATEST_SECONDS, CommitLog, read_log
+from dora_metrics.sources.git.commits import LATEST_SECONDS, CommitLog, parse_seconds, read_log
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity, git_directory, identify_repository
 from dora_metrics.sources.git.tags import (
     PRERELEASE,
@@ -234,7 +234,7 @@ _FRESH = timedelta(days=7)
 def age_notes(git: Git, log: CommitLog, releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
     """Say how old the newest commit is, if that is more than a week, and what time includes all releases."""
     output = git.read("rev-list", "--branches", "--remotes", "--max-count=1", "--format=%ct", "--")
-    newest_of_branches = [int(line) for line in output.split(b"\n")[1:2] if line.isdigit()]
+    newest_of_branches = [parse_seconds(line) or 0 for line in output.decode("ascii", "replace").split("\n")[1:2]]
     newest_of_tags = (commit.committed_at or 0 for commit in log.commits.values())
     newest = to_datetime(min(max(chain(newest_of_branches, newest_of_tags), default=0), LATEST_SECONDS))
     if newest and now - newest > _FRESH:

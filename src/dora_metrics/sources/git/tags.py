@@ -24,6 +24,7 @@ from dora_metrics.sources.git.commits import (
     LATEST_SECONDS,
     CommitLog,
     GitCommit,
+    parse_seconds,
 )
 from dora_metrics.sources.git.landed import LandedChange, NewHistory, new_history
 from dora_metrics.sources.git.reached import Reached
@@ -64,7 +65,7 @@ def read_tags(git: Git) -> TagList:
         name = ref.removeprefix("refs/tags/")
         commit = {"commit": target, "tag": commit_by_tag.get(target, "")}.get(target_kind, "") if kind == "tag" else oid
         if commit and kind in ("commit", "tag"):
-            tag_list.tags.append(Tag(name, commit, int(tagged_at) if tagged_at.isdecimal() else None))
+            tag_list.tags.append(Tag(name, commit, parse_seconds(tagged_at)))
         else:
             tag_list.not_on_commits.append(name)
     return tag_list
