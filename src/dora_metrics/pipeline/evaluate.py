@@ -73,8 +73,13 @@ def cumulative_totals(results: Results, facts: Iterable[Fact]) -> Totals:
 
 def raised_marks(marks: HighWaterMarks, results: Results, totals: Totals) -> HighWaterMarks:
     """Raise high-water marks to the totals of these results."""
-    scopes = frozenset(history.scope for history in results.evaluation.histories)
-    return marks.without_abandoned(scopes) | marks_of_totals(totals, scopes)
+    scopes = frozenset(history.scope for history in _exported_histories(results))
+    return (marks | marks_of_totals(totals, scopes)).without_abandoned(scopes)
+
+
+def _exported_histories(results: Results) -> list[ScopeHistory]:
+    """Return the scopes that have series: whoever opens an issue can name a service in it that does not exist."""
+    return [history for history in results.evaluation.histories if history.deployments or history.vulnerabilities]
 
 
 def prometheus_families(
@@ -87,7 +92,7 @@ def prometheus_families(
     """The Prometheus families of one repository, or of all; no counter is below its mark."""
     counters = raised_marks(marks, results, totals)
     fact_counts = fact_counts_by_repository(totals)
-    histories = results.evaluation.histories
+    histories = _exported_histories(results)
     if repository is not None:
         counters = counters.of_repository(repository)
         fact_counts = {name: count for name, count in fact_counts.items() if name == repository}

@@ -300,6 +300,7 @@ def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
         "dora_recovery_time_p50_seconds",
         "dora_rework_ratio",
         "dora_level",
+        "dora_open_incidents",
         "dora_last_deployment_timestamp_seconds",
     }
 

@@ -52,13 +52,10 @@ class HighWaterMarks:
         return HighWaterMarks(values, frozenset(map(new_scope, self.scopes)))
 
     def without_abandoned(self, present: AbstractSet[Scope]) -> "HighWaterMarks":
-        """Return the marks without scopes that never had a deployment and are gone.
-
-        Whoever may open an issue can name any service in it. Once the incident is withdrawn, or names another service,
-        no series of the invented one stays.
+        """Return the marks without scopes that never had a deployment, because only an incident names them.
 
         Args:
-            present: the scopes that there are now.
+            present: the scopes that have series now.
         """
         had_more = {series.scope for series in self.values if series.name not in _WITHOUT_DEPLOYMENT}
         had_incidents = {series.scope for series in self.values if series.name in _INCIDENT_FAMILIES}
