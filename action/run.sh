@@ -196,11 +196,12 @@ install_packages() {
 # Wheels only: what building a source package needs is not in the lock file.
 install_options=(--quiet --no-deps --only-binary :all: --require-hashes)
 
-# Not from the workspace, whose pyproject.toml or uv.toml would configure uv.
+# Not from the workspace, whose pyproject.toml or uv.toml would configure uv. Without its cache: what an earlier job
+# unpacked there, or changed, is not hashed again.
 install_with_uv() (
   cd "$temp" &&
     uv venv --quiet --no-project --python "$python" "$1" &&
-    uv pip install "${install_options[@]}" --python "$(python_of "$1")" \
+    uv pip install --no-cache "${install_options[@]}" --python "$(python_of "$1")" \
       --requirement "$action_path/requirements/runtime.txt"
 )
 

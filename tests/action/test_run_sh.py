@@ -568,6 +568,7 @@ class TestPython:
         assert result.returncode == 0
         (install,) = runner.calls_beginning("uv", "pip", "install")
         assert "--require-hashes" in install
+        assert "--no-cache" in install, "what a cache holds is not hashed again"
         assert f"uv runs in {runner.temp}" in result.stdout
         assert runner.calls_beginning("python3", "-I", "-m", "pip") == []
 

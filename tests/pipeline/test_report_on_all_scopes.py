@@ -57,6 +57,13 @@ def test_all_repositories_that_a_workflow_reads_are_in_one_issue(team: Reporting
     assert ran.outputs["report-issue"] == str(issue.number)
 
 
+def test_the_same_ledger_in_other_words_gets_no_second_issue(team: ReportingShop) -> None:
+    team.report()
+    team.report(MONDAY + DAY, ledger="branch:dora-metrics@acme/shop")
+    team.report(MONDAY + 2 * DAY, ledger="branch:dora-metrics@Acme/Shop")
+    assert len(team.reports) == 1
+
+
 def test_it_links_to_the_page(team: ReportingShop) -> None:
     team.report()
     assert (

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO, StringIO
+from typing import Any
 
 import pytest
 
@@ -238,6 +239,25 @@ def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> No
         assert "No production deployment is known" not in out.getvalue()
     metrics = json.loads((sync_shop.folder / "ledger" / "metrics.json").read_bytes())
     assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/shop"]
+
+
+def test_thresholds_and_outputs_of_a_sync_are_not_about_a_service_that_only_an_issue_names(sync_shop: SyncShop) -> None:
+    inputs: dict[str, Any] = {"window": "all", "fail-on": "lead_time > 1h"}
+    before = sync_shop.run(**inputs)
+    sync_shop.repository.issue(
+        "x", body="### Service\n\nevil\n", labels=["incident"], created_at=NOW - timedelta(minutes=5)
+    )
+    after = sync_shop.run(delay=timedelta(minutes=10), **inputs)
+    assert (before.code, after.code) == (1, 1)
+    for name in ("lead-time-seconds", "overall-level", "violations"):
+        assert after.outputs[name] == before.outputs[name] != ""
+
+
+def test_thresholds_of_a_sync_are_about_every_scope_also_if_one_has_news(sync_shop: SyncShop) -> None:
+    inputs: dict[str, Any] = {"window": "all", "fail-on": "lead_time > 1h"}
+    sync_shop.run(**inputs)
+    deploy(sync_shop.repository, 24 * 6, environment="prod-eu")
+    assert sync_shop.run(delay=timedelta(hours=1), **inputs).code == 1
 
 
 def test_the_command_takes_the_former_name_of_a_repository(sync_shop: SyncShop) -> None:

@@ -55,9 +55,7 @@ def run(
     with shown_if_cancelled(context, result, unrecorded):
         context.outcomes += _deliver(context, result)
         context.outcomes += _file_reports(context, result)
-    thresholds = check_thresholds(
-        result.results, context.settings, threshold_scopes(result, context.subject_repository)
-    )
+    thresholds = check_thresholds(result.results, context.settings, threshold_scopes(context, result))
     context.outcomes += _totals(context, thresholds)
     is_published = publish_run(context, result, thresholds.violations, unrecorded)
     return _exit_code(context, thresholds, is_published=is_published)

@@ -16,8 +16,6 @@ _WRITTEN_BY_GIT = ("HEAD", "FETCH_HEAD", "config", "index")
 _COARSEST_TIME_SECONDS = 1
 """Some file systems keep the times of files in whole seconds."""
 
-_MAX_POINTER_CHARACTERS = 4_096
-
 
 def checkout_folder(workspace: Path, path: str) -> Path:
     """Return the folder into which git checked a file out: the workspace, or one in it (`path` of `actions/checkout`).
@@ -58,23 +56,11 @@ def _job_start(event_path: Path) -> float | None:
 
 
 def _files_of_git(git: Path) -> Iterator[Path]:
-    """Yield what git writes: in its folder, or in the folder that its file names, and that file."""
-    folder = git
-    if git.is_file():
-        yield git
-        folder = git.parent / _named_folder(git)
-    yield from (folder / name for name in _WRITTEN_BY_GIT)
-
-
-def _named_folder(git_file: Path) -> str:
-    """Return the folder that the `.git` of a worktree or submodule names; empty if it names none."""
-    try:
-        with git_file.open(encoding="utf-8") as file:
-            text = file.read(_MAX_POINTER_CHARACTERS)
-    except (OSError, ValueError):
-        return ""
-    key, _, folder = text.partition(":")
-    return folder.strip() if key == "gitdir" and "\0" not in folder else ""
+    """Yield what git writes in its folder. In place of the folder, a worktree or a submodule has a file."""
+    if git.is_dir() and not git.is_symlink():
+        yield from (git / name for name in _WRITTEN_BY_GIT)
+    else:
+        yield git  # an earlier job can make it name a folder that this job has written
 
 
 def _writing_time(status: os.stat_result) -> float:
@@ -83,9 +69,9 @@ def _writing_time(status: os.stat_result) -> float:
 
 
 def _statuses(paths: Iterable[Path]) -> Iterator[os.stat_result]:
-    """Yield the status of each file that exists."""
+    """Yield the status of each file that exists, or of a link itself."""
     for path in paths:
         try:
-            yield path.stat()
+            yield path.lstat()
         except OSError:
             continue

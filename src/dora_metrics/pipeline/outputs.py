@@ -56,7 +56,7 @@ def publish_run(
     Returns:
         Whether all files could be written.
     """
-    scope = main_scope(result, context.subject_repository)
+    scope = main_scope(context, result)
     report_numbers = context.report_run.issue_numbers if context.report_run else {}
     paths = {"page-path": _page_path(context, result), "unrecorded-facts": unrecorded.path}
     values = step_outputs(result, scope, violations, report_numbers, paths)
@@ -81,18 +81,18 @@ def _note_facts_left_out(
     context.note(Outcome("outputs", "skipped", f"`facts` is empty: too large for an output ({count}); {place}"))
 
 
-def main_scope(result: RunResult, repository: str) -> Scope | None:
+def main_scope(context: RunContext, result: RunResult) -> Scope | None:
     """The scope that outputs and summary are about: the event's, otherwise the one of the repository deployed last."""
-    histories = _histories_of(result, repository)
+    histories = _histories_of(result, context.subject_repository)
     now = result.results.now
-    latest = last_deployed(_touched(result, histories), now) or last_deployed(histories, now)
+    latest = last_deployed(_scopes_of_event(context, result, histories), now) or last_deployed(histories, now)
     return latest.scope if latest else None
 
 
-def threshold_scopes(result: RunResult, repository: str) -> list[Scope]:
+def threshold_scopes(context: RunContext, result: RunResult) -> list[Scope]:
     """The scopes that thresholds apply to: the event's, otherwise all of the repository."""
-    histories = _histories_of(result, repository)
-    return [history.scope for history in _touched(result, histories) or histories]
+    histories = _histories_of(result, context.subject_repository)
+    return [history.scope for history in _scopes_of_event(context, result, histories) or histories]
 
 
 def _histories_of(result: RunResult, repository: str) -> list[ScopeHistory]:
@@ -100,10 +100,15 @@ def _histories_of(result: RunResult, repository: str) -> list[ScopeHistory]:
     return [history for history in histories if repository in (EVERY_REPOSITORY, history.scope.repository)]
 
 
-def _touched(result: RunResult, histories: Sequence[ScopeHistory]) -> list[ScopeHistory]:
-    """The scopes that the event's facts belong to."""
+def _scopes_of_event(context: RunContext, result: RunResult, histories: Sequence[ScopeHistory]) -> list[ScopeHistory]:
+    """The scopes with deployments that an event's facts belong to; none for a sync, which is about all of them.
+
+    A scope without a deployment may exist in an issue only.
+    """
+    if context.work != "record":
+        return []
     event_ids = {fact.id for fact in result.facts}
-    return [history for history in histories if event_ids & _fact_ids(history)]
+    return [history for history in histories if history.deployments and event_ids & _fact_ids(history)]
 
 
 def _fact_ids(history: ScopeHistory) -> set[str]:

@@ -96,8 +96,10 @@ class DueReports:
 
     @cached_property
     def all_scopes_marker(self) -> str:
-        """The marker of the report on all scopes."""
-        return all_scopes_marker(self.period, self.host, self.settings.ledger)
+        """The marker of the report on all scopes, whichever way the settings write a ledger of this repository."""
+        place, _, repository = self.settings.ledger.partition("@")
+        is_own = repository.lower() in (self.repository.lower(), self.host.lower())
+        return all_scopes_marker(self.period, self.host, place if is_own else self.settings.ledger)
 
     def render(self, filed_markers: Collection[str] = (), existing_markers: Collection[str] = ()) -> RenderedReports:
         """Render the reports in the form that was filed before, otherwise in the configured one.
