@@ -26,7 +26,7 @@ from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
 IGNORED = (
-    ".github/dora.yml – the file in the workspace is ignored, because git has written nothing there since this job "
+    ".github/dora.yml: the file in the workspace is ignored, because git has written nothing there since this job "
     "began"
 )
 
@@ -147,7 +147,7 @@ def test_such_a_checkout_that_an_earlier_job_left_is_no_checkout(shop: Configure
     leave_checkout(shop.folder / "app", {".github/dora.yml": "window: 21d"})
     ran = shop.run(config="app/.github/dora.yml")
     assert "7 days" in ran.summary
-    assert "app/.github/dora.yml – the file in the workspace is ignored" in ran.summary
+    assert "app/.github/dora.yml: the file in the workspace is ignored" in ran.summary
 
 
 def test_a_link_out_of_such_a_checkout_is_not_followed(shop: ConfiguredShop) -> None:
