@@ -26,8 +26,7 @@ from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
 IGNORED = (
-    ".github/dora.yml: the file in the workspace is ignored, because git has written nothing there since this job "
-    "began"
+    ".github/dora.yml: the file in the workspace is ignored, because git has written nothing there since this job began"
 )
 
 

@@ -37,18 +37,18 @@ def github_job_number(deployment: Deployment) -> int | None:
     return int(job_id) if _JOB_NUMBER.fullmatch(job_id) else None
 
 
-def parse_job_link(url: str | None, repository: str, server_url: str | None = None) -> JobLink | None:
+def parse_job_link(url: str | None, repository: str | None, server_url: str | None = None) -> JobLink | None:
     """Read the address of a run or a job; None if it is another address.
 
     Args:
         url: `https://HOST/OWNER/REPO/actions/runs/RUN`, also with `/job/JOB`.
-        repository: the one that the run has to be of; the case of letters does not matter.
+        repository: the one that the run has to be of; the case of letters does not matter. None: any.
         server_url: the address of the GitHub that the run has to be on; None where that is not known.
     """
     if not url or _RUN_PATH not in url.lower():
         return None
     match = _ADDRESS.fullmatch(url)
-    if match is None or match["repository"].lower() != repository.lower():
+    if match is None or (repository is not None and match["repository"].lower() != repository.lower()):
         return None
     server = match["server"].lower()
     if server_url is not None and server != server_url.rstrip("/").lower():

@@ -159,7 +159,7 @@ class GatheredHistory:
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
     until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
-    had since then.
+    had since then. `has_new_services`: whether paths of services have changed since the last reading.
     """
 
     name: str = ""
@@ -173,6 +173,7 @@ class GatheredHistory:
     failures: list[ReadFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     graph: CommitGraph = field(default_factory=CommitGraph)
+    has_new_services: bool = False
 
     def add(self, part: PartOrFailure) -> None:
         match part:
