@@ -302,7 +302,7 @@ def _separate_inputs(environment: Mapping[str, str]) -> Layer:
 
 def _server_url(api_url: str) -> str:
     """Return the address of the GitHub with this API, for a command line where only that is set."""
-    if match := re.fullmatch(r"(https?://[^/]+)/api/v3/?", api_url):
+    if match := re.fullmatch(r"(https://[^/]+)/api/v3/?", api_url):
         return match[1]
     match = re.fullmatch(r"https://api\.([\w-]+\.ghe\.com)/?", api_url)
     return f"https://{match[1]}" if match else "https://github.com"

@@ -221,18 +221,19 @@ class Sync:
         since = self.settings.since_time(self.run.now)
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now).get(
-            names.stable_name(gathered.name), {}
-        )
+        cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
         facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         present_name = names.present_name(gathered.name)
+        next_cursors = self._cursors_to_go_on_from(cursors, since)
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
             since,
-            self._cursors_to_go_on_from(cursors, since),
+            next_cursors,
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
+            frozenset(fact.id for fact in facts if isinstance(fact, Incident) and not fact.retracted),
+            is_repeated=_REQUESTED in cursors and next_cursors != cursors,
         )
 
     @property

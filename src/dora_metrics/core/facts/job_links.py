@@ -56,6 +56,20 @@ def parse_job_link(url: str | None, repository: str | None, server_url: str | No
     return JobLink(match["run"], match["job"], server)
 
 
+def job_address(url: str | None, repository: str) -> str | None:
+    """Return the address of a run or a job under the present name of its repository; any other address as it is.
+
+    Args:
+        url: an address of a job that is known to be the repository's.
+        repository: its present name.
+    """
+    link, match = parse_job_link(url, None), _ADDRESS.fullmatch(url or "")
+    if link is None or match is None or match["repository"].lower() == repository.lower():
+        return url
+    job_path = f"/job/{link.job_id}" if link.job_id else ""
+    return f"{match['server']}/{repository}{_RUN_PATH}{link.run_id}{job_path}"
+
+
 def job_link_of(deployment: Deployment) -> JobLink | None:
     """Return the run and the job that a deployment is a part of; None if it is not a part of a run.
 

@@ -70,7 +70,8 @@ class HistoryRequest:
     """What to read of `run.repository`: changes after `cursors`, back to `since` (None: everything).
 
     `known_sources` are the sources of the production deployments in the ledger, as for `observe`. `recorded_jobs` are
-    its GitHub deployments of jobs, by id.
+    its GitHub deployments of jobs, by id, `recorded_incidents` the ids of its incidents. `is_repeated`: everything was
+    read before, with other settings.
     """
 
     run: Run
@@ -79,6 +80,8 @@ class HistoryRequest:
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
     known_sources: frozenset[str] = frozenset()
     recorded_jobs: Mapping[str, Deployment] = field(default_factory=dict)
+    recorded_incidents: frozenset[str] = frozenset()
+    is_repeated: bool = False
 
     def is_too_old(self, time: datetime) -> bool:
         """Whether something of that time is older than requested."""
