@@ -1,5 +1,6 @@
 """Deployments of several services in turn: one fact per change, and separate numbers for each service."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.monorepo import Monorepo, at, delivered_changes, lead_times, services_of_changes
+from support.runs import check_out
 
 
 @pytest.fixture
@@ -198,3 +200,18 @@ def test_one_push_that_brings_two_services_is_a_deployment_of_each(shop: Monorep
             shop.run_event("push", payload, hours=6, **{"service": service, **inputs})
     found = [fact for fact in shop.ledger_facts("deployment").values() if fact["source"] != "deployments"]
     assert [(fact["service"], fact["changes"]) for fact in found] == [("checkout", [pay]), ("web", [page])]
+
+
+def test_paths_of_a_service_that_are_corrected_later_correct_what_was_recorded(
+    github: FakeGitHub, tmp_path: Path
+) -> None:
+    wrong = Monorepo(github, tmp_path, services={"web": "front/**", "checkout": "services/**"})
+    page = wrong.pull("Page", ["web/a"], hours=1)
+    wrong.deploy("web", hours=6)
+    wrong.run_event("schedule", {"schedule": "x"})
+    assert [fact["changes"] for fact in wrong.ledger_facts("deployment").values()][-1] == []
+    check_out(tmp_path, {".github/dora.yml": json.dumps({"services": {"web": "web/**", "checkout": "services/**"}})})
+    ran = wrong.run_event("schedule", {"schedule": "x"})
+    assert [fact["changes"] for fact in wrong.ledger_facts("deployment").values()][-1] == [page]
+    assert lead_times(ran)["web"] == {page: 6 * 3600.0}
+    assert "nothing new" in wrong.run_event("schedule", {"schedule": "x"}).summary

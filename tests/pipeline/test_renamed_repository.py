@@ -377,3 +377,22 @@ def test_a_report_issue_is_found_again_after_a_rename(team: Repositories) -> Non
     )
     assert first.closed_at is not None
     assert second.closed_at is None
+
+
+@NEW_NAMES
+def test_the_jobs_of_deployments_before_a_rename_are_found(team: Repositories, new_name: str) -> None:
+    for hours, workflow, conclusion in (
+        (30, "Deploy", "success"),
+        (40, "Nightly backup", "success"),
+        (50, "Deploy", "cancelled"),
+    ):
+        run = team.shop.run(
+            workflow, sha=team.shop.head(), at=at(hours), finished_at=at(hours + 1), conclusion=conclusion
+        )
+        team.shop.job_deployment(run, started_at=at(hours), finished_at=at(hours + 0.5), conclusion=conclusion)
+    team.rename(new_name)
+    ran = team.sync(window="all")
+    (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+    assert scope["metrics"]["deployment_frequency"]["deployments"] == 1
+    assert scope["metrics"]["pipeline"]["failed_runs"] == 0
+    assert "Nightly backup (1)" in ran.summary

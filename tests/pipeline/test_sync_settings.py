@@ -2,12 +2,14 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from fakes import rest_views
 from fakes.faults import custom_answer, secondary_limit, unavailable
-from support.github_history import at, deploy
+from support.github_history import NOW, at, deploy
 from support.runs import run_action
 from support.sync_shop import SyncShop
 
@@ -156,3 +158,31 @@ def test_a_comparison_of_too_many_commits_is_asked_for_once(sync_shop: SyncShop)
     assert "stays unknown: more than 3000 commits" in sync_shop.run().log
     sync_shop.run()
     assert len(sync_shop.requested_operations) <= 4
+
+
+def incident_states(sync_shop: SyncShop) -> list[str]:
+    return ["withdrawn" if fact["retracted"] else "counts" for fact in facts_of_kind(sync_shop, "incident")]
+
+
+@pytest.mark.parametrize("others", [{}, {"deploy-workflows": "Deploy"}, {"since": "all"}])
+def test_a_label_that_was_removed_is_seen_whatever_setting_has_changed_since(
+    sync_shop: SyncShop, others: Inputs
+) -> None:
+    issue = sync_shop.repository.issue("Down", labels=["incident"], created_at=NOW - timedelta(days=2))
+    sync_shop.run(since="80d")
+    assert incident_states(sync_shop) == ["counts"]
+    sync_shop.repository.unlabel(issue, "incident", at=NOW + timedelta(minutes=1))
+    sync_shop.run(delay=timedelta(hours=1), **{"since": "80d", **others})
+    assert incident_states(sync_shop) == ["withdrawn"]
+
+
+def test_a_recorded_incident_without_any_label_of_the_settings_is_withdrawn_when_it_changes(
+    sync_shop: SyncShop,
+) -> None:
+    issue = sync_shop.repository.issue("Down", labels=["incident"], created_at=at(2))
+    sync_shop.run(**SINCE_ALL)
+    sync_shop.repository.close(issue, at=NOW + timedelta(minutes=1))
+    event = {"action": "closed", "issue": rest_views.issue(sync_shop.github.api_url, issue)}
+    inputs: Inputs = {"incident-labels": "outage"}
+    assert "nothing to record" not in sync_shop.run("issues", event, timedelta(hours=1), **inputs).log.lower()
+    assert incident_states(sync_shop) == ["withdrawn"]

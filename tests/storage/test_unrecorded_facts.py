@@ -312,10 +312,13 @@ def test_without_a_place_for_the_file_the_summary_still_has_the_command(shop: Br
 APPEND_ON_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from dora_metrics.pipeline.unrecorded import append_whole
+from dora_metrics.github.runner import append_whole
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-print(append_whole(Path(sys.argv[1]), b"a line of more than ten bytes\\n"))
+try:
+    append_whole(Path(sys.argv[1]), b"a line of more than ten bytes\\n")
+except OSError as problem:
+    print(type(problem).__name__)
 """
 
 
@@ -324,7 +327,7 @@ def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "facts.jsonl"
     path.write_bytes(b"first\n")
     command = [sys.executable, "-c", APPEND_ON_A_FULL_DISK, str(path)]
-    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "False\n"
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "OSError\n"
     assert path.read_bytes() == b"first\n"
 
 

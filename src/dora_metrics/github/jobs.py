@@ -105,10 +105,14 @@ class JobReader:
         return jobs
 
     def _node_ids(self, deployment_nodes: Iterable[JsonObject]) -> Iterator[tuple[str, str]]:
-        """Yield the ids of deployments that a job made, each with that of the job's check run."""
+        """Yield the ids of deployments that a job made, each with that of the job's check run.
+
+        An address keeps the name that the repository had then. The id of the check run holds its number, so a job of
+        another repository is not found.
+        """
         for node in deployment_nodes:
             addresses = (status["logUrl"] for status in node["statuses"]["nodes"])
-            links = (parse_job_link(address, self.repository, self.server_url) for address in addresses)
+            links = (parse_job_link(address, None, self.server_url) for address in addresses)
             job_id = next((link.job_id for link in links if link and link.job_id), None)
             if job_id and (node_id := check_run_node_id(str(node["id"]), job_id)):
                 yield str(node["id"]), node_id

@@ -1,5 +1,7 @@
 """The workflow runner: log lines and commands, step outputs, job summary. On a command line, the log is plain lines."""
 
+import errno
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +9,24 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from dora_metrics.github import console
+
+
+def append_whole(path: Path, content: bytes) -> None:
+    """Append all of a content to a file, or nothing: half of it would spoil what is in the file, and what follows.
+
+    Raises:
+        OSError: if it is not there.
+    """
+    with path.open("ab", buffering=0) as file:
+        length_before = file.seek(0, os.SEEK_END) if path.is_file() else None
+        is_whole = False
+        try:
+            is_whole = file.write(content) == len(content)
+        finally:
+            if not is_whole and length_before is not None:
+                file.truncate(length_before)
+    if not is_whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass(frozen=True)
@@ -79,8 +99,7 @@ class Runner:
     def _append(self, path: Path, text: str, file_kind: str) -> bool:
         """Append to a file; return False, after a warning, if that fails."""
         try:
-            with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
-                file.write(text)
+            append_whole(path, text.encode("utf-8", "replace"))
         except OSError as problem:
             self.annotate("warning", f"dora-metrics: {file_kind}", f"cannot write {path} ({problem.strerror})")
             return False

@@ -300,6 +300,14 @@ def _separate_inputs(environment: Mapping[str, str]) -> Layer:
     return Layer("input", values)
 
 
+def _server_url(api_url: str) -> str:
+    """Return the address of the GitHub with this API, for a command line where only that is set."""
+    if match := re.fullmatch(r"(https://[^/]+)/api/v3/?", api_url):
+        return match[1]
+    match = re.fullmatch(r"https://api\.([\w-]+\.ghe\.com)/?", api_url)
+    return f"https://{match[1]}" if match else "https://github.com"
+
+
 def _is_default(name: str, value: object) -> bool:
     """Whether an input has its default, as one that nobody set does; that must not win over the config file."""
     return name in INPUTS and str(value).strip() == default_text(name)
@@ -317,7 +325,7 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         ref=environment.get("GITHUB_REF", ""),
         run_id=environment.get("GITHUB_RUN_ID", ""),
         run_attempt=_number(environment, "GITHUB_RUN_ATTEMPT", 1),
-        server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
+        server_url=environment.get("GITHUB_SERVER_URL") or _server_url(environment.get("GITHUB_API_URL", "")),
         workflow=environment.get("GITHUB_WORKFLOW", ""),
         job=environment.get("GITHUB_JOB", ""),
         check_run_id=_digits(environment, "DORA_CHECK_RUN_ID"),

@@ -53,7 +53,7 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
     def observe_event(contents: LedgerContents) -> Observation:
         run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
         sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
-        observation = observe(run, payload, settings, sources)
+        observation = observe(run, payload, settings, sources, lambda fact_id: contents.fact_by_id(fact_id) is not None)
         return _with_ledger(observation, contents, run.now)
 
     return observe_event

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
+
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, relinked_facts
@@ -18,7 +20,7 @@ from dora_metrics.core.linking.former_names import RepositoryNames, observed_rep
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
-from dora_metrics.core.scope import recorded_name
+from dora_metrics.core.scope import recorded_name, scope_of
 from dora_metrics.errors import SettingsError
 from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError, UncertainOutcomeError
 from dora_metrics.github.compare import RepositoryComparer
@@ -206,25 +208,38 @@ class Sync:
         gathered.name, gathered.number = info.name, info.number
         request = self._history_request(gathered, contents)
         gathered.cursors_read_from = request.cursors
+        gathered.has_new_services = self._has_new_services(gathered, contents)
         return request
+
+    def _has_new_services(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
+        """Whether `services` is another setting than in the last sync of a repository."""
+        own = self._recorded_cursors(contents).get(contents.names.stable_name(gathered.name), {})
+        remembered, present = own.get(_REQUESTED, Cursor()).open, self._selecting
+        return bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
 
     def _history_request(self, gathered: GatheredHistory, contents: LedgerContents) -> HistoryRequest:
         since = self.settings.since_time(self.run.now)
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now).get(
-            names.stable_name(gathered.name), {}
-        )
+        cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
         facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         present_name = names.present_name(gathered.name)
+        next_cursors = self._cursors_to_go_on_from(cursors, since)
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
             since,
-            self._cursors_to_go_on_from(cursors, since),
+            next_cursors,
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
+            frozenset(fact.id for fact in facts if isinstance(fact, Incident) and not fact.retracted),
+            is_repeated=_REQUESTED in cursors and next_cursors != cursors,
         )
+
+    @property
+    def _selecting(self) -> tuple[str, str]:
+        """The settings and the edition of the rules that choose what is read, as the cursor remembers them."""
+        return self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION)
 
     def _recorded_cursors(self, contents: LedgerContents) -> Cursors:
         return decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
@@ -232,10 +247,9 @@ class Sync:
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""
         last = own.get(_REQUESTED, Cursor())
-        selecting = (self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION))
         reaches_further = last.reached is not None and (since is None or since < last.reached)
-        if reaches_further or last.open != selecting:
-            return {_REQUESTED: Cursor(reached=since, open=selecting), **selection.only_read_times(own)}
+        if reaches_further or last.open != self._selecting:
+            return {_REQUESTED: Cursor(reached=since, open=self._selecting), **selection.only_read_times(own)}
         return dict(own)
 
     def _show(self, repository: str, part: PartOrFailure) -> None:
@@ -314,7 +328,8 @@ class Sync:
         Return also the pull requests that are known only from these histories.
         """
         graph, policy = gathered.graph, self.settings.policy
-        linked = resolve_changes(facts, graph, policy)
+        recompared_ids = self._recompared_ids(gathered, facts)
+        linked = resolve_changes(facts, graph, policy, recompared_ids)
         if not (linked.unread and graph.commits_by_sha):
             return linked, []
         name = gathered.name
@@ -322,13 +337,21 @@ class Sync:
         try:
             side_commits = reader.read((str(deployment.sha) for deployment in linked.unread), graph.oldest_time)
             graph.side_commits |= {commit.sha: commit for commit in side_commits}
-            linked = resolve_changes(facts, graph, policy)
+            linked = resolve_changes(facts, graph, policy, recompared_ids)
             known_ids = {fact.id for fact in facts}
             unknown_ids = {change_id for change_id in _delivered_ids(linked.facts) if change_id not in known_ids}
             return linked, list(reader.changes(sorted(unknown_ids)))
         except GitHubError as error:
             self.note(Outcome("changes", "failed", f"GitHub did not return the commits of other branches: {error}"))
-            return resolve_changes(facts, CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete), policy), []
+            graph = CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete)
+            return resolve_changes(facts, graph, policy, recompared_ids), []
+
+    def _recompared_ids(self, gathered: GatheredHistory, facts: Iterable[Fact]) -> frozenset[str]:
+        """Return the ids of deployments whose changes were selected by other paths than those in `services` now."""
+        if not gathered.has_new_services:
+            return frozenset()
+        deployments = (fact for fact in facts if isinstance(fact, Deployment) and fact.previous is not None)
+        return frozenset(each.id for each in deployments if scope_of(each).service in self.settings.services)
 
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
         """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say.
@@ -381,6 +404,14 @@ class Sync:
         if compared.uncompared:
             self.note(Outcome("changes", "skipped", uncompared_note(deployment, compared.uncompared)))
         return compared.facts
+
+
+def _services_in(selecting_settings: str) -> object:
+    """Return `services` in the settings that a cursor remembers; None if they cannot be read."""
+    try:
+        return msgspec.json.decode(selecting_settings, type=dict[str, object]).get("services")
+    except msgspec.DecodeError:
+        return None
 
 
 def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:

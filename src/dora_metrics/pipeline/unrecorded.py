@@ -1,7 +1,5 @@
 """Facts that no ledger took: kept as a file for later steps, and shown as the commands that record them again."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from dora_metrics.core.facts.jsonl import encode_fact
@@ -10,7 +8,7 @@ from dora_metrics.core.reports.unrecorded import UnrecordedFacts, dispatch_comma
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import observe
 from dora_metrics.github.events.repository_dispatch import dispatch_body
-from dora_metrics.github.runner import Runner
+from dora_metrics.github.runner import Runner, append_whole
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.plan import RunResult
@@ -67,26 +65,11 @@ def _append(facts: tuple[Fact, ...], folder: Path | None) -> str:
     if not facts or folder is None:
         return ""
     path = folder / "dora-metrics" / _FILE
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_kept = append_whole(path, b"".join(encode_fact(fact) + b"\n" for fact in facts))
+        append_whole(path, b"".join(encode_fact(fact) + b"\n" for fact in facts))
     except OSError:
         return ""
-    return str(path) if is_kept else ""
-
-
-def append_whole(path: Path, lines: bytes) -> bool:
-    """Append all lines to a file or none, since half a line would spoil the next one; return whether they are there.
-
-    Raises:
-        OSError: if the file cannot be opened or read.
-    """
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        return False
-    with path.open("ab", buffering=0) as file:
-        length_before = file.seek(0, os.SEEK_END)
-        with suppress(OSError):
-            if file.write(lines) == len(lines):
-                return True
-        file.truncate(length_before)
-        return False
+    return str(path)

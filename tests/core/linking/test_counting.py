@@ -165,3 +165,30 @@ def test_nothing_is_compared_with_the_successful_part_of_an_attempt_that_failed(
     before, after = deployment(3, "03-04"), deployment(4, "03-06")
     assert comparable_facts([before, success, failure, after], Policy()) == [before, after]
     assert comparable_facts([before, success, after], Policy()) == [before, success, after]
+
+
+# What was recorded under other settings
+
+
+def notes_of(*deployments: Deployment, policy: Policy) -> list[str]:
+    return count_deployments(deployments, policy).notes
+
+
+def of_run(number: int, workflow: str | None) -> Deployment:
+    fields = {"id": f"github:run:{number}", "source": "workflow-runs", "workflow": workflow}
+    return deployment(number, f"03-{number:02}T10:00", **fields)
+
+
+def test_a_workflow_that_is_not_listed_any_more_does_not_count_and_a_note_says_so() -> None:
+    runs = [of_run(1, "Deploy"), of_run(2, "Publish packages"), of_run(3, None)]
+    policy = Policy(deploy_workflows=("deploy",))
+    assert counted(*runs, policy=policy) == ["github:run:1", "github:run:3"]
+    assert notes_of(*runs, policy=policy) == [
+        "Not counted: runs of Publish packages (1), recorded before `deploy-workflows` left them out."
+    ]
+
+
+def test_a_file_that_may_be_any_workflow_leaves_none_out() -> None:
+    runs = [of_run(1, "Ship it"), of_run(2, "Publish packages")]
+    assert counted(*runs, policy=Policy(deploy_workflows=("deploy.yml",))) == ["github:run:1", "github:run:2"]
+    assert counted(*runs, policy=Policy(deploy_workflows=(".github/workflows/ship-it.yml",))) == ["github:run:1"]

@@ -37,23 +37,37 @@ def github_job_number(deployment: Deployment) -> int | None:
     return int(job_id) if _JOB_NUMBER.fullmatch(job_id) else None
 
 
-def parse_job_link(url: str | None, repository: str, server_url: str | None = None) -> JobLink | None:
+def parse_job_link(url: str | None, repository: str | None, server_url: str | None = None) -> JobLink | None:
     """Read the address of a run or a job; None if it is another address.
 
     Args:
         url: `https://HOST/OWNER/REPO/actions/runs/RUN`, also with `/job/JOB`.
-        repository: the one that the run has to be of; the case of letters does not matter.
+        repository: the one that the run has to be of; the case of letters does not matter. None: any.
         server_url: the address of the GitHub that the run has to be on; None where that is not known.
     """
     if not url or _RUN_PATH not in url.lower():
         return None
     match = _ADDRESS.fullmatch(url)
-    if match is None or match["repository"].lower() != repository.lower():
+    if match is None or (repository is not None and match["repository"].lower() != repository.lower()):
         return None
     server = match["server"].lower()
     if server_url is not None and server != server_url.rstrip("/").lower():
         return None
     return JobLink(match["run"], match["job"], server)
+
+
+def job_address(url: str | None, repository: str) -> str | None:
+    """Return the address of a run or a job under the present name of its repository; any other address as it is.
+
+    Args:
+        url: an address of a job that is known to be the repository's.
+        repository: its present name.
+    """
+    link, match = parse_job_link(url, None), _ADDRESS.fullmatch(url or "")
+    if link is None or match is None or match["repository"].lower() == repository.lower():
+        return url
+    job_path = f"/job/{link.job_id}" if link.job_id else ""
+    return f"{match['server']}/{repository}{_RUN_PATH}{link.run_id}{job_path}"
 
 
 def job_link_of(deployment: Deployment) -> JobLink | None:

@@ -207,16 +207,24 @@ class ResolvedChanges:
     notes: tuple[str, ...]
 
 
-def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -> ResolvedChanges:
+def resolve_changes(
+    facts: Iterable[Fact], graph: CommitGraph, policy: Policy, recompared_ids: AbstractSet[str] = frozenset()
+) -> ResolvedChanges:
     """Resolve the changes of the production deployments among `facts`, also of those that were resolved before.
 
     The baseline of a scope stays without changes: there is nothing earlier to compare it with. Changes that came with a
     deployment, from whoever reported it, stay. Those of a comparison with a deployment that turned out not to count, or
     to be later, do not.
+
+    Args:
+        facts: what is known of a repository.
+        graph: its commits.
+        policy: the settings.
+        recompared_ids: the ids of deployments whose changes are not known any more, by the present settings.
     """
     all_facts = list(facts)
     unlisted_pulls = {fact.id for fact in all_facts if isinstance(fact, Change) and fact.commits is None}
-    counted = _counted_deployments(all_facts, policy)
+    counted = _counted_deployments(all_facts, policy, recompared_ids)
     resolved: dict[str, Fact] = {each.id: each for each in counted.reset}
     unknown: list[UnknownReach] = []
     newest_successes: list[Deployment] = []
@@ -244,12 +252,14 @@ class _CountedDeployments(NamedTuple):
     reset: list[Deployment]
 
 
-def _counted_deployments(facts: Iterable[Fact], policy: Policy) -> _CountedDeployments:
+def _counted_deployments(
+    facts: Iterable[Fact], policy: Policy, recompared_ids: AbstractSet[str]
+) -> _CountedDeployments:
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     counted, left_out, _ = count_deployments(deployments, policy)
-    later_ids = _linked_to_later(counted)
+    reset_ids = _linked_to_later(counted) | recompared_ids
     stale = [
-        each for each in deployments if each.id not in left_out and (each.previous in left_out or each.id in later_ids)
+        each for each in deployments if each.id not in left_out and (each.previous in left_out or each.id in reset_ids)
     ]
     stale_ids = {each.id for each in stale}
     return _CountedDeployments(

@@ -14,6 +14,7 @@ from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.attempts import ids_without_success
+from dora_metrics.core.linking.deselected import Deselection
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.linking.environment_uses import EnvironmentUses
 from dora_metrics.core.policy import Policy
@@ -33,12 +34,16 @@ class CountedDeployments(NamedTuple):
 
 
 def count_deployments(deployments: Sequence[Deployment], policy: Policy) -> CountedDeployments:
-    """Leave out jobs that only use an environment, mark those of cancelled runs, and leave out duplicates."""
-    uses = EnvironmentUses.of(deployments, policy)
-    left_out = {each.id: reason for each in deployments if (reason := uses.exclusion_reason(each))}
+    """Leave out what the settings do not select, jobs that only use an environment, and duplicates.
+
+    The deployments of cancelled runs are marked as cancelled.
+    """
+    deselection, uses = Deselection.of(deployments, policy), EnvironmentUses.of(deployments, policy)
+    reasons = ((each.id, deselection.reason(each) or uses.exclusion_reason(each)) for each in deployments)
+    left_out = {deployment_id: reason for deployment_id, reason in reasons if reason}
     remaining = [each for each in deployments if each.id not in left_out]
     deduplicated = deduplicate(list(_with_cancelled_runs(remaining)), policy)
-    notes = [*uses.notes(deployments), *deduplicated.notes]
+    notes = [*deselection.notes(deployments), *uses.notes(deployments), *deduplicated.notes]
     return CountedDeployments(deduplicated.deployments, left_out, notes)
 
 

@@ -44,9 +44,9 @@ class EnvironmentUses(NamedTuple):
             if deployment.workflow and not is_for_pull_request(deployment.run_event):
                 workflows[_place_of(deployment)].add(deployment.workflow)
                 by_repository[deployment.repository].add(deployment.workflow)
-        files = [name for name in policy.deploy_workflows if _is_file(name)]
+        files = [name for name in policy.deploy_workflows if is_file(name)]
         unknown_files = {
-            repository: [file for file in files if not any(_fits(file, name) for name in names)]
+            repository: [file for file in files if not any(fits_workflow(file, name) for name in names)]
             for repository, names in by_repository.items()
         }
         return cls(workflows, unknown_files, policy)
@@ -97,26 +97,26 @@ def _is_made_by_job(deployment: Deployment) -> bool:
     return DeploymentId.parse(deployment.id).kind == "deployment" and job_link_of(deployment) is not None
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     return name.lower().endswith(_FILE_SUFFIXES)
 
 
 @lru_cache(maxsize=1024)
 def _deploys(workflow: str, deploy_workflows: tuple[str, ...]) -> bool:
     """Whether a workflow deploys: the setting names it or its file, or its name has the words for it."""
-    return any(_fits(setting, workflow) for setting in deploy_workflows) or names_a_deploy_workflow(workflow)
+    return any(fits_workflow(setting, workflow) for setting in deploy_workflows) or names_a_deploy_workflow(workflow)
 
 
-def _fits(setting: str, workflow: str) -> bool:
+def fits_workflow(setting: str, workflow: str) -> bool:
     """Whether an entry of `deploy-workflows` is the name of a workflow, or a file whose name has the same words."""
     if setting.lower() == workflow.lower():
         return True
-    return _is_file(setting) and _name_words(setting) == _name_words(workflow)
+    return is_file(setting) and _name_words(setting) == _name_words(workflow)
 
 
 def _name_words(name: str) -> tuple[str, ...]:
     """Return the words of a workflow's name; of a file, those of its name without folder and suffix."""
-    return words_of(name.rpartition("/")[2].rpartition(".")[0] if _is_file(name) else name)
+    return words_of(name.rpartition("/")[2].rpartition(".")[0] if is_file(name) else name)
 
 
 def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:

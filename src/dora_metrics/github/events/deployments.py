@@ -268,7 +268,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
 
     It has the id of the run; `core.facts.occurrences` gives an attempt after a success an id of its own.
     """
-    workflow_run = event.workflow_run
+    workflow_run, workflow = event.workflow_run, _workflow_of(event)
     exclusion_reason = _exclusion_reason(run, event, settings)
     status = _STATUS_BY_CONCLUSION.get(workflow_run.conclusion or "")
     if exclusion_reason or status is None:
@@ -292,6 +292,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
         started_at=workflow_run.run_started_at,
         finished_at=workflow_run.updated_at,
         run_attempt=workflow_run.run_attempt,
+        workflow=text.truncate_title(workflow.name or workflow.path),
     )
     is_rerun = (workflow_run.run_attempt or 1) > 1
     return replace(deployment_observation(deployment), may_repeat_since=workflow_run.created_at if is_rerun else None)

@@ -7,7 +7,7 @@ https://docs.github.com/en/communities/using-templates-to-encourage-useful-issue
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import windows
@@ -26,8 +26,10 @@ _RETRACTED_REASONS = frozenset({"not_planned", "duplicate"})
 _OPENED_AT_USED = "; the time the issue was opened is used instead"
 
 
-def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]) -> Observation:
-    """Map an issue to an incident if it has an incident label, or has just lost one."""
+def observe_issue(
+    run: Run, event: IssuesEvent, incident_labels: tuple[str, ...], is_recorded: Callable[[str], bool]
+) -> Observation:
+    """Map an issue to an incident if it has an incident label, has just lost one, or is recorded as an incident."""
     issue, issue_name = event.issue, f"{run.repository}#{event.issue.number}"
     lower_labels = frozenset(map(str.lower, incident_labels))
     if issue.pull_request is not None:
@@ -36,7 +38,8 @@ def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]
         return nothing_to_record(f"issue {issue_name} was {event.action}, which does not change an incident")
     is_labelled = not lower_labels.isdisjoint(label.lower() for label in _label_names(issue))
     removed_label = event.label.name.lower() if event.action == "unlabeled" and event.label else None
-    if not is_labelled and removed_label not in lower_labels:
+    is_known = removed_label in lower_labels or is_recorded(ids.issue(run.repository, issue.number))
+    if not is_labelled and not is_known:
         return nothing_to_record(f"issue {issue_name} has no incident label ({', '.join(incident_labels)})")
     return _observe_incident(run, event, is_withdrawn=not is_labelled)
 

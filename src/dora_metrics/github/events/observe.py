@@ -40,16 +40,26 @@ _MAX_AGE_OF_RERUN = timedelta(days=31)
 """GitHub lets a run be run again for 30 days."""
 
 
-def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observation:
+IsRecorded = Callable[[str], bool]
+"""Whether the ledger has a fact with this id."""
+
+
+def observe(
+    run: Run,
+    payload: Mapping[str, object],
+    settings: Settings,
+    known_sources: frozenset[str],
+    is_recorded: IsRecorded = lambda _: False,
+) -> Observation:
     """Return what an event reports.
 
     `known_sources` are the sources of this repository's deployments in the ledger; they decide what
-    `deployment-source: auto` accepts.
+    `deployment-source: auto` accepts. An issue that `is_recorded` as an incident is observed whatever its labels.
 
     Raises:
         EventError: one problem per invalid field of the payload.
     """
-    observation = _observe_event(run, payload, settings)
+    observation = _observe_event(run, payload, settings, is_recorded)
     if settings.environment:
         observation = _observe_job(run, payload, settings, settings.environment, observation)
     elif run.event != "repository_dispatch":
@@ -74,39 +84,41 @@ def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
             return None
 
 
-def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observation:
+def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings, is_recorded: IsRecorded) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
         return nothing_to_record("this run computes the numbers again")
     if mapper := _MAPPERS.get(run.event):
-        return mapper(run, payload, settings)
+        return mapper(run, payload, settings, is_recorded)
     recorded_events = ", ".join(name for name in _MAPPERS if name != "deployment")
     return nothing_to_record(f"{run.event} events are not recorded; those that are: {recorded_events}")
 
 
-_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observation]] = {
-    "deployment": lambda _run, payload, _: deployments.observe_deployment_created(
+_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], Observation]] = {
+    "deployment": lambda _run, payload, _settings, _: deployments.observe_deployment_created(
         parse_payload(DeploymentEvent, payload)
     ),
-    "deployment_status": lambda run, payload, _: deployments.observe_deployment_status(
+    "deployment_status": lambda run, payload, _settings, _: deployments.observe_deployment_status(
         run, parse_payload(DeploymentStatusEvent, payload)
     ),
-    "workflow_run": lambda run, payload, settings: deployments.observe_workflow_run(
+    "workflow_run": lambda run, payload, settings, _: deployments.observe_workflow_run(
         run, parse_payload(WorkflowRunEvent, payload), settings
     ),
-    "release": lambda run, payload, settings: deployments.observe_release(
+    "release": lambda run, payload, settings, _: deployments.observe_release(
         run, parse_payload(ReleaseEvent, payload), settings
     ),
-    "push": lambda run, payload, settings: deployments.observe_push(run, parse_payload(PushEvent, payload), settings),
-    "pull_request": lambda run, payload, _: pull_requests.observe_pull_request(
+    "push": lambda run, payload, settings, _: deployments.observe_push(
+        run, parse_payload(PushEvent, payload), settings
+    ),
+    "pull_request": lambda run, payload, _settings, _: pull_requests.observe_pull_request(
         run, parse_payload(PullRequestEvent, payload)
     ),
-    "pull_request_target": lambda run, payload, _: pull_requests.observe_pull_request(
+    "pull_request_target": lambda run, payload, _settings, _: pull_requests.observe_pull_request(
         run, parse_payload(PullRequestEvent, payload)
     ),
-    "issues": lambda run, payload, settings: incidents.observe_issue(
-        run, parse_payload(IssuesEvent, payload), settings.incident_labels
+    "issues": lambda run, payload, settings, is_recorded: incidents.observe_issue(
+        run, parse_payload(IssuesEvent, payload), settings.incident_labels, is_recorded
     ),
-    "repository_dispatch": lambda run, payload, _: repository_dispatch.observe_dispatch(
+    "repository_dispatch": lambda run, payload, _settings, _: repository_dispatch.observe_dispatch(
         run, parse_payload(DispatchEvent, payload)
     ),
 }

@@ -16,6 +16,7 @@ import msgspec
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.job_links import job_address
 from dora_metrics.core.facts.merge import CLOCK_SKEW, keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
@@ -157,12 +158,18 @@ def _deployment_of_node(reader: HistoryReader, node: JsonObject, job: JsonObject
     if number is None:
         return None
     statuses = sorted(node["statuses"]["nodes"], key=lambda status: str(status["createdAt"]))
+    statuses = [_under_present_name(status, reader.repository.name) for status in statuses] if job else statuses
     events = (_status_event(node, number, status, job) for status in statuses)
     in_progress_at = _first_in_progress(statuses)
     observations = (observe_deployment_status(reader.run, event, in_progress_at) for event in events)
     facts = (reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
     deployments = [fact for fact in facts if isinstance(fact, Deployment)]
     return reduce(keep_counted_end, deployments) if deployments else None
+
+
+def _under_present_name(status: JsonObject, repository: str) -> JsonObject:
+    """Return a status whose job is known to be this repository's, which may have had another name then."""
+    return {**status, "logUrl": job_address(status["logUrl"], repository)}
 
 
 def _first_in_progress(statuses: Iterable[JsonObject]) -> datetime | None:

@@ -27,7 +27,7 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
         yield HistoryPart("issues", is_complete=True, notes=(note,))
         return
     newest = _issue_query(reader, newest_issue_variables(request))
-    older = _issue_query(reader, _labelled_issue_variables(request))
+    older = _issue_query(reader, _older_issue_variables(request))
     # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
     complete_until = reader.run.now - CLOCK_SKEW
     for step in reader.incremental_read("issues", newest, "updatedAt", older, complete_until).steps():
@@ -45,13 +45,14 @@ def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:
     """
     newest = request.cursors["issues"].newest if "issues" in request.cursors else None
     if newest is None:
-        return _labelled_issue_variables(request)
+        return _older_issue_variables(request)
     return {"labels": None, "filter": {"since": newest.isoformat()}}
 
 
-def _labelled_issue_variables(request: HistoryRequest) -> dict[str, object]:
+def _older_issue_variables(request: HistoryRequest) -> dict[str, object]:
     since = {"since": request.since.isoformat()} if request.since else None
-    return {"labels": list(request.settings.incident_labels), "filter": since}
+    labels = None if request.is_repeated else list(request.settings.incident_labels)
+    return {"labels": labels, "filter": since}
 
 
 def _issue_query(reader: HistoryReader, variables: dict[str, object]) -> PagedQuery:
@@ -78,7 +79,9 @@ def _observe_node(reader: HistoryReader, node: JsonObject) -> Observation:
             "html_url": node["url"],
         },
     }
-    return observe_issue(reader.run, parse_payload(IssuesEvent, event), reader.request.settings.incident_labels)
+    request = reader.request
+    is_recorded = request.recorded_incidents.__contains__
+    return observe_issue(reader.run, parse_payload(IssuesEvent, event), request.settings.incident_labels, is_recorded)
 
 
 def _removed_incident_label(reader: HistoryReader, node: JsonObject, labels: list[str]) -> str | None:

@@ -70,7 +70,8 @@ class HistoryRequest:
     """What to read of `run.repository`: changes after `cursors`, back to `since` (None: everything).
 
     `known_sources` are the sources of the production deployments in the ledger, as for `observe`. `recorded_jobs` are
-    its GitHub deployments of jobs, by id.
+    its GitHub deployments of jobs, by id, `recorded_incidents` the ids of its incidents. `is_repeated`: everything was
+    read before, with other settings.
     """
 
     run: Run
@@ -79,6 +80,8 @@ class HistoryRequest:
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
     known_sources: frozenset[str] = frozenset()
     recorded_jobs: Mapping[str, Deployment] = field(default_factory=dict)
+    recorded_incidents: frozenset[str] = frozenset()
+    is_repeated: bool = False
 
     def is_too_old(self, time: datetime) -> bool:
         """Whether something of that time is older than requested."""
@@ -159,7 +162,7 @@ class GatheredHistory:
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
     until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
-    had since then.
+    had since then. `has_new_services`: whether paths of services have changed since the last reading.
     """
 
     name: str = ""
@@ -173,6 +176,7 @@ class GatheredHistory:
     failures: list[ReadFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     graph: CommitGraph = field(default_factory=CommitGraph)
+    has_new_services: bool = False
 
     def add(self, part: PartOrFailure) -> None:
         match part:
