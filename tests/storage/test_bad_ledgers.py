@@ -10,7 +10,8 @@ import pytest
 
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.ledger.layout import MAX_FILE_BYTES, QUARANTINE_FILE
+from dora_metrics.core.ledger.layout import QUARANTINE_FILE
+from dora_metrics.core.ledger.month_files import MAX_FILE_BYTES
 from support.branch_shop import FACTS_FILE, BranchShop
 from support.runs import NOW, deployment_ids, deployment_status
 

@@ -7,7 +7,8 @@ import pytest
 
 from dora_metrics.core.facts.jsonl import decode_line, encode_fact
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger.layout import FACTS_FOLDER, MonthSelection
+from dora_metrics.core.ledger.layout import MonthSelection
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.metrics.totals import Totals
 from support.ledger_histories import RandomHistory

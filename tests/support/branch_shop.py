@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from dora_metrics.core.ledger.layout import FACTS_FOLDER
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from fakes.store import Files

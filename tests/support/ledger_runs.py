@@ -11,7 +11,8 @@ import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, is_at_one_of, month_of_path
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, is_at_one_of
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_path
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.totals import Totals
@@ -44,9 +45,7 @@ class InMemoryLedger:
         return self.read_more(Snapshot(root_files, number), months)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
-        within = (
-            path for path in self.files if path.startswith(layout.FACTS_FOLDER) and months.includes(month_of_path(path))
-        )
+        within = (path for path in self.files if path.startswith(FACTS_FOLDER) and months.includes(month_of_path(path)))
         return replace(snapshot, files={**snapshot.files, **{path: self.files[path] for path in within}}, months=months)
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002

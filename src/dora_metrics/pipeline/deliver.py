@@ -10,6 +10,7 @@ from requests.auth import HTTPBasicAuth
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
@@ -83,7 +84,7 @@ def _is_overtaken(result: RunResult) -> bool:
 
 def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
     """The files that a push depends on."""
-    paths = (layout.FACTS_FOLDER, layout.COUNTERS_FILE)
+    paths = (FACTS_FOLDER, layout.COUNTERS_FILE)
     return {path: content for path, content in snapshot.files.items() if path.startswith(paths)}
 
 

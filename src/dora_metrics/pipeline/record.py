@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint, layout
-from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
+from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection
+from dora_metrics.core.ledger.month_files import month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.ledger.view import LedgerView, months_needed, usable_checkpoint
 from dora_metrics.core.linking.former_names import RepositoryNames

@@ -12,15 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from dora_metrics.core.ledger.layout import (
-    ALL_MONTHS,
-    ROOT_FILES,
-    SEQUENCE_FILE,
-    MonthSelection,
-    is_at_one_of,
-    month_of_path,
-    month_of_time,
-)
+from dora_metrics.core.ledger.layout import ALL_MONTHS, ROOT_FILES, SEQUENCE_FILE, MonthSelection, is_at_one_of
+from dora_metrics.core.ledger.month_files import month_of_path, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.errors import LedgerError

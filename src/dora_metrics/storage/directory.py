@@ -20,14 +20,13 @@ from dora_metrics.core.ledger.layout import (
     BADGES_FOLDER,
     CHECKPOINT_FILE,
     DERIVED_FILES,
-    FACTS_FOLDER,
     METRICS_FILE,
     ROOT_FILES,
     SEQUENCE_FILE,
     MonthSelection,
     git_blob_sha,
-    month_of_path,
 )
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_path
 from dora_metrics.core.ledger.snapshot import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 from dora_metrics.errors import LedgerError
 from dora_metrics.storage.folder import Folder

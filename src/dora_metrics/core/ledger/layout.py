@@ -17,10 +17,11 @@ import msgspec
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
-from dora_metrics.core.facts.model import Deployment, Fact, FactRecord, Repository, StoredFact, UnknownRecord
+from dora_metrics.core.facts.model import Deployment, Fact, Repository, StoredFact, UnknownRecord
+from dora_metrics.core.ledger import month_files
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, LedgerLine, month_of_path, month_of_time
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 
-FACTS_FOLDER = "facts/"
 QUARANTINE_FILE = "quarantine.jsonl"
 OUTBOX_FILE = "outbox.jsonl"
 NON_FACT_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE})
@@ -59,13 +60,8 @@ SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
 DERIVED_FILES = (METRICS_FILE, PROMETHEUS_FILE, PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE)
 """The files in the root that a run writes and no run reads."""
 
-MAX_FILE_BYTES = 400_000
-"""Facts files are split to stay below this size, because GraphQL truncates blobs at 512,000 bytes."""
-
 MAX_BATCH_FACTS = 200
 """The number of facts that one request sends to the endpoint at most."""
-
-_PART_SUFFIX = re.compile(r"(?:-\d+)?\.jsonl$")
 
 FolderListing = Mapping[str, tuple[str, ...] | None]
 """File names by folder, None for a folder that was not listed. The root, `""`, also has the names of folders."""
@@ -90,21 +86,6 @@ class MonthSelection(NamedTuple):
 
 
 ALL_MONTHS = MonthSelection()
-
-
-class LedgerLine(NamedTuple):
-    """A record with its line of JSON, which contains the keys that this version does not know.
-
-    The record has the present names of repositories, the line those that it was written with.
-    """
-
-    record: FactRecord
-    json: bytes
-
-    @property
-    def month(self) -> str:
-        """The month of the record's defining time, in which the line is stored."""
-        return month_of_time(self.record.defining_time)
 
 
 class QuarantinedLine(NamedTuple):
@@ -132,6 +113,11 @@ class LedgerContents:
     retained_ids: frozenset[str] = frozenset()
     names: RepositoryNames = NO_NAMES
     recorded_names: RepositoryNames = NO_NAMES
+
+    def is_newest(self, line: LedgerLine) -> bool:
+        """Whether a line of a file is the one that counts for its id."""
+        newest = self.lines_by_id.get(self.names.resolve(line.record).id)
+        return newest is None or newest.json == line.json
 
     @cached_property
     def facts(self) -> list[Fact]:
@@ -279,8 +265,8 @@ def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine
 def plan_merge(contents: LedgerContents, observed: Iterable[StoredFact]) -> MergePlan:
     """Plan the merge of observed facts into a ledger, whose contents know all names of repositories among them.
 
-    A file is rewritten only if one of its facts changed or one of its lines is not a fact. Such lines are moved to
-    `quarantine.jsonl`.
+    A month is rewritten only if many of its facts are new, if one has left it, or if one of its lines is not a fact.
+    Such lines are moved to `quarantine.jsonl`. A few new facts are added to one of its files.
     """
     lines_by_id = dict(contents.lines_by_id)
     changed = [
@@ -317,34 +303,31 @@ def _merge_key(line: LedgerLine, other: LedgerLine) -> tuple[object, bytes]:
     return line.record.observed_at, canonical_line(line.json) if is_tied else b""
 
 
-def month_of_time(moment: datetime) -> str:
-    """Return the month of a time, such as `facts/2026/11`."""
-    return f"{FACTS_FOLDER}{moment:%Y/%m}"
-
-
-def month_of_path(path: str) -> str:
-    """Return the month of a facts file: `facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`.
-
-    A file that is not named like a month is a month of its own.
-    """
-    return _PART_SUFFIX.sub("", path)
-
-
 def _rewritten_files(after: LedgerContents, changed_ids: set[str], broken_months: set[str]) -> dict[str, bytes]:
     """Return the new contents of the months that gain or lose a line. Those that gain one come first."""
     gained_lines: dict[str, list[LedgerLine]] = defaultdict(list)
     for fact_id in changed_ids:
         gained_lines[after.lines_by_id[fact_id].month].append(after.lines_by_id[fact_id])
-    losing_months = {month for month, ids in after.ids_by_month.items() if not changed_ids.isdisjoint(ids)}
-    other_months = (losing_months | broken_months) - gained_lines.keys()
+    losing_months = {
+        month
+        for month, ids in after.ids_by_month.items()
+        if any(after.lines_by_id[fact_id].month != month for fact_id in ids & changed_ids)
+    }
+    other_months = losing_months | broken_months
     file_changes: dict[str, bytes] = {}
-    for month in (*sorted(gained_lines), *sorted(other_months)):
-        lines = [*gained_lines.get(month, ()), *_remaining_lines(after, month, changed_ids)]
-        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split_into_parts(lines)}
-        stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
-        contents = {**parts, **stale}
-        file_changes.update((path, content) for path, content in contents.items() if after.files.get(path) != content)
+    for month in (*sorted(gained_lines), *sorted(other_months - gained_lines.keys())):
+        lines = gained_lines.get(month, [])
+        files = {path: after.files[path] for path in after.files if _is_of_month(path, month)}
+        if month not in other_months and month_files.is_addition(lines, files):
+            file_changes |= month_files.extended_month(month, lines, files, after.is_newest)
+        else:
+            all_lines = [*lines, *_remaining_lines(after, month, changed_ids)]
+            file_changes |= month_files.rewritten_month(month, all_lines, files)
     return file_changes
+
+
+def _is_of_month(path: str, month: str) -> bool:
+    return path.startswith(FACTS_FOLDER) and month_of_path(path) == month
 
 
 def _ids_by_month_after(after: LedgerContents, changed_ids: set[str]) -> dict[str, set[str]]:
@@ -361,27 +344,6 @@ def _remaining_lines(after: LedgerContents, month: str, changed_ids: set[str]) -
         line = after.lines_by_id[fact_id]
         if line.month == month or fact_id not in after.ids_by_month.get(line.month, ()):
             yield line
-
-
-def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:
-    """Whether a file of the month is no longer one of its parts."""
-    return path.startswith(FACTS_FOLDER) and month_of_path(path) == month and path not in parts
-
-
-def _split_into_parts(ledger_lines: list[LedgerLine]) -> Iterable[tuple[str, bytes]]:
-    """Sort the lines of a month by time and yield them in files below the size limit, with the suffix of each file."""
-    ordered = sorted(ledger_lines, key=lambda each: (each.record.defining_time, each.record.id))
-    lines = [each.json + b"\n" for each in ordered]
-    part: list[bytes] = []
-    part_number = size_bytes = 0
-    for line in (*lines, None):
-        if part and (line is None or size_bytes + len(line) > MAX_FILE_BYTES):
-            part_number += 1
-            yield "" if part_number == 1 else f"-{part_number}", b"".join(part)
-            part, size_bytes = [], 0
-        if line is not None:
-            part.append(line)
-            size_bytes += len(line)
 
 
 def _encode_quarantined(line: QuarantinedLine) -> bytes:

@@ -8,7 +8,6 @@ from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     COUNTERS_FILE,
     CURSORS_FILE,
-    FACTS_FOLDER,
     OUTBOX_FILE,
     QUARANTINE_FILE,
     REPORTS_FILE,
@@ -16,6 +15,7 @@ from dora_metrics.core.ledger.layout import (
     FolderListing,
     MonthSelection,
 )
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 
 
 @dataclass(frozen=True)

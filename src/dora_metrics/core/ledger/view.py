@@ -10,13 +10,12 @@ from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     CHECKPOINT_FILE,
-    FACTS_FOLDER,
     LedgerContents,
     MergePlan,
     MonthSelection,
-    month_of_time,
     parse_ledger,
 )
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.policy import Policy

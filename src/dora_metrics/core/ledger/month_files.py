@@ -1,0 +1,153 @@
+"""How the facts of a month lie in files: large ones in the order of time, and up to three short ones with news.
+
+A commit on GitHub sends whole files. So a few facts are added to a short file, and each time that the short ones are
+full they are merged into a large one: what a run sends grows with its facts, not with the month. A record that replaces
+another one may lie in another file than that; whoever reads the month takes the newest of each id.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import NamedTuple
+
+from dora_metrics.core.facts.jsonl import decode_with_lines
+from dora_metrics.core.facts.model import FactRecord
+
+FACTS_FOLDER = "facts/"
+
+MAX_FILE_BYTES = 400_000
+"""Facts files are split to stay below this size, because GraphQL truncates blobs at 512,000 bytes."""
+
+MAX_SHORT_FILE_BYTES = 8_000
+"""A file of at most this size takes more facts. A fact has about 500 bytes."""
+
+MAX_SHORT_FILES = 3
+"""Of a month, before they are merged. Each is one more file that a run reads."""
+
+_LARGE_FILE_BYTES = MAX_FILE_BYTES // 2
+"""A file of at least this size stays as it is when short files are merged."""
+
+_SUFFIX = re.compile(r"(?:-(\d+))?\.jsonl$")
+
+
+def month_of_time(moment: datetime) -> str:
+    """Return the month of a time, such as `facts/2026/11`."""
+    return f"{FACTS_FOLDER}{moment:%Y/%m}"
+
+
+def month_of_path(path: str) -> str:
+    """Return the month of a facts file: `facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`.
+
+    A file that is not named like a month is a month of its own.
+    """
+    return _SUFFIX.sub("", path)
+
+
+class LedgerLine(NamedTuple):
+    """A record with its line of JSON, which contains the keys that this version does not know.
+
+    The record has the present names of repositories, the line those that it was written with.
+    """
+
+    record: FactRecord
+    json: bytes
+
+    @property
+    def month(self) -> str:
+        """The month of the record's defining time, in which the line is stored."""
+        return month_of_time(self.record.defining_time)
+
+
+IsNewest = Callable[[LedgerLine], bool]
+"""Whether a line is the newest of its id."""
+
+
+def rewritten_month(month: str, lines: Iterable[LedgerLine], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the file changes after which a month has these lines and no others, the large files first.
+
+    Args:
+        month: the month.
+        lines: all its lines.
+        files: its present files, by path. Empty contents in the result delete one.
+    """
+    contents = dict(zip(_numbered_paths(month), _parts(lines), strict=False))
+    return _changes({**contents, **dict.fromkeys(files.keys() - contents.keys(), b"")}, files)
+
+
+def extended_month(
+    month: str, lines: Sequence[LedgerLine], files: Mapping[str, bytes], is_newest: IsNewest
+) -> dict[str, bytes]:
+    """Return the file changes that add some lines to a month.
+
+    Args:
+        month: the month.
+        lines: the lines to add, all of them the newest of their ids.
+        files: its present files, by path; at least one, and each line in them is a record.
+        is_newest: tells which of their lines still count.
+    """
+    paths = sorted(files, key=_number)
+    short_paths = [path for path in paths if len(files[path]) <= MAX_SHORT_FILE_BYTES]
+    extended = _joined([*_newest_lines(files[paths[-1]], is_newest), *lines])
+    if paths[-1] in short_paths and len(extended) <= MAX_SHORT_FILE_BYTES:
+        return {paths[-1]: extended}
+    if len(short_paths) < MAX_SHORT_FILES:
+        return {f"{month}-{_number(paths[-1]) + 1}.jsonl": _joined(lines)}
+    merged_paths = [path for path in paths if len(files[path]) < _LARGE_FILE_BYTES]
+    merged_lines = chain(lines, *(_newest_lines(files[path], is_newest) for path in merged_paths))
+    contents = dict(zip(merged_paths, _parts(merged_lines), strict=False))
+    return _changes({**contents, **dict.fromkeys(merged_paths[len(contents) :], b"")}, files)
+
+
+def is_addition(lines: Iterable[LedgerLine], files: Mapping[str, bytes]) -> bool:
+    """Whether some lines are so few that they are added to a month with these files, which need not be rewritten."""
+    is_within_limit = all(len(content) <= MAX_FILE_BYTES for content in files.values())
+    return bool(files) and is_within_limit and sum(len(line.json) + 1 for line in lines) <= MAX_SHORT_FILE_BYTES
+
+
+def _changes(contents: Mapping[str, bytes], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the contents that differ from the present files; those that delete a file come last."""
+    return {path: content for path, content in contents.items() if files.get(path) != content}
+
+
+def _number(path: str) -> int:
+    """Return which file of its month it is: 1 for `11.jsonl`, 2 for `11-2.jsonl`."""
+    match = _SUFFIX.search(path)
+    return int(match[1] or 1) if match else 1
+
+
+def _numbered_paths(month: str) -> Iterator[str]:
+    yield f"{month}.jsonl"
+    number = 1
+    while True:
+        number += 1
+        yield f"{month}-{number}.jsonl"
+
+
+def _newest_lines(content: bytes, is_newest: IsNewest) -> list[LedgerLine]:
+    """Return the lines of a file that count, with their records as they were written."""
+    return [line for pair in decode_with_lines(content)[0] if is_newest(line := LedgerLine(*pair))]
+
+
+def _ordered(lines: Iterable[LedgerLine]) -> list[LedgerLine]:
+    each_once = {line.json: line for line in lines}.values()
+    return sorted(each_once, key=lambda line: (line.record.defining_time, line.record.id))
+
+
+def _joined(lines: Iterable[LedgerLine]) -> bytes:
+    return b"".join(line.json + b"\n" for line in _ordered(lines))
+
+
+def _parts(lines: Iterable[LedgerLine]) -> Iterator[bytes]:
+    """Yield lines in the order of time, in contents below the size limit of a file."""
+    part: list[bytes] = []
+    size_bytes = 0
+    for line in _ordered(lines):
+        encoded = line.json + b"\n"
+        if part and size_bytes + len(encoded) > MAX_FILE_BYTES:
+            yield b"".join(part)
+            part, size_bytes = [], 0
+        part.append(encoded)
+        size_bytes += len(encoded)
+    if part:
+        yield b"".join(part)
