@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from dora_metrics.core.facts.model import StoredFact
+from dora_metrics.core.reports.numbers import EvidenceFile
 from dora_metrics.core.reports.site.feeds import Badge, WeeklyHistory
 from dora_metrics.core.schema import Document
 from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_text
@@ -16,7 +17,8 @@ def schemas() -> dict[str, str]:
     """Return the text of every schema file, by file name."""
     schema_by_file = {
         "facts.schema.json": _with_title("One line of a facts file", msgspec.json.schema(StoredFact)),
-        "metrics.schema.json": _with_title("Output of compute, and metrics.json", msgspec.json.schema(Document)),
+        "metrics.schema.json": _with_title("Output of compute, and metrics.json", _metrics_schema()),
+        "evidence.schema.json": _with_title("evidence.json", msgspec.json.schema(EvidenceFile)),
         "history.schema.json": _with_title("history.json", msgspec.json.schema(WeeklyHistory)),
         "badge.schema.json": _with_title("A file in badges/", msgspec.json.schema(Badge)),
         "settings.schema.json": _with_title(".github/dora.yml", _settings_schema()),
@@ -24,6 +26,14 @@ def schemas() -> dict[str, str]:
     return {
         file_name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for file_name, schema in schema_by_file.items()
     }
+
+
+def _metrics_schema() -> dict[str, object]:
+    """Return the schema of the numbers: `metrics.json` has neither weeks nor evidence."""
+    schema = msgspec.json.schema(Document)
+    definitions = schema["$defs"]["ScopeMetrics"]
+    definitions["required"] = [name for name in definitions["required"] if name not in ("weeks", "evidence")]
+    return schema
 
 
 def _settings_schema() -> dict[str, object]:

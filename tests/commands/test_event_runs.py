@@ -75,6 +75,8 @@ def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     document = json.loads(ran.outputs["metrics"])
     assert "\n" not in ran.outputs["metrics"]
+    for scope in document["scopes"]:
+        del scope["weeks"], scope["evidence"]
     assert document == json.loads((tmp_path / "ledger" / "metrics.json").read_text("utf-8"))
     assert document["scopes"][0]["metrics"]["deployment_frequency"]["deployments"] == 1
 

@@ -35,7 +35,7 @@ def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path:
         }
     ]
     assert ran.outputs["change-failure-rate"] == "1"
-    assert '"deployment":"github:deployment:3"' in (tmp_path / "ledger" / "metrics.json").read_text("utf-8")
+    assert '"deployment":"github:deployment:3"' in ran.outputs["metrics"]
 
 
 def test_a_hit_of_warn_on_is_a_warning(tmp_path: Path) -> None:

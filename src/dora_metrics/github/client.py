@@ -41,17 +41,29 @@ _SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300),
 _SENDABLE_TOKEN = re.compile(r"[!-~]+")
 
 
+TIMEOUT_PHRASES = frozenset({"timeout", "in time", "something went wrong"})
+INVALID_CURSOR, NO_COMMON_ANCESTOR = "cursor", "common ancestor"
+PHRASES = frozenset({*TIMEOUT_PHRASES, INVALID_CURSOR, NO_COMMON_ANCESTOR})
+"""What GitHub's messages say, in lower case, where neither status nor type does."""
+
+
 class GitHubError(Exception):
     """GitHub refused a request or did not answer. The message says what happened, the likely cause and what to do.
 
-    `status`: the HTTP status, None without an answer.
+    `status`: the HTTP status, None without an answer. `phrases`: which of `PHRASES` GitHub's own message has; the token
+    is masked in the error's message, and a short one masks letters of words.
     """
 
     status: int | None = None
+    phrases: frozenset[str] = frozenset()
 
 
 class StaleHeadError(GitHubError):
     """Another writer changed the branch first."""
+
+
+class ReferenceExistsError(GitHubError):
+    """Another writer created the branch first."""
 
 
 class NotFoundError(GitHubError):
@@ -417,6 +429,7 @@ class Client:
             self._wait_for_limit(api, limit_hit)
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
+            problem.phrases = frozenset(phrase for phrase in PHRASES if phrase in response.error[1].lower())
             if isinstance(problem, MovedError):
                 problem.redirect = response
             if not isinstance(problem, UncertainOutcomeError | MovedError):
@@ -467,28 +480,37 @@ _UNEXPECTED_ANSWER = (
 )
 _DOWN = "GitHub gave no usable answer for {:g} s, so this run sends no more requests; run this job again later"
 _NO_TIME = "GitHub is slow, and there was no time left for this request; run this job again later"
+_REFERENCE_EXISTS = "reference already exists"
 _UNNAMED_GRAPHQL_FAILURE = "something went wrong"
 """How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
 
 
+_ERRORS_BY_TYPE: Mapping[str, type[GitHubError]] = {
+    "STALE_DATA": StaleHeadError,
+    "RESOURCE_LIMITS_EXCEEDED": TooExpensiveError,
+    "MAX_NODE_LIMIT_EXCEEDED": TooExpensiveError,
+}
+"""What GraphQL's types of errors mean, where the status says nothing more."""
+
+
 def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa: PLR0911 - one return for each meaning
     """Return the error that an answer means; None if it is a success with data."""
-    error_type, message = response.error
-    message = message.replace(token, "***")
+    error_type, full_message = response.error
+    message = full_message.replace(token, "***")  # a short token masks letters, so nothing is decided by this
+    if response.status in _SUCCESS_STATUSES:
+        return UncertainOutcomeError(_UNREADABLE_RESPONSE) if response.data is None else None
+    if error_class := _ERRORS_BY_TYPE.get(error_type):
+        return error_class(message)
     match error_type, response.status:
-        case (_, status) if status in _SUCCESS_STATUSES:
-            return UncertainOutcomeError(_UNREADABLE_RESPONSE) if response.data is None else None
-        case ("STALE_DATA", _):
-            return StaleHeadError(message)
-        case ("RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED", _):
-            return TooExpensiveError(message)
+        case (_, transport.UNPROCESSABLE) if full_message.lower().startswith(_REFERENCE_EXISTS):
+            return ReferenceExistsError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
             return NotFoundError(f"not found, or the token has no access to it ({message})")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(message)
         case (_, 401):
             return ForbiddenError(f"the token is not valid ({message})")
-        case ("", transport.BAD_REQUEST) if message.lower().startswith(_UNNAMED_GRAPHQL_FAILURE):
+        case ("", transport.BAD_REQUEST) if full_message.lower().startswith(_UNNAMED_GRAPHQL_FAILURE):
             return UncertainOutcomeError(f"GitHub answered: {message}")
         case (_, status) if status in _SERVER_ERROR_STATUSES:
             return UncertainOutcomeError(f"GitHub answered {status}; try again later")

@@ -19,6 +19,7 @@ from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_re
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
 from dora_metrics.github.client import (
+    NO_COMMON_ANCESTOR,
     Client,
     ForbiddenError,
     GitHubError,
@@ -166,7 +167,7 @@ class _Comparer:
             NotFoundError: if it no longer has the head.
             GitHubError: if it has both, or does not say.
         """
-        if "common ancestor" in str(error).lower():
+        if NO_COMMON_ANCESTOR in error.phrases:
             return error
         try:
             head, base = read_objects(self.client, self.repository, [self.head, str(tip.sha)])

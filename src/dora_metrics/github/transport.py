@@ -43,7 +43,7 @@ _HEADERS = {
     "Accept": "application/vnd.github+json",
     "X-GitHub-Api-Version": "2022-11-28",
 }
-_OK, _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 200, 202, range(300, 400), 400
+_OK, _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST, UNPROCESSABLE = 200, 202, range(300, 400), 400, 422
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
 _PATH_BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(.*)")

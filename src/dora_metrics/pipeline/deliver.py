@@ -84,7 +84,7 @@ def _is_overtaken(result: RunResult) -> bool:
 
 def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
     """The files that a push depends on."""
-    paths = (FACTS_FOLDER, layout.COUNTERS_FILE)
+    paths = (FACTS_FOLDER, layout.COUNTERS_FILE, layout.NEW_COUNTERS_FILE)
     return {path: content for path, content in snapshot.files.items() if path.startswith(paths)}
 
 

@@ -194,12 +194,19 @@ def _unchanged(document: schema.Document, _scope: Scope | None) -> schema.Docume
 
 def _without_evidence(document: schema.Document, _scope: Scope | None) -> schema.Document:
     scopes = [structs.replace(each, evidence=_NO_EVIDENCE) for each in document.scopes]
-    return _noting(document, scopes, "The evidence is too large to include here; it is in metrics.json in the ledger.")
+    return _noting(
+        document,
+        scopes,
+        "The evidence is too large to include here; evidence.json in the ledger has it, as of the last sync.",
+    )
 
 
 def _without_weeks(document: schema.Document, _scope: Scope | None) -> schema.Document:
     scopes = [structs.replace(each, evidence=_NO_EVIDENCE, weeks=[]) for each in document.scopes]
-    note = "Evidence and weeks are too large to include here; they are in metrics.json in the ledger."
+    note = (
+        "Evidence and weeks are too large to include here; evidence.json and history.json in the ledger have them, as "
+        "of the last sync."
+    )
     return _noting(document, scopes, note)
 
 

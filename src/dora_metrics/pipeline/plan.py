@@ -12,8 +12,8 @@ from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.checkpoint import LedgerState, encode_checkpoint
-from dora_metrics.core.ledger.counters_file import decode_marks, encode_marks
-from dora_metrics.core.ledger.layout import COUNTERS_FILE, CURSORS_FILE, MergePlan
+from dora_metrics.core.ledger.counters_file import marks_files, read_marks
+from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
 from dora_metrics.core.ledger.view import LedgerView
 from dora_metrics.core.markdown import unlinked_line
@@ -21,6 +21,7 @@ from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import Evaluation
 from dora_metrics.core.metrics.totals import Totals, add_totals
+from dora_metrics.core.reports.numbers import numbers_of
 from dora_metrics.core.reports.prometheus import LedgerCollector, exposition_text
 from dora_metrics.github.observation import Observation
 from dora_metrics.pipeline.evaluate import prometheus_families, raised_marks, results_of
@@ -122,11 +123,11 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
-    recorded_marks = decode_marks(snapshot.files.get(COUNTERS_FILE, b"")).renamed(names.stored_scope)
+    recorded_marks = read_marks(snapshot.files).renamed(names.stored_scope)
     marks = raised_marks(recorded_marks, results, totals)
     others = {
         layout.CHECKPOINT_FILE: encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state)),
-        COUNTERS_FILE: encode_marks(marks.renamed(names.scope_to_store)),
+        **marks_files(marks.renamed(names.scope_to_store), snapshot.files),
         **gathered.observation.ledger_files,
         **gathered.claims,
     }
@@ -170,7 +171,7 @@ def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
 
 def _numbers(results: Results, families: LedgerCollector) -> Mapping[str, bytes]:
     return {
-        layout.METRICS_FILE: msgspec.json.encode(results.document) + b"\n",
+        layout.METRICS_FILE: msgspec.json.encode(numbers_of(results.document)) + b"\n",
         layout.PROMETHEUS_FILE: exposition_text(families).encode(),
     }
 

@@ -16,10 +16,18 @@ import rjsmin  # type: ignore[import-untyped]
 from markupsafe import Markup
 
 from dora_metrics import __version__
-from dora_metrics.core.ledger.layout import HISTORY_FILE, NO_JEKYLL_FILE, PAGE_FILE, SITE_PATHS, site_changes
+from dora_metrics.core.ledger.layout import (
+    EVIDENCE_FILE,
+    HISTORY_FILE,
+    NO_JEKYLL_FILE,
+    PAGE_FILE,
+    SITE_PATHS,
+    site_changes,
+)
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports import render
+from dora_metrics.core.reports.numbers import evidence_of
 from dora_metrics.core.reports.site.cards import metric_definitions
 from dora_metrics.core.reports.site.evidence import script_safe_json
 from dora_metrics.core.reports.site.feeds import (
@@ -136,6 +144,7 @@ def site_files(results: Results, *, with_page: bool = True) -> dict[str, bytes]:
     site = {path: msgspec.json.encode(badge) + b"\n" for path, badge in build_badges(results).items()}
     site[NO_JEKYLL_FILE] = b"GitHub Pages serves this branch as it is.\n"
     site[HISTORY_FILE] = msgspec.json.encode(build_weekly_history(results, weeks)) + b"\n"
+    site[EVIDENCE_FILE] = msgspec.json.encode(evidence_of(results.document)) + b"\n"
     if with_page:
         site[PAGE_FILE] = page_html(results, weeks).encode()
     return site

@@ -31,6 +31,8 @@ from dora_metrics.templates import load_template
 MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
 _MAX_QUARANTINE_NOTES = 10
+_MAX_DERIVED_BYTES = 300_000
+"""Of `metrics.json` and `metrics.prom`, as a run of an event writes them. About ten scopes have as much."""
 _REWRITTEN = (
     "The ledger was rewritten during this run: its sequence went from {} back to {}. A sync brings back what GitHub "
     "still knows; other facts are only in the former commits of the branch."
@@ -224,7 +226,8 @@ class Recorder:
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
-        files = {**_readme(snapshot), **plan.primary_files, **plan.derived_files, **site}
+        derived = plan.derived_files if request.reads_everything or _is_small(plan.derived_files) else {}
+        files = {**_readme(snapshot), **plan.primary_files, **derived, **site}
         return self.storage.write(snapshot, files, plan.message)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
@@ -257,6 +260,11 @@ def _readme(snapshot: Snapshot) -> dict[str, bytes]:
     if present and not present.startswith(layout.README_TITLE):
         return {}
     return snapshot.changed({layout.README_FILE: load_template("ledger/README.md").encode()})
+
+
+def _is_small(files: Files) -> bool:
+    """Whether each event may write these files, which have all scopes; others are left to the next sync or rebuild."""
+    return sum(map(len, files.values())) <= _MAX_DERIVED_BYTES
 
 
 def _is_recent(snapshot: Snapshot, now: datetime, duration: timedelta) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from dora_metrics.core.ledger.layout import ALL_MONTHS, ROOT_FILES, SEQUENCE_FILE, MonthSelection, is_at_one_of
-from dora_metrics.core.ledger.month_files import month_of_path, month_of_time
+from dora_metrics.core.ledger.month_files import first_paths, month_of_path, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.errors import LedgerError
@@ -24,6 +24,7 @@ from dora_metrics.github.client import (
     GitHubError,
     IncompleteAnswerError,
     NotFoundError,
+    ReferenceExistsError,
     StaleHeadError,
     UncertainOutcomeError,
     UnexpectedAnswerError,
@@ -33,7 +34,6 @@ from dora_metrics.github.repository import GitObject, file_content, object_in, r
 from dora_metrics.runtime import Deadline
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
-_REF_EXISTS_MESSAGE = "reference already exists"
 _RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being restricted|pull request", re.IGNORECASE)
 """What GitHub says of a write that a ruleset or a branch protection forbids; the type of such an error varies."""
 _RULES_ADVICE = (
@@ -144,7 +144,8 @@ class BranchStorage:
     def _queried_paths(self, months: MonthSelection) -> list[str]:
         """Return the files and folders of a ledger that one request asks for."""
         month_paths = list(filter(months.includes, _last_months(self.now)))
-        return [*ROOT_FILES, "facts", *_year_folders(month_paths), *(f"{path}.jsonl" for path in month_paths)]
+        facts_paths = (path for month in month_paths for path in first_paths(month))
+        return [*ROOT_FILES, "facts", *_year_folders(month_paths), *facts_paths]
 
     def _snapshot(self, answer: Mapping[str, Any], paths: Sequence[str], months: MonthSelection) -> Snapshot:
         """Return the part of the ledger that an answer to the query for these paths shows.
@@ -327,10 +328,8 @@ class BranchStorage:
         ref = {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]}
         try:
             created = self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
-        except GitHubError as problem:
-            if _REF_EXISTS_MESSAGE in str(problem).lower():
-                return None
-            raise
+        except ReferenceExistsError:
+            return None
         if (created["ref"], created["object"]["sha"]) != (ref["ref"], ref["sha"]):
             raise UnexpectedAnswerError(_NOT_WRITTEN.format("branch"))
         return str(commit["sha"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.ledger.counters_file import decode_marks, encode_marks
+from dora_metrics.core.ledger.counters_file import decode_marks, encode_marks, marks_files, read_marks
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, SUM_PART, Series
 from dora_metrics.core.scope import Scope
@@ -100,3 +100,44 @@ def test_a_series_that_this_version_does_not_write_is_kept() -> None:
     assert (
         encode_marks(decode_marks(content)) == msgspec.json.encode(msgspec.json.decode(content), order="sorted") + b"\n"
     )
+
+
+# Two files
+
+
+def counted(*values: int) -> HighWaterMarks:
+    """Marks of one counter in as many scopes."""
+    scopes = [Scope("acme/shop", f"service-{number:03}", "production") for number in range(len(values))]
+    marks = {
+        Series("dora_deployments_total", scope, "pushes"): value for scope, value in zip(scopes, values, strict=True)
+    }
+    return HighWaterMarks(Counter(marks), frozenset(scopes))
+
+
+def stored(marks: HighWaterMarks, files: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in {**files, **marks_files(marks, files)}.items() if content}
+
+
+def test_the_marks_of_one_scope_are_one_file() -> None:
+    files = stored(counted(2), stored(counted(1), {}))
+    assert list(files) == ["counters.json"]
+    assert read_marks(files) == counted(2)
+
+
+def test_of_many_scopes_only_the_changed_ones_are_written_until_they_are_many_too() -> None:
+    before = stored(counted(*[1] * 200), {})
+    one_changed = stored(counted(2, *[1] * 199), before)
+    assert one_changed["counters.json"] == before["counters.json"]
+    assert len(one_changed["counters-new.json"]) < 500
+    assert read_marks(one_changed) == counted(2, *[1] * 199)
+    many_changed = stored(counted(*[3] * 100, *[1] * 100), one_changed)
+    assert list(many_changed) == ["counters.json"]
+    assert read_marks(many_changed) == counted(*[3] * 100, *[1] * 100)
+
+
+def test_a_scope_that_is_gone_is_in_neither_file() -> None:
+    before = stored(counted(2, *[1] * 199), stored(counted(*[1] * 200), {}))
+    marks = counted(*[1] * 200)
+    gone = Scope("acme/shop", "service-000", "production")
+    left = HighWaterMarks(Counter({s: v for s, v in marks.values.items() if s.scope != gone}), marks.scopes - {gone})
+    assert read_marks(stored(left, before)) == left

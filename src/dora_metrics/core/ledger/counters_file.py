@@ -1,19 +1,26 @@
 """`counters.json`: the high-water marks of the Prometheus counters and histograms (`core.metrics.high_water_marks`).
 
+With many scopes the file is large, and an event changes one of them. So `counters-new.json` has the scopes that have
+changed since, and is merged into `counters.json` before it is large too. The greater mark counts, wherever it is.
+
 Its scopes have names that no rename changes (`RepositoryNames.scope_to_store`), so that the marks stay with their
 repository when another one takes its name.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.ledger.layout import COUNTERS_FILE, NEW_COUNTERS_FILE
 from dora_metrics.core.metrics.high_water_marks import MAX_MARK, NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, SUM_PART, Series, Totals
 from dora_metrics.core.scope import Scope
+
+_NEW_SHARE = 0.125
+"""Of `counters.json`: how large `counters-new.json` may be."""
 
 _Mark = Annotated[int, msgspec.Meta(ge=0, le=MAX_MARK)]
 _HistogramMarks = Annotated[list[_Mark], msgspec.Meta(min_length=SUM_PART + 1, max_length=SUM_PART + 1)]
@@ -38,6 +45,33 @@ class _CountersFile(msgspec.Struct):
 
     buckets_seconds: list[int]
     scopes: list[_ScopeMarks]
+
+
+def read_marks(files: Mapping[str, bytes]) -> HighWaterMarks:
+    """Return the marks in the files of a ledger."""
+    return decode_marks(files.get(COUNTERS_FILE, b"")) | decode_marks(files.get(NEW_COUNTERS_FILE, b""))
+
+
+def marks_files(marks: HighWaterMarks, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the contents of both files for some marks; that of one which need not be there is empty.
+
+    Args:
+        marks: all marks; none is lower than in the files.
+        files: the present files of the ledger.
+    """
+    base = files.get(COUNTERS_FILE, b"")
+    new = encode_marks(_changed_scopes(marks, decode_marks(base)))
+    if len(new) <= len(base) * _NEW_SHARE and marks.scopes >= decode_marks(base).scopes:
+        return {COUNTERS_FILE: base, NEW_COUNTERS_FILE: new}
+    return {COUNTERS_FILE: encode_marks(marks), NEW_COUNTERS_FILE: b""}
+
+
+def _changed_scopes(marks: HighWaterMarks, before: HighWaterMarks) -> HighWaterMarks:
+    """Return the marks of the scopes that have others than before."""
+    changed = {series.scope for series, value in marks.values.items() if before.values[series] != value}
+    changed |= marks.scopes - before.scopes
+    values = {series: value for series, value in marks.values.items() if series.scope in changed}
+    return HighWaterMarks(Counter(values), frozenset(changed))
 
 
 def decode_marks(content: bytes) -> HighWaterMarks:

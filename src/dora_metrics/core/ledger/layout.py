@@ -33,10 +33,12 @@ SEQUENCE_FILE = "sequence"
 CURSORS_FILE = "cursors.json"
 REPORTS_FILE = "reports.json"
 COUNTERS_FILE = "counters.json"
+NEW_COUNTERS_FILE = "counters-new.json"
 METRICS_FILE = "metrics.json"
 PROMETHEUS_FILE = "metrics.prom"
 PAGE_FILE = "index.html"
 HISTORY_FILE = "history.json"
+EVIDENCE_FILE = "evidence.json"
 BADGES_FOLDER = "badges/"
 NO_JEKYLL_FILE = ".nojekyll"
 ROOT_FILES = (
@@ -46,6 +48,7 @@ ROOT_FILES = (
     CURSORS_FILE,
     REPORTS_FILE,
     COUNTERS_FILE,
+    NEW_COUNTERS_FILE,
     OUTBOX_FILE,
     QUARANTINE_FILE,
 )
@@ -54,10 +57,10 @@ ROOT_FILES = (
 README_TITLE = b"# The ledger of dora-metrics"
 """The first line of a ledger's README, by which the action knows its own."""
 
-SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
+SITE_PATHS = (PAGE_FILE, HISTORY_FILE, EVIDENCE_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
 """The files and folders of the page in a ledger. Folders end with a slash."""
 
-DERIVED_FILES = (METRICS_FILE, PROMETHEUS_FILE, PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE)
+DERIVED_FILES = (METRICS_FILE, PROMETHEUS_FILE, PAGE_FILE, HISTORY_FILE, EVIDENCE_FILE, NO_JEKYLL_FILE)
 """The files in the root that a run writes and no run reads."""
 
 MAX_BATCH_FACTS = 200

@@ -8,7 +8,7 @@ another one may lie in another file than that; whoever reads the month takes the
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from dora_metrics.core.facts.jsonl import decode_with_lines
@@ -61,6 +61,11 @@ class LedgerLine(NamedTuple):
 
 IsNewest = Callable[[LedgerLine], bool]
 """Whether a line is the newest of its id."""
+
+
+def first_paths(month: str) -> list[str]:
+    """Return the files of a month that is not large: the first one, and the short ones after it."""
+    return list(islice(_numbered_paths(month), 1 + MAX_SHORT_FILES))
 
 
 def rewritten_month(month: str, lines: Iterable[LedgerLine], files: Mapping[str, bytes]) -> dict[str, bytes]:

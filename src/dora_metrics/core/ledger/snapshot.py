@@ -8,6 +8,7 @@ from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     COUNTERS_FILE,
     CURSORS_FILE,
+    NEW_COUNTERS_FILE,
     OUTBOX_FILE,
     QUARANTINE_FILE,
     REPORTS_FILE,
@@ -58,9 +59,12 @@ def parse_sequence(content: bytes) -> int:
     return int(text) if text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004 - a longer number is no count
 
 
+_PRIMARY_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE, COUNTERS_FILE, NEW_COUNTERS_FILE})
+
+
 def is_primary_data(path: str) -> bool:
     """Whether a file holds data that cannot be computed again from other files."""
-    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE, COUNTERS_FILE))
+    return path.startswith(FACTS_FOLDER) or path in _PRIMARY_FILES
 
 
 def with_next_sequence(sequence: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:

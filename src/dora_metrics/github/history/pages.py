@@ -12,6 +12,7 @@ from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github.client import (
+    TIMEOUT_PHRASES,
     Client,
     ForbiddenError,
     GitHubError,
@@ -29,8 +30,6 @@ from dora_metrics.settings.model import Settings
 MAX_IDS_PER_REQUEST = 100
 """Objects that one query reads by their ids."""
 _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
-_TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
-
 HistoryKind = (
     Literal["pulls", "commits", "deployments", "jobs", "releases", "runs", "pushes", "issues", "sources", "repository"]
     | AlertKind
@@ -288,7 +287,7 @@ class PagedQuery:
 def _is_too_large(problem: GitHubError) -> bool:
     """Whether a smaller page may succeed."""
     is_named = isinstance(problem, UncertainOutcomeError | TooExpensiveError)
-    return is_named or any(phrase in str(problem).lower() for phrase in _TIMEOUT_PHRASES)
+    return is_named or not TIMEOUT_PHRASES.isdisjoint(problem.phrases)
 
 
 @dataclass(frozen=True)

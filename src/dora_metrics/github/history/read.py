@@ -14,7 +14,7 @@ from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
 from dora_metrics.errors import EventError
-from dora_metrics.github.client import Client, GitHubError, owner_and_name
+from dora_metrics.github.client import INVALID_CURSOR, Client, GitHubError, owner_and_name
 from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts
 from dora_metrics.github.history.changes import read_commits, read_pulls
 from dora_metrics.github.history.deployments import (
@@ -147,7 +147,7 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
     except EventError as problem:
         yield ReadFailure(kind, f"{problem.problems[0]}; GitHub may have a problem, try again later")
     except GitHubError as problem:
-        if reader.cursor(kind).after is None or "cursor" not in str(problem).lower():
+        if reader.cursor(kind).after is None or INVALID_CURSOR not in problem.phrases:
             yield read_failure(kind, problem)
             return
         cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}

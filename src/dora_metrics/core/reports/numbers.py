@@ -1,0 +1,88 @@
+"""The files of a ledger with the numbers, `metrics.json`, and with what they were made from, `evidence.json`."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from dora_metrics.core.schema import SCHEMA, Document, Evidence, Metrics, Outlook, WindowBounds
+
+
+class ScopeNumbers(Struct, frozen=True, kw_only=True):
+    """One scope in `metrics.json`."""
+
+    repository: str
+    service: str
+    environment: str
+    metrics: Metrics
+    previous: Metrics | None
+    outlook: Outlook
+
+
+class Numbers(Struct, frozen=True, kw_only=True):
+    """The content of `metrics.json`: what `compute --format json` prints, without weeks and evidence."""
+
+    schema: str = SCHEMA
+    generated_at: datetime
+    window: WindowBounds
+    timezone: str
+    benchmark: str
+    scopes: list[ScopeNumbers]
+    notes: list[str]
+
+
+class ScopeEvidence(Struct, frozen=True, kw_only=True):
+    """One scope in `evidence.json`."""
+
+    repository: str
+    service: str
+    environment: str
+    evidence: Evidence
+
+
+class EvidenceFile(Struct, frozen=True, kw_only=True):
+    """The content of `evidence.json`: what the numbers of the same window were made from."""
+
+    schema: str = SCHEMA
+    generated_at: datetime
+    window: WindowBounds
+    timezone: str
+    scopes: list[ScopeEvidence]
+
+
+def numbers_of(document: Document) -> Numbers:
+    """Return the content of `metrics.json`. It is small, since every event writes it."""
+    scopes = [
+        ScopeNumbers(
+            repository=scope.repository,
+            service=scope.service,
+            environment=scope.environment,
+            metrics=scope.metrics,
+            previous=scope.previous,
+            outlook=scope.outlook,
+        )
+        for scope in document.scopes
+    ]
+    return Numbers(
+        generated_at=document.generated_at,
+        window=document.window,
+        timezone=document.timezone,
+        benchmark=document.benchmark,
+        scopes=scopes,
+        notes=document.notes,
+    )
+
+
+def evidence_of(document: Document) -> EvidenceFile:
+    """Return the content of `evidence.json`."""
+    scopes = [
+        ScopeEvidence(
+            repository=scope.repository,
+            service=scope.service,
+            environment=scope.environment,
+            evidence=scope.evidence,
+        )
+        for scope in document.scopes
+    ]
+    return EvidenceFile(
+        generated_at=document.generated_at, window=document.window, timezone=document.timezone, scopes=scopes
+    )
