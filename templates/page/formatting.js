@@ -27,7 +27,8 @@ function duration(seconds) {
 function percent(ratio) {
   if (ratio === null || ratio === undefined) return "–";
   const value = ratio * 100;
-  return `${Number((value % 1 === 0.25 ? value - 0.05 : value).toFixed(1))} %`; // ties round to even, as in Python
+  const rounded = Number((value % 1 === 0.25 ? value - 0.05 : value).toFixed(1)); // ties round to even, as in Python
+  return `${rounded || Number(value.toPrecision(1))} %`;
 }
 
 /** Put a no-break space between each number and its unit. */
