@@ -426,15 +426,3 @@ def test_a_token_that_no_header_can_hold_is_forbidden_and_not_shown(github: Fake
 def test_a_repository_that_the_token_may_not_see_is_not_found(github: FakeGitHub) -> None:
     with pytest.raises(NotFoundError):
         client(github).query("Head", {**SHOP, "name": "other"})
-
-
-# A short token, which masks letters in messages
-
-
-def test_a_branch_that_another_run_made_first_is_recognised_whatever_letters_the_token_masks(tmp_path: Path) -> None:
-    with FakeGitHub(now=lambda: NOW) as github:
-        shop = BranchShop(github, tmp_path)
-        token = github.grant(token="e")
-        github.fail(meanwhile(lambda: shop.run(1)), to="POST */git/refs")
-        assert "ledger ✓ +1 fact" in shop.run(2, token=token).summary
-        assert shop.fact_ids() == deployment_ids(1, 2)

@@ -208,3 +208,15 @@ def test_a_newer_version_that_writes_in_between_loses_nothing(shop: BranchShop) 
     assert shop.read("risks.json") == b"{}"
     assert shop.read("sequence") == b"10\n"
     assert "quarantine.jsonl" not in shop.files()
+
+
+# A short token masks letters in GitHub's messages
+
+
+@pytest.mark.parametrize("letter", ["e", "s", "r"])
+def test_another_runs_branch_is_recognised_whatever_letters_the_token_masks(shop: BranchShop, letter: str) -> None:
+    tokens = shop.github.state.tokens
+    tokens[letter] = tokens[shop.github.token]
+    shop.github.fail(meanwhile(lambda: shop.run(1)), to="POST */git/refs")
+    assert "ledger ✓ +1 fact" in shop.run(2, token=letter).summary
+    assert shop.fact_ids() == deployment_ids(1, 2)
