@@ -56,6 +56,7 @@ figures: $(VENV)/dev ## the structure in numbers: names, layers, lengths, the wa
 	$(VENV)/bin/python tools/figures.py
 
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
+	$(VENV)/bin/python bench/event.py
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/github_history.py
 	$(VENV)/bin/python bench/page.py

@@ -24,9 +24,9 @@ def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
     count = days * a_day
     for number in range(1, count + 1):
         at = NOW - DAY / a_day * (count - number + 1)
-        change = _change(number, at, rng)
-        sha = last_sha if number == count else _sha(rng)
-        yield change
+        merged = change(number, at, rng)
+        sha = last_sha if number == count else random_sha(rng)
+        yield merged
         yield Deployment(
             id=f"github:deployment:{number}",
             repository="acme/shop",
@@ -40,13 +40,13 @@ def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
             observed_at=at,
             started_at=at - timedelta(minutes=9),
             finished_at=at,
-            changes=(change.id,),
+            changes=(merged.id,),
             previous=f"github:deployment:{number - 1}",
             commit_count=3,
         )
 
 
-def _change(number: int, at: datetime, rng: random.Random) -> Change:
+def change(number: int, at: datetime, rng: random.Random) -> Change:
     began = at - timedelta(hours=rng.lognormvariate(3, 1))
     merged = began + (at - began) / 2
     return Change(
@@ -54,7 +54,7 @@ def _change(number: int, at: datetime, rng: random.Random) -> Change:
         repository="acme/shop",
         source="github",
         url=f"https://github.com/acme/shop/pull/{number}",
-        sha=_sha(rng),
+        sha=random_sha(rng),
         title="Make the basket keep its contents over a restart",
         labels=("feature", "backend"),
         branch=f"basket-{number}",
@@ -62,11 +62,11 @@ def _change(number: int, at: datetime, rng: random.Random) -> Change:
         first_commit_at=began,
         opened_at=began + (at - began) / 4,
         merged_at=merged,
-        commits=tuple(Commit(sha=_sha(rng), authored_at=began + (at - began) / 8 * n) for n in range(3)),
+        commits=tuple(Commit(sha=random_sha(rng), authored_at=began + (at - began) / 8 * n) for n in range(3)),
     )
 
 
-def _sha(rng: random.Random) -> str:
+def random_sha(rng: random.Random) -> str:
     return f"{rng.getrandbits(160):040x}"
 
 

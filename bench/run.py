@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,9 +16,7 @@ import facts as sample_facts  # noqa: E402 - beside this file
 import git_history  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402 - from src
-from dora_metrics.core.ledger import layout  # noqa: E402 - from src
 
-IMPORTS = "import pydantic, jinja2, prometheus_client, requests"
 NOW = "2026-11-01T00:00:00Z"
 
 
@@ -63,46 +60,6 @@ def facts_file(count: int) -> Path:
 def compute(count: int, times: int) -> Measurement:
     command = [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(facts_file(count)), "--now", NOW]
     return fastest(command, times=times)
-
-
-def event_run(count: int) -> Measurement:
-    """One event on a local ledger of `count` facts, each time from the same ledger."""
-    folder = WORK / "event"
-    folder.mkdir(parents=True, exist_ok=True)
-    event = {
-        "action": "created",
-        "deployment_status": {"id": 1, "state": "success", "environment": "production",
-                              "created_at": NOW, "updated_at": NOW},
-        "deployment": {"id": 10**9, "sha": "a" * 40, "ref": "main", "task": "deploy", "environment": "production",
-                       "payload": {}, "created_at": NOW},
-        "repository": {"name": "service-0", "full_name": "acme/service-0", "default_branch": "main"},
-    }  # fmt: skip
-    (folder / "event.json").write_text(json.dumps(event), "utf-8")
-    environment = {
-        "GITHUB_EVENT_NAME": "deployment_status", "GITHUB_EVENT_PATH": str(folder / "event.json"),
-        "GITHUB_REPOSITORY": "acme/service-0", "GITHUB_WORKSPACE": str(folder),
-        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
-        "DORA_INPUTS": '{"ledger": "dir:ledger"}',
-    }  # fmt: skip
-    saved_ledger, best = WORK / "ledger", Measurement(float("inf"), 0)
-    _write_ledger(count, saved_ledger)
-    for _ in range(5):
-        shutil.rmtree(folder / "ledger", ignore_errors=True)
-        shutil.copytree(saved_ledger, folder / "ledger")
-        best = min(
-            best, _measure([sys.executable, "-m", "dora_metrics", "action"], environment), key=lambda t: t.seconds
-        )
-    return best
-
-
-def _write_ledger(count: int, folder: Path) -> None:
-    """Write a ledger as the action would: months that no window reaches are sealed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    facts = [jsonl.decode_line(sample_facts.line(fact).encode()) for fact in sample_facts.facts(count, repositories=1)]
-    for path, content in layout.plan_merge(layout.parse_ledger({}), facts).file_changes.items():  # type: ignore[arg-type]
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    _measure([sys.executable, "-m", "dora_metrics", "rebuild", "--ledger", f"dir:{folder}", "--now", NOW], None)
 
 
 def many_incidents(count: int) -> Measurement:
@@ -150,8 +107,6 @@ def decoding_microseconds(count: int) -> float:
 
 
 def main() -> None:
-    imports = fastest([sys.executable, "-c", IMPORTS], times=5)
-    event = event_run(10_000)
     small, large = compute(100_000, 3), compute(1_000_000, 1)
     half, whole = many_incidents(10_000), many_incidents(20_000)
     (report, log), (longer, _), (tagged, _) = (
@@ -160,7 +115,6 @@ def main() -> None:
         git_report(18_000, 3_000),
     )
     rows = [
-        ("event run on 10,000 facts, times the import of its libraries", event.seconds / imports.seconds, "<= 2"),
         ("compute on 1,000,000 facts, seconds", large.seconds, "<= 20, stretch 8"),
         ("its memory, GB", large.megabytes / 1024, "<= 2.5, stretch 1"),
         ("its time, times that of 100,000 facts", large.seconds / small.seconds, "<= 11"),
@@ -177,7 +131,7 @@ def main() -> None:
     for label, figure, goal in rows:
         print(f"| {label} | {figure:.2f} | {goal} |")
     python, cores = sys.version.split()[0], os.cpu_count()
-    print(f"\nPython {python}, {cores} cores; import {imports.seconds:.2f} s, event run {event.seconds:.2f} s")
+    print(f"\nPython {python}, {cores} cores")
     print(f"git log of 18,000 commits {log.seconds:.2f} s")
 
 

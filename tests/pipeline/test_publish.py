@@ -50,6 +50,28 @@ def test_an_event_run_that_reads_everything_writes_no_more_than_others(tmp_path:
     assert site_files(tmp_path / "ledger") == set()
 
 
+def test_what_the_numbers_were_made_from_is_written_by_a_rebuild_and_not_by_an_event(ledger: Path) -> None:
+    assert not (ledger / "evidence.json").exists()
+    rebuild(ledger)
+    (scope,) = json.loads((ledger / "evidence.json").read_text("utf-8"))["scopes"]
+    assert [each["deployment"][-1] for each in scope["evidence"]["deployments"]] == ["1", "2"]
+    (numbers,) = json.loads((ledger / "metrics.json").read_text("utf-8"))["scopes"]
+    assert numbers.keys() == {"repository", "service", "environment", "metrics", "previous", "outlook"}
+
+
+def test_numbers_of_so_many_scopes_that_they_are_large_are_left_to_the_next_rebuild(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dora_metrics.pipeline.record._MAX_DERIVED_BYTES", 1_000)
+    before = (ledger / "metrics.json").read_bytes()
+    ran = run_action(ledger.parent, "deployment_status", deployment_status(3))
+    assert "ledger ✓ +1 fact" in ran.summary
+    assert (ledger / "metrics.json").read_bytes() == before
+    rebuild(ledger)
+    (scope,) = json.loads((ledger / "metrics.json").read_text("utf-8"))["scopes"]
+    assert scope["metrics"]["deployment_frequency"]["deployments"] == 3
+
+
 def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
     rebuild(ledger)
     assert "acme/shop" in (ledger / "index.html").read_text("utf-8")

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from dora_metrics.core.ledger.month_files import first_paths
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.github_history import NOW, at, deploy
@@ -62,10 +63,10 @@ def names_on_branch(repository: Repository, branch: str = "dora-metrics") -> lis
 
 
 def records_on_branch(repository: Repository, branch: str) -> dict[str, dict[str, object]]:
-    months = [f"facts/2026/{month:02}.jsonl" for month in range(1, 13)] if repository.head(branch) else []
+    months = [path for month in range(1, 13) for path in first_paths(f"facts/2026/{month:02}")]
+    months = months if repository.head(branch) else []
     lines = [line for path in months for line in (repository.read(path, branch) or b"").splitlines()]
-    facts = [json.loads(line) for line in lines]
-    assert len({fact["id"] for fact in facts}) == len(facts)
+    facts = sorted(map(json.loads, lines), key=lambda fact: (fact["observed_at"], json.dumps(fact, sort_keys=True)))
     return {fact["id"]: fact for fact in facts}
 
 

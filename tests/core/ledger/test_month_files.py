@@ -13,7 +13,12 @@ from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
 from support.facts import at, deployment
 
 MONTH = "facts/2024/03"
-SMALL = {"MAX_SHORT_FILE_BYTES": 2_000, "_LARGE_FILE_BYTES": 6_000, "MAX_FILE_BYTES": 12_000}
+SMALL = {
+    "MAX_ONLY_FILE_BYTES": 3_000,
+    "MAX_SHORT_FILE_BYTES": 2_000,
+    "_LARGE_FILE_BYTES": 6_000,
+    "MAX_FILE_BYTES": 12_000,
+}
 
 
 def fact(number: int, status: str = "success", seen: int = 0) -> Deployment:

@@ -1,8 +1,8 @@
-"""How the facts of a month lie in files: large ones in the order of time, and up to three short ones with news.
+"""Which files hold the facts of a month: large ones in the order of time, and up to three short ones with news.
 
 A commit on GitHub sends whole files. So a few facts are added to a short file, and each time that the short ones are
 full they are merged into a large one: what a run sends grows with its facts, not with the month. A record that replaces
-another one may lie in another file than that; whoever reads the month takes the newest of each id.
+another one may be in another file than that; whoever reads the month takes the newest of each id.
 """
 
 import re
@@ -18,6 +18,9 @@ FACTS_FOLDER = "facts/"
 
 MAX_FILE_BYTES = 400_000
 """Facts files are split to stay below this size, because GraphQL truncates blobs at 512,000 bytes."""
+
+MAX_ONLY_FILE_BYTES = 32_000
+"""A month is a single file until that has this size."""
 
 MAX_SHORT_FILE_BYTES = 8_000
 """A file of at most this size takes more facts. A fact has about 500 bytes."""
@@ -92,11 +95,10 @@ def extended_month(
         is_newest: tells which of their lines still count.
     """
     paths = sorted(files, key=_number)
-    short_paths = [path for path in paths if len(files[path]) <= MAX_SHORT_FILE_BYTES]
     extended = _joined([*_newest_lines(files[paths[-1]], is_newest), *lines])
-    if paths[-1] in short_paths and len(extended) <= MAX_SHORT_FILE_BYTES:
+    if len(extended) <= (MAX_ONLY_FILE_BYTES if len(paths) == 1 else MAX_SHORT_FILE_BYTES):
         return {paths[-1]: extended}
-    if len(short_paths) < MAX_SHORT_FILES:
+    if sum(len(files[path]) <= MAX_SHORT_FILE_BYTES for path in paths) < MAX_SHORT_FILES:
         return {f"{month}-{_number(paths[-1]) + 1}.jsonl": _joined(lines)}
     merged_paths = [path for path in paths if len(files[path]) < _LARGE_FILE_BYTES]
     merged_lines = chain(lines, *(_newest_lines(files[path], is_newest) for path in merged_paths))

@@ -29,13 +29,14 @@ def test_a_week_is_that_of_the_answer_for_all() -> None:
     assert list(weeks_of_all_scopes(shop)[shop.evaluation.histories[0].scope]) == scope_of(*facts, window="all").weeks
 
 
-def test_history_and_badges_are_what_their_schemas_say() -> None:
+def test_history_evidence_and_badges_are_what_their_schemas_say() -> None:
     shop = results_of(deployment(1, "01-10"), change(7, "01-11"), deployment(2, "03-20", changes=[7]))
     written = {path: json.loads(content) for path, content in site_files(shop).items() if path.endswith(".json")}
     for path, found in written.items():
-        schema = json.loads(schemas()["history.schema.json" if path == "history.json" else "badge.schema.json"])
+        name = "badge" if path.startswith("badges/") else path.removesuffix(".json")
+        schema = json.loads(schemas()[f"{name}.schema.json"])
         jsonschema.Draft202012Validator(schema).validate(found)
-    assert len(written) == 7
+    assert len(written) == 8
 
 
 def test_every_scope_starts_with_its_own_first_deployment() -> None:
