@@ -120,9 +120,9 @@ def test_differences_have_words_of_their_own() -> None:
         formatting.percentage_points(-0.2),
         formatting.percentage_points(1),
     ) == (
-        "4.5 points",
-        "20 points",
-        "100 points",
+        "4.5 percentage points",
+        "20 percentage points",
+        "100 percentage points",
     )
     assert (formatting.per_week(1 / 7), formatting.per_week(0.16), formatting.per_week(0)) == (
         "1 a week",

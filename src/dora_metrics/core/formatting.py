@@ -126,8 +126,9 @@ def number_per_week(per_day: float) -> str:
 
 
 def percentage_points(difference: float) -> str:
-    """Format a difference of two ratios, such as `4.5 points`."""
-    return f"{round(abs(difference) * 100, 1):g} points"
+    """Format a difference of two ratios, such as `4.5 percentage points`."""
+    points = f"{round(abs(difference) * 100, 1):g}"
+    return f"{points} percentage point{'' if points == '1' else 's'}"
 
 
 def _short_number(number: float) -> str:
