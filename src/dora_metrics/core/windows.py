@@ -193,9 +193,9 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
     """
     if window.start >= window.end:
         return
-    monday = _week_start(window.start, zone)
+    monday = week_start(window.start, zone)
     while monday < window.end:
-        next_monday = _week_start(monday + timedelta(days=8), zone)
+        next_monday = week_start(monday + timedelta(days=8), zone)
         year, number, _ = monday.astimezone(zone).isocalendar()
         is_inside = window.start <= monday and next_monday <= min(window.end, now)
         yield IsoWeek(
@@ -206,7 +206,7 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
         monday = next_monday
 
 
-def _week_start(moment: datetime, zone: ZoneInfo) -> datetime:
+def week_start(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the start of the ISO week that contains `moment`, in UTC."""
     day = moment.astimezone(zone).date()
     return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)
