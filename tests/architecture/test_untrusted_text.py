@@ -98,9 +98,8 @@ def test_only_one_module_makes_markdown_of_escaped_text() -> None:
 FILES_WRITTEN = {
     "__main__.py": ["errors.write('dora-metrics: cancelled\\n')", "errors.write(f'dora-metrics: {reason}\\n')"],
     "commands/init/command.py": ["stream.write(file.text)"],
-    "github/runner.py": ["file.write(text)"],
+    "github/runner.py": ["file.write(content)"],
     "pipeline/template_process.py": ["sys.stdout.buffer.write(msgspec.json.encode(_render(job)))"],
-    "pipeline/unrecorded.py": ["file.write(lines)"],
     "runtime.py": ["super().write(text)"],
     "sources/git/repository.py": ["stdin_file.write(stdin)"],
     "storage/folder.py": ["file.write(content)"],

@@ -11,6 +11,7 @@ from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, li
 from dora_metrics.core.metrics.calculate import failures_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.stages import STAGE_NAMES
+from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
@@ -211,11 +212,13 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     scope = history.scope
     incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
     unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
+    has_weekly_median = scope_metrics.metrics.deployment_frequency.median_deployment_days_per_week is not None
+    start_note = _history_start_note(history, window, policy, has_weekly_median=has_weekly_median)
     return Derivation(
         window=f"{start} to {end} {policy.zone.key} "
         f"({formatting.days_or_hours(window.days)}; the end is not included); "
         f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
-        metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
+        metrics=[*start_note, *_metric_lines(scope_metrics.metrics, window, policy)],
         failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
         unmatched=_first_lines(unmatched, _unmatched_incident),
     )
@@ -234,12 +237,17 @@ def failed_count_text(metrics: schema.Metrics) -> str:
     return f"{bound}{rate.failed:,} of {rate.deployments:,}{counted} failed"
 
 
-def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -> Iterator[Md]:
-    """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
-    if history.first_deployment_at and window.start < history.first_deployment_at:
-        first_day = formatting.date(history.first_deployment_at, policy.zone)
+def _history_start_note(
+    history: ScopeHistory, window: Window, policy: Policy, *, has_weekly_median: bool
+) -> Iterator[Md]:
+    """Yield a note if records start inside the window: frequencies count all of its days, medians of weeks do not."""
+    first = history.first_deployment_at
+    if first and is_start_inside(first, window):
         yield md(
-            "**Records start on {}**, inside this window. Earlier days count as days without a deployment.", first_day
+            "**Records start on {}**, inside this window. {}, so they lower the frequency per day and per week.{}",
+            formatting.date(first, policy.zone),
+            EARLIER_DAYS.capitalize(),
+            " Medians leave out the weeks before that date." if has_weekly_median else "",
         )
 
 
@@ -287,8 +295,8 @@ def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> It
 def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md:
     if frequency.per_day is None:
         return md("**Deployment frequency**: {}.", frequency.reason or formatting.NO_VALUE)
-    count = formatting.count(frequency.deployments, "successful deployment")
-    text = md("**Deployment frequency**: {} in {}.", count, formatting.days_or_hours(window.days))
+    count, days = formatting.count(frequency.deployments, "deployment"), formatting.days_or_hours(window.days)
+    text = md("**Deployment frequency**: {} in {}. Runs that failed or were cancelled do not count.", count, days)
     median_days = frequency.median_deployment_days_per_week
     if median_days is None:
         return text
@@ -396,7 +404,10 @@ class OutlookText:
 
 def outlook_text(outlook: schema.Outlook) -> OutlookText:
     """Return the outlook of a scope as text."""
-    goal_texts = (md("{} {}", METRICS[goal.metric].label.lower(), goals.describe_goal(goal)) for goal in outlook.goals)
+    goal_texts = (
+        md("{} {}", METRICS[goal.metric].label.lower(), goals.describe_goal(goal, outlook.trends.get(goal.metric)))
+        for goal in outlook.goals
+    )
     goals_text = join_non_empty(" · ", goal_texts)
     achievements_text = join_non_empty(" · ", (md("{}", achievement) for achievement in outlook.achievements))
     return OutlookText(
