@@ -100,5 +100,5 @@ def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
     check_out(tmp_path, {".github/dora.yml": "goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n"})
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 2
-    assert "dora.yml goals: 'speed' is not one of deployment_frequency" in ran.log
+    assert "dora.yml: goals: 'speed' is not one of deployment_frequency" in ran.log
     assert "lead_time target: '1' is not a valid duration" in ran.log
