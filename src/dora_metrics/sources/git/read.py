@@ -132,7 +132,7 @@ def _no_matching_tag_problems(tags: Sequence[Tag], pattern: str) -> list[str]:
     if not tags:
         return [
             f"--tags: no tag matches {pattern!r}: the repository has no tags",
-            "run 'git fetch --tags' in it, or omit --tags",
+            "run 'git fetch --tags' in it",
         ]
     count = formatting.count(len(tags), "tag")
     return [
