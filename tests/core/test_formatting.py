@@ -103,10 +103,6 @@ def test_days_and_minutes_are_those_of_the_time_zone() -> None:
     assert formatting.date_time(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
 
 
-def test_a_band_is_two_whole_percentages() -> None:
-    assert (formatting.percent_range((0.0179, 0.4042)), formatting.percent_range(None)) == ("2–40 %", "")
-
-
 def test_the_ends_of_all_years_are_said_as_they_are() -> None:
     assert (
         formatting.date_time(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"

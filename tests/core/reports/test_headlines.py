@@ -68,6 +68,15 @@ def test_where_no_deployment_is_known_no_text_counts_any() -> None:
     assert "No deployment is recorded yet" in render_report(incident(1, "03-12T13:00")).headline
 
 
+def test_the_newest_failures_come_first() -> None:
+    """As on a terminal, and in the periodic reports."""
+    facts = [deployment(n, f"03-{n + 9}", version=f"v{n}", health="failed") for n in range(1, 13)]
+    making = built_summary(BASELINE, *facts).making
+    assert isinstance(making, Derivation)
+    assert [line.split()[0] for line in making.failures] == [*(f"`v{n}`" for n in range(12, 2, -1)), "and"]
+    assert making.failures[-1] == "and 2 earlier"
+
+
 def test_a_window_before_the_records_says_when_they_start() -> None:
     report = built_summary(deployment(1, "03-20"), window="2024-02-01..2024-03-01")
     reason = "records start on 2024-03-20, after this window"

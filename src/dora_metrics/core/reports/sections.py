@@ -60,7 +60,7 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
         case schema.LeadTime() if p90 := units.format_p90(result):
             return md("**{}** (p90 {})", value, p90)
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return md("**{}** ({})", value, formatting.percent_range(result.interval95))
+            return md("**{}** ({})", value, units.format_interval(result))
         case _:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
@@ -219,8 +219,8 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
         f"({formatting.days_or_hours(window.days)}; the end is not included); "
         f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
         metrics=[*start_note, *_metric_lines(scope_metrics.metrics, window, policy)],
-        failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
-        unmatched=_first_lines(unmatched, _unmatched_incident),
+        failures=_newest_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
+        unmatched=_newest_lines(unmatched, _unmatched_incident),
     )
 
 
@@ -247,7 +247,7 @@ def _history_start_note(
             "**Records start on {}**, inside this window. {}, so they lower the frequency per day and per week.{}",
             formatting.date(first, policy.zone),
             EARLIER_DAYS.capitalize(),
-            " Medians leave out the weeks before that date." if has_weekly_median else "",
+            Md(" Medians leave out the weeks before that date." if has_weekly_median else ""),
         )
 
 
@@ -266,9 +266,10 @@ def failure_text(failure: Failure, history: ScopeHistory) -> Md:
     return md("(rule {}): {}; {}", code_span(failure.rule), cause, recovery_text(failure, history))
 
 
-def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
-    remainder = [md("and {} more", len(items) - _MAX_LINES)] if len(items) > _MAX_LINES else []
-    return [*map(to_line, items[:_MAX_LINES]), *remainder]
+def _newest_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
+    """Return a line for each of the newest items, the newest first. `items` are in order of time."""
+    remainder = [md("and {} earlier", len(items) - _MAX_LINES)] if len(items) > _MAX_LINES else []
+    return [*map(to_line, items[::-1][:_MAX_LINES]), *remainder]
 
 
 def recovery_text(failure: Failure, history: ScopeHistory) -> str:

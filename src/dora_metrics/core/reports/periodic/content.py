@@ -359,7 +359,7 @@ def _value_cell(result: schema.MetricVerdict) -> Md:
 def _basis_cell(result: schema.MetricVerdict) -> str:
     match result:
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return f"{units.format_result(result)} ({formatting.percent_range(result.interval95)})"
+            return f"{units.format_result(result)} ({units.format_interval(result)})"
         case _:
             return units.format_result(result)
 
