@@ -216,8 +216,9 @@ def _demo(options: argparse.Namespace, runtime: Runtime) -> int:
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_init)
     parser.description = (
-        "Look at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository. Show what it would "
-        "record and why. Write a workflow, settings and an incident form if you agree. Existing files stay unchanged."
+        "Look at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository. Show what the "
+        "action would record, and why. Write a workflow, settings and an incident form if you agree. Existing files "
+        "stay unchanged."
     )
     parser.add_argument(
         "--directory", type=Path, default=Path(), metavar="DIR", help="the checkout; default: the current folder"
@@ -258,7 +259,7 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compute the metrics for any git clone: version tags are deployments, merged pull requests and commits are "
-        "changes. It neither changes the clone nor runs code from it: no network, no token."
+        "changes. It does not change the clone or run code from it. It needs no network and no token."
     )
     parser.set_defaults(command=_report)
     parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")

@@ -24,7 +24,7 @@ def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     assert "dora.yml" in ran.log
-    assert "not YAML" in ran.log
+    assert "not valid YAML" in ran.log
 
 
 def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) -> None:
@@ -33,12 +33,12 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
     ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     for said in (
-        "dora.yml window: 'soon'",
-        "dora.yml services: web: '/web/**' begins with /",
-        "dora.yml services: web: 'a\\\\b' has a backslash",
-        "dora.yml services: api: has no paths",
-        "dora.yml services: a service has no name",
-        "dora.yml services: docs: '../docs' contains '..'",
+        "dora.yml: window: 'soon'",
+        "dora.yml: services: web: '/web/**' begins with /",
+        "dora.yml: services: web: 'a\\\\b' has a backslash",
+        "dora.yml: services: api: has no paths",
+        "dora.yml: services: a service has no name",
+        "dora.yml: services: docs: '../docs' contains '..'",
     ):
         assert said in ran.log
 

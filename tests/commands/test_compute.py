@@ -194,6 +194,11 @@ def test_a_window_that_cannot_be_is_named(compute: Compute, window: str) -> None
     assert "window: " in problem
 
 
+def test_a_window_that_ends_before_it_starts_is_named_as_the_option_it_is(compute: Compute) -> None:
+    (problem,) = compute("--window", "2024-02-01..2024-01-01").problems
+    assert problem == "--window: '2024-02-01..2024-01-01' ends before it starts; put the earlier date first"
+
+
 def test_a_flag_wins_over_the_file(compute: Compute) -> None:
     answer = compute("--window", "7d", config="window: 14d\nbenchmark: 2021\n").answer
     assert (answer["window"]["days"], answer["benchmark"]) == (7, "2021")
@@ -218,19 +223,19 @@ windw: 7d
     found = compute("--benchmark", "2025", config=config).problems
     told = "\n".join(found)
     for said in (
-        "dora.yml window: 'soon' is not a valid window",
-        "dora.yml timezone: 'Mars/Olympus' is not a time zone",
+        "dora.yml: window: 'soon' is not a valid window",
+        "dora.yml: timezone: 'Mars/Olympus' is not a known time zone",
         "--benchmark: '2025' is not one of '2019', '2021', '2022', '2023', '2024', 'none', 'custom'",
-        "dora.yml failure-rules: 'guess' is not one of 'explicit', 'rollback'",
-        "dora.yml count-failed-runs: 'ture' is not a boolean; write true or false",
-        "dora.yml exclude-bots: 1 is not a boolean",
-        "dora.yml lead-time-start: 'birth' is not one of",
-        "dora.yml incident-window: '24' is not a valid duration",
-        "dora.yml hotfix-window: '-1h' is not a valid duration",
-        "dora.yml hotfix-labels: expected a list",
-        "dora.yml deployment-source: 'moon' is not one of",
-        "dora.yml report: 'dayly' is not one of 'weekly', 'monthly', 'quarterly', 'off'",
-        "dora.yml windw: unknown setting; did you mean window?",
+        "dora.yml: failure-rules: 'guess' is not one of 'explicit', 'rollback'",
+        "dora.yml: count-failed-runs: 'ture' is not a boolean; write true or false",
+        "dora.yml: exclude-bots: 1 is not a boolean",
+        "dora.yml: lead-time-start: 'birth' is not one of",
+        "dora.yml: incident-window: '24' is not a valid duration",
+        "dora.yml: hotfix-window: '-1h' is not a valid duration",
+        "dora.yml: hotfix-labels: expected a list",
+        "dora.yml: deployment-source: 'moon' is not one of",
+        "dora.yml: report: 'dayly' is not one of 'weekly', 'monthly', 'quarterly', 'off'",
+        "dora.yml: windw: unknown setting; did you mean window?",
     ):
         assert said in told
     assert len(found) == 13
@@ -247,15 +252,15 @@ def test_settings_and_facts_need_not_be_wrong_together_to_be_told(compute: Compu
         ("- window", "expected one `name: value` per line"),
         ("7d", "expected one `name: value` per line"),
         ("{1: 2}", "expected one `name: value` per line"),
-        ("window: 7d\n\twindow: 8d", "not YAML"),
+        ("window: 7d\n\twindow: 8d", "not valid YAML"),
         ("a: &a [*a]", "an alias refers to a value that contains it"),
-        ("window: !!python/object:os.system x", "not YAML"),
+        ("window: !!python/object:os.system x", "not valid YAML"),
         ("benchmark: custom", "needs a `custom:` table"),
         ("custom: [1]", "custom"),
         ("custom: {lead_time: [[a, 6h]]}", "the last limit must be null, and only the last"),
         ("x: " + "[" * 5000, "dora.yml"),
         (b"\xff\xfe", "it is not UTF-8"),
-        (b"window: \x00", "not YAML"),
+        (b"window: \x00", "not valid YAML"),
     ],
 )  # fmt: skip
 def test_a_config_file_that_cannot_be_used_is_named(compute: Compute, config: str | bytes, said: str) -> None:
@@ -327,7 +332,7 @@ def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> 
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("### Deployment `v1`: failed, rule `incident`\n\n`github:deployment:1`, commit")
     assert "succeeded on 2024-03-05 13:00 Europe/Berlin" in ran.out
-    assert "\n- `incident`: **yes, and it decides:**" in ran.out
+    assert "\n- `incident`: **yes; this rule decides:**" in ran.out
     off = compute("--explain", "#1", "--failure-rules", "explicit", facts=facts)
     assert "attributed to no deployment" in off.out
     assert "the rule `incident` is switched off" in off.out

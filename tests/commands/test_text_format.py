@@ -141,7 +141,7 @@ def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -
     assert (code, err) == (0, "")
     assert out.startswith("acme/shop · production · since 2024-03-01\n")
     assert "0 of 2; a git history has no incidents\n" in out
-    assert "  - Of 3 tags, 2 are versions: 2 deployments." in out
+    assert "  - The repository has 3 tags, 2 of them versions. Each of these is a deployment." in out
 
 
 # `sync` and `rebuild`

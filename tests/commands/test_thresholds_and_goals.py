@@ -89,7 +89,7 @@ def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
     check_out(tmp_path, {".github/dora.yml": "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n"})
     ran = run_with_failure(tmp_path)
     assert (
-        "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks for a trend"
+        "Goals: change failure rate at most 10 % by 2027-03-31: 90 percentage points to go, too few weeks for a trend"
         in ran.summary
     )
     (goal,) = json.loads(ran.outputs["metrics"])["scopes"][0]["outlook"]["goals"]
@@ -100,5 +100,5 @@ def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
     check_out(tmp_path, {".github/dora.yml": "goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n"})
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 2
-    assert "dora.yml goals: 'speed' is not one of deployment_frequency" in ran.log
+    assert "dora.yml: goals: 'speed' is not one of deployment_frequency" in ran.log
     assert "lead_time target: '1' is not a valid duration" in ran.log

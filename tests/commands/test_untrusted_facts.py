@@ -134,7 +134,7 @@ def job_summary(results: Results, fact: Fact) -> str:
 OWN_HTML = re.compile(
     r"</?(?:details|summary|sub|br|b)(?: open)?>"
     r"|<!-- dora-metrics:report (?:weekly:2024-W11|monthly:2024-02|quarterly:2023-Q4):(?!0123)[0-9a-f]{16} -->"
-    r"|<!-- dora-metrics:end: text between the two marks is rewritten, all other text is yours -->"
+    r"|<!-- dora-metrics:end: Text between the two markers is rewritten. All other text is yours. -->"
 )
 LIVE = re.compile(
     r"@\w|(?<![&])#\d|\bGH-\d|https?://|ftp://|\bwww\.|(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE

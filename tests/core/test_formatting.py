@@ -103,10 +103,6 @@ def test_days_and_minutes_are_those_of_the_time_zone() -> None:
     assert formatting.date_time(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
 
 
-def test_a_band_is_two_whole_percentages() -> None:
-    assert (formatting.percent_range((0.0179, 0.4042)), formatting.percent_range(None)) == ("2–40 %", "")
-
-
 def test_the_ends_of_all_years_are_said_as_they_are() -> None:
     assert (
         formatting.date_time(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
@@ -120,9 +116,9 @@ def test_differences_have_words_of_their_own() -> None:
         formatting.percentage_points(-0.2),
         formatting.percentage_points(1),
     ) == (
-        "4.5 points",
-        "20 points",
-        "100 points",
+        "4.5 percentage points",
+        "20 percentage points",
+        "100 percentage points",
     )
     assert (formatting.per_week(1 / 7), formatting.per_week(0.16), formatting.per_week(0)) == (
         "1 a week",

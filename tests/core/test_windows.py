@@ -148,7 +148,7 @@ def test_a_time_with_an_offset_is_the_same_moment() -> None:
 def test_without_deployments_before_its_end_a_window_has_no_frequency() -> None:
     found = metrics_of(deployment(1, "04-01"), now="05-01").deployment_frequency
     assert (found.per_day, found.per_week, found.level) == (None, None, None)
-    assert found.reason == "no deployment is recorded yet"
+    assert found.reason == "records start on 2024-04-01, after this window"
 
 
 def test_with_a_history_but_nothing_in_the_window_the_frequency_is_nought_and_the_level_the_last() -> None:

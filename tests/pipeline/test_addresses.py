@@ -285,7 +285,7 @@ def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
     assert ran.code == 2
     assert list(elsewhere.iterdir()) == []
     assert (
-        "dora.yml ledger: a ledger outside the workspace, in another repository or on another branch is not used: "
+        "dora.yml: ledger: a ledger outside the workspace, in another repository or on another branch is not used: "
         f"`ledger` is in the checkout's .github/dora.yml, but not with this value on the default branch. {WHAT_TO_DO}"
         in ran.log
     )
@@ -314,7 +314,8 @@ def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutSho
     ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
     assert ran.code == 2
     assert (
-        ".github/dora.yml ledger: a ledger outside the workspace, in another repository or on another branch" in ran.log
+        ".github/dora.yml: ledger: a ledger outside the workspace, in another repository or on another branch"
+        in ran.log
     )
     assert other.head("facts") is None
 

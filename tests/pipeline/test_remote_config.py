@@ -204,11 +204,11 @@ def test_a_wrong_file_is_a_wrong_setting(shop: ConfiguredShop) -> None:
     shop.commit("windows: 7d\nbenchmark: '2020'\ngithub-token: x")
     ran = shop.run()
     assert ran.code == 2
-    assert ".github/dora.yml github-token: a secret does not belong in a file" in ran.log
+    assert ".github/dora.yml: github-token: a secret does not belong in a file" in ran.log
     shop.commit("windows: 7d\nbenchmark: '2020'")
     ran = shop.run()
-    assert ".github/dora.yml windows: unknown setting; did you mean window?" in ran.log
-    assert ".github/dora.yml benchmark: '2020'" in ran.log
+    assert ".github/dora.yml: windows: unknown setting; did you mean window?" in ran.log
+    assert ".github/dora.yml: benchmark: '2020'" in ran.log
     assert shop.repository.head("dora-metrics") is None
 
 

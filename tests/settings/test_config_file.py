@@ -45,9 +45,9 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
         ('service: "\\ud800"', "dora.yml:1: cannot be used: holds a NUL or half a character"),
         ('service: "\\0"', "dora.yml:1: cannot be used: holds a NUL"),
         ("window: !!bool maybe", "dora.yml:1: 'maybe' is not a valid boolean"),
-        ("window: !!timestamp soon", "dora.yml window: 'soon' is not a valid window"),
-        ("window: 2026-02-31", "dora.yml window: '2026-02-31' is not a valid window"),
-        ("window: !!python/name:os.system", "dora.yml:1: not YAML: could not determine a constructor"),
+        ("window: !!timestamp soon", "dora.yml: window: 'soon' is not a valid window"),
+        ("window: 2026-02-31", "dora.yml: window: '2026-02-31' is not a valid window"),
+        ("window: !!python/name:os.system", "dora.yml:1: not valid YAML: could not determine a constructor"),
         (
             "window: 7d\nservice: web\nwindow: 30d",
             "dora.yml:3: cannot be used: the key 'window' is there twice; keep one",
@@ -61,8 +61,8 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
             "incident-labels: [1:30]",
             "1:30 is a number in another notation; put it in quotes, or write a decimal number",
         ),
-        ("incident-labels: [no]", "dora.yml incident-labels: false is not a string in YAML; put the item in quotes"),
-        ("incident-labels: [1.10]", "dora.yml incident-labels: 1.1 is not a string in YAML; put the item in quotes"),
+        ("incident-labels: [no]", "dora.yml: incident-labels: false is not a string in YAML; put the item in quotes"),
+        ("incident-labels: [1.10]", "dora.yml: incident-labels: 1.1 is not a string in YAML; put the item in quotes"),
         (b"#" * (MAX_CONFIG_BYTES + 1), "it is larger than 500,000 bytes, so probably not the intended file"),
         (b"window: \xff", "config dora.yml: cannot be read (it is not UTF-8)"),
     ],
@@ -93,22 +93,22 @@ def test_a_misplaced_setting_and_an_invalid_date_hide_no_other_problem() -> None
     goals = "goals:\n  lead_time: {target: 1d, by: 2027-02-31}\n"
     problems = problems_of(f"mode: sync\ngithub-token: secret\n{goals}strict: maybe\n")
     assert [problem.partition(";")[0] for problem in problems] == [
-        "dora.yml mode: it belongs to one run",
-        "dora.yml github-token: a secret does not belong in a file",
-        "dora.yml goals: lead_time by: '2027-02-31' is not a date between 1970 and 2199",
-        "dora.yml strict: 'maybe' is not a boolean",
+        "dora.yml: mode: it belongs to one run",
+        "dora.yml: github-token: a secret does not belong in a file",
+        "dora.yml: goals: lead_time by: '2027-02-31' is not a date between 1970 and 2199",
+        "dora.yml: strict: 'maybe' is not a boolean",
     ]
 
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
     problems = problems_of("".join(f"window-{n}: 7d\n" for n in range(9_000)))
-    assert problems[0] == "dora.yml window-0: unknown setting; did you mean window?"
+    assert problems[0] == "dora.yml: window-0: unknown setting; did you mean window?"
     assert (len(problems), problems[-1]) == (21, "8,980 more problems like these")
 
 
 def test_a_long_value_is_shortened_where_it_is_named() -> None:
     (problem,) = problems_of("window: " + "x" * 300_000)
-    assert problem.startswith("dora.yml window: 'xxx")
+    assert problem.startswith("dora.yml: window: 'xxx")
     assert len(problem) < 600
 
 

@@ -5,6 +5,7 @@ import re
 FULL_SHA = "0123456789abcdef0123456789abcdef01234567"
 HOSTILE = [
     "@octocat", "@acme/team", "#12", "acme/api#12", "GH-12", "<img src=x onerror=y>", "<!--", "-->",
+    "<!-- dora-metrics:end: Text between the two markers is rewritten. All other text is yours. -->",
     "<!-- dora-metrics:end: text between the two marks is rewritten, all other text is yours -->",
     "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->",
     "<!-- dora-metrics:report weekly:2024-W11:0123456789abcdef -->", "<!-- yours -->", "`", "``` \n", "|", "\\", "\\|",

@@ -189,6 +189,8 @@ def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:
         source_facts.facts, results.policy, results.window, records_incidents=source_facts.records_incidents
     )
     match explain(context, name):
+        case NoMatch() if source_facts.is_undeployed_commit(name.strip().lower()):
+            raise DoraError(f"--explain: {name.strip()} is in no deployment yet")
         case NoMatch() as no_match:
             similar = (
                 f"did you mean {formatting.join_with_or(no_match.similar_names)}?"

@@ -23,7 +23,7 @@ from dora_metrics.pipeline.evaluate import evaluate, last_deployed
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.reports import read_template, render_reports
 from dora_metrics.runtime import Runtime
-from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.loading import INPUT, Layer
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from dora_metrics.templates import load_template
@@ -91,13 +91,13 @@ def _run_event(output: Path, paths: _Paths, runtime: Runtime) -> int:
     with as_file(files("dora_metrics") / "sample") as sample:
         shutil.copytree(sample / "ledger", paths.ledger)
         event = RunRequest(
-            layers=(Layer("input", {"ledger": "dir:ledger"}),),
+            layers=(Layer(INPUT, {"ledger": "dir:ledger"}),),
             run=Run(event="repository_dispatch", repository="acme/shop", now=runtime.now),
             workspace=output,
             event_path=str(sample / "event.json"),
         )
         code = action.run(runtime, lambda _: event, Runner(runtime.stdout, paths.outputs, paths.summary))
-    rebuild = Layer("input", {"ledger": "dir:ledger", "mode": "rebuild", "summary": "false"})
+    rebuild = Layer(INPUT, {"ledger": "dir:ledger", "mode": "rebuild", "summary": "false"})
     scheduled = replace(event, layers=(rebuild,), run=replace(event.run, event="workflow_dispatch"))
     action.run(runtime, lambda _: scheduled, Runner(runtime.stdout, None, None))
     return code

@@ -50,11 +50,6 @@ def percent(ratio: float | None) -> str:
     return f"{round(ratio * 100, 1) or float(f'{ratio * 100:.1g}'):g} %"
 
 
-def percent_range(interval: tuple[float, float] | None) -> str:
-    """Format an interval of a ratio, such as `5–45 %`."""
-    return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
-
-
 _PERIODS = ((1, "day"), (7, "week"), (730 / 24, "month"), (365, "year"))
 """Days and names of the periods that a frequency is given in."""
 
@@ -126,8 +121,9 @@ def number_per_week(per_day: float) -> str:
 
 
 def percentage_points(difference: float) -> str:
-    """Format a difference of two ratios, such as `4.5 points`."""
-    return f"{round(abs(difference) * 100, 1):g} points"
+    """Format a difference of two ratios, such as `4.5 percentage points`."""
+    points = f"{round(abs(difference) * 100, 1):g}"
+    return f"{points} percentage point{'' if points == '1' else 's'}"
 
 
 def _short_number(number: float) -> str:

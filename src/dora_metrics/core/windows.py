@@ -93,8 +93,6 @@ class WindowSpec:
             return Window(min(max(first_finished_at or now, EPOCH), now), now)
         end = min(self.end or now, now)
         start = self.start or end - (self.length or timedelta())
-        if self.end and start >= self.end:
-            raise ValueError(f"{self.text!r} ends before it starts; put the earlier date first")
         if start >= end:
             raise ValueError(f"{self.text!r} starts in the future")
         return Window(start, end)
@@ -106,7 +104,7 @@ def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
     FROM and TO are dates (midnight in `zone`, TO excluded) or instants with an offset.
 
     Raises:
-        ValueError: if it has another form.
+        ValueError: if it has another form, or would end before it starts.
     """
     text = text.strip()
     if text == "all":
@@ -116,8 +114,11 @@ def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
             return WindowSpec(text, length=_check_at_most_twenty_years(parse_duration(text)))
         except ValueError:
             raise ValueError(f"{text!r} is not a valid window; write 30d, 12w, all or 2026-01-01..2026-04-01") from None
-    start, _, end = text.partition("..")
-    return WindowSpec(text, start=_parse_bound(start, zone), end=_parse_bound(end, zone))
+    first, _, last = text.partition("..")
+    start, end = _parse_bound(first, zone), _parse_bound(last, zone)
+    if start >= end:
+        raise ValueError(f"{text!r} ends before it starts; put the earlier date first")
+    return WindowSpec(text, start=start, end=end)
 
 
 def _check_at_most_twenty_years(span: timedelta) -> timedelta:
@@ -193,9 +194,9 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
     """
     if window.start >= window.end:
         return
-    monday = _week_start(window.start, zone)
+    monday = week_start(window.start, zone)
     while monday < window.end:
-        next_monday = _week_start(monday + timedelta(days=8), zone)
+        next_monday = week_start(monday + timedelta(days=8), zone)
         year, number, _ = monday.astimezone(zone).isocalendar()
         is_inside = window.start <= monday and next_monday <= min(window.end, now)
         yield IsoWeek(
@@ -206,7 +207,7 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
         monday = next_monday
 
 
-def _week_start(moment: datetime, zone: ZoneInfo) -> datetime:
+def week_start(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the start of the ISO week that contains `moment`, in UTC."""
     day = moment.astimezone(zone).date()
     return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)

@@ -23,7 +23,7 @@ from dora_metrics.pipeline.clock import clock_problem
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
-from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.loading import Layer, label, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, default_text
 from dora_metrics.storage.base import NoStorage, Storage
 from dora_metrics.storage.directory import DirectoryStorage
@@ -183,7 +183,8 @@ class RunContext:
         )
         if addresses.LEDGER in withheld and self._is_ledger_elsewhere:
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
-            raise SettingsError(f"{self.request.config_path} ledger: {problem}: {reason(addresses.LEDGER)}")
+            place = label(str(self.request.config_path), addresses.LEDGER)
+            raise SettingsError(f"{place}: {problem}: {reason(addresses.LEDGER)}")
         for address in withheld:
             self.note(addresses.withheld_outcome(address, reason(address)))
         confirmed = addresses.confirmed(config, withheld, default_branch or {})

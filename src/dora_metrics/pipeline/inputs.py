@@ -16,7 +16,7 @@ from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.checkout import checkout_folder, has_checkout_of_job
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
-from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.settings.loading import INPUT, Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
 SummaryFormat = Literal["markdown", "text", "json"]
@@ -286,7 +286,7 @@ def _json_inputs(environment: Mapping[str, str]) -> Layer:
         raise SettingsError("DORA_INPUTS: not JSON; it is `${{ toJSON(inputs) }}`") from None
     if not isinstance(inputs, dict):
         raise SettingsError("DORA_INPUTS: not a JSON object; it is `${{ toJSON(inputs) }}`")
-    return Layer("input", {name: value for name, value in inputs.items() if not _is_default(name, value)})
+    return Layer(INPUT, {name: value for name, value in inputs.items() if not _is_default(name, value)})
 
 
 def _separate_inputs(environment: Mapping[str, str]) -> Layer:
@@ -297,7 +297,7 @@ def _separate_inputs(environment: Mapping[str, str]) -> Layer:
         value = environment.get(f"INPUT_{upper}") or environment.get(f"INPUT_{upper.replace('-', '_')}")
         if value and not _is_default(name, value):
             values[name] = value
-    return Layer("input", values)
+    return Layer(INPUT, values)
 
 
 def _server_url(api_url: str) -> str:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.loading import Layer, label
 from dora_metrics.settings.model import INPUT_ONLY, SECRETS
 
 MAX_CONFIG_BYTES = 500_000
@@ -97,7 +97,7 @@ def config_layer(name: str, content: bytes) -> Layer:
     return Layer(
         name,
         {setting: value for setting, value in values.items() if setting not in misplaced},
-        tuple(f"{name} {setting}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced),
+        tuple(f"{label(name, setting)}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced),
     )
 
 
@@ -131,7 +131,9 @@ def _load_yaml(name: str, text: str) -> object:
     except yaml_text.InvalidValueError as error:
         raise SettingsError(f"{_place(name, error)}: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{_place(name, error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise SettingsError(
+            f"{_place(name, error)}: not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
 
 
 def _place(name: str, error: Exception) -> str:

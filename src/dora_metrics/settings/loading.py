@@ -17,6 +17,12 @@ from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
 COMMAND_LINE = "command line"
 """The origin of the settings that are options of a command."""
 
+INPUT = "input"
+"""The origin of the inputs of the action. Every other origin is the path of a file."""
+
+_DEFAULT = "default"
+"""The origin of a setting that nothing sets."""
+
 _MAX_PROBLEMS = 20
 _MAX_PROBLEM_LENGTH = 500
 
@@ -66,8 +72,10 @@ def _storable(value: Any, finished: dict[int, Any]) -> Any:  # noqa: ANN401 - YA
 
 
 def label(origin: str, name: str) -> str:
-    """Return how messages name a setting: as it is typed on the command line, otherwise with where it is set."""
-    return f"--{name}" if origin == COMMAND_LINE else f"{origin} {name}"
+    """Return how messages name a setting: `--window`, `input window`, or `.github/dora.yml: window`."""
+    if origin == COMMAND_LINE:
+        return f"--{name}"
+    return f"{origin} {name}" if origin in (INPUT, _DEFAULT) else f"{origin}: {name}"
 
 
 def load_settings(layers: Iterable[Layer]) -> Settings:
@@ -150,7 +158,7 @@ def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]])
 
 def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict
     name = str(detail["loc"][0])
-    origin, value = values_by_name.get(name, ("default", None))
+    origin, value = values_by_name.get(name, (_DEFAULT, None))
     field = Settings.model_fields[name.replace("-", "_")]
     is_secret = "SecretStr" in str(field.annotation)
     match detail["type"]:

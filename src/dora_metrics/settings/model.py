@@ -203,7 +203,7 @@ class Settings(BaseModel):
     )
     summary: BooleanSetting = Field(default=True, description="Write the job summary.")
     page: BooleanSetting = Field(
-        default=True, description="Write the page `index.html` to the ledger in runs that read all of it."
+        default=True, description="Write the page `index.html` to the ledger in runs that read the whole ledger."
     )
     page_url: WebAddressSetting | None = Field(
         None, description="Address at which you publish the page, such as GitHub Pages; reports link to it."

@@ -42,7 +42,7 @@ def _check_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{value!r} is not a time zone; write a name such as UTC or Europe/Berlin") from None
+        raise ValueError(f"{value!r} is not a known time zone; write a name such as UTC or Europe/Berlin") from None
     return value
 
 
@@ -81,7 +81,9 @@ def _check_window(value: str) -> str:
 
 def _check_ledger(value: str) -> str:
     if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
-        raise ValueError(f"{value!r} is not a ledger; write branch:NAME, branch:NAME@owner/repo, dir:PATH or none")
+        raise ValueError(
+            f"{value!r} is not a valid ledger; write branch:NAME, branch:NAME@owner/repo, dir:PATH or none"
+        )
     return value
 
 

@@ -15,6 +15,8 @@ class SourceFacts:
 
     `selection` says what was taken as deployments and what else there is; empty if everything was taken. `names` are
     those of renamed repositories. `records_incidents`: whether the source could have an incident at all.
+    `is_undeployed_commit` says whether the first digits of a sha are those of a commit that is in no deployment; False
+    where the source does not know.
     """
 
     facts: list[Fact]
@@ -22,6 +24,7 @@ class SourceFacts:
     selection: str = ""
     names: RepositoryNames = NO_NAMES
     records_incidents: bool = True
+    is_undeployed_commit: Callable[[str], bool] = lambda _: False
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]

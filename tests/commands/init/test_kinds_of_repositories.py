@@ -297,7 +297,7 @@ def test_all_tags_are_counted_whatever_prefix_they_have(tmp_path: Path) -> None:
 
 def test_it_says_that_a_tag_is_not_a_release(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, tags=["v1.0.0"])
-    advice = "Tags alone are not recorded. If you publish no releases, nothing will be recorded."
+    advice = "Tags alone are not recorded. If you publish no releases, no deployment will be recorded."
     assert any(note.startswith(advice) for note in checkout.proposal().notes)
     assert any(f"GitHub has no releases. {advice}" in note for note in checkout.proposal(GitHubFindings()).notes)
     with_releases = checkout.proposal(GitHubFindings(releases=("v1.0.0",)))

@@ -41,6 +41,7 @@ def deployed_pulls(*moments: str, coding: float, pickup: float, review: float, d
     return facts
 
 
+LEAD_TIME_OF_FOUR = "the total lead time of 4 changes"
 TUESDAYS = ("03-05T12:00", "03-12T12:00", "03-19T12:00", "03-26T12:00")
 
 
@@ -52,8 +53,8 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "shares the lowest measured level, medium, with deployment frequency. Lead time for changes has too few values "
-        "to be sure of its level. The level of change failure rate may also be low (95 % interval)"
+        "shares the lowest measured level, medium, with deployment frequency. There are too few lead times "
+        "to be sure of that level. The level of change failure rate may also be low (95 % interval)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -83,8 +84,8 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "shares the lowest measured level, medium, with deployment frequency, and has not reached its goal yet, "
-        "at most 1 d by 2024-06-01. Lead time for changes has too few values to be sure of its level. "
+        "shares the lowest measured level, medium, with deployment frequency, and has not yet reached its goal of "
+        "at most 1 d by 2024-06-01. There are too few lead times to be sure of that level. "
         "The level of change failure rate may also be low (95 % interval)"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
@@ -107,7 +108,7 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
-        "93.8 % of the lead time of 4 changes is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
+        f"93.8 % of {LEAD_TIME_OF_FOUR} is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
         "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
         "If the wait for deployment were half as long, the median lead time of these changes would be 1 d 2 h.",
     ]
@@ -175,7 +176,7 @@ def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() 
 def test_lead_time_from_the_opening_on_leaves_coding_out_of_the_shares() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=100, pickup=1, review=5, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="opened").evidence[0] == (
-        "90 % of the lead time of 4 changes is spent between merge and deployment (review 10 %)."
+        f"90 % of {LEAD_TIME_OF_FOUR} is spent between merge and deployment (review 10 %)."
     )
 
 
@@ -327,7 +328,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert advice.evidence == [
         "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "The longest pause between deployments in 90 days was 65 d 12 h, up to 2024-03-07.",
+        "The longest time without a deployment in 90 days was 65 d 12 h, up to 2024-03-07.",
         "1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -366,31 +367,35 @@ def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
     goals = parse_goals({"deployment_frequency": {"target": "9/d"}})
     advice = [each for each in scope_of(*facts, goals=goals, **settings).outlook.advice if each.evidence]
     texts = [text for each in advice for text in each.evidence if each.metric == "deployment_frequency"]
-    return next((text for text in texts if "pause" in text), "")
+    return next((text for text in texts if "longest time" in text), "")
 
 
 @pytest.mark.parametrize(
     ("moments", "text"),
     [
-        (("2023-12-01", "02-01", "03-01", "03-30"), "was 30 d, up to 2024-02-01"),
-        (("01-05", "02-10", "03-01", "03-30"), "was 36 d, from 2024-01-05 to 2024-02-10"),
-        (("01-05", "01-20", "02-10"), "is the current one: 51 d, since 2024-02-10"),
-        (("01-05", "01-06"), "is the current one: 86 d, since 2024-01-06"),
-        (("2023-12-01", "01-05"), "is the current one: 87 d, since 2024-01-05"),
+        (("2023-12-01", "02-01", "03-01", "03-30"), "in 90 days was 30 d, up to 2024-02-01"),
+        (
+            ("01-05", "02-10", "03-01", "03-30"),
+            "since records began (2024-01-05) was 36 d, from 2024-01-05 to 2024-02-10",
+        ),
+        (("01-05", "01-20", "02-10"), "since records began (2024-01-05) is the current one: 51 d, since 2024-02-10"),
+        (("01-05", "01-06"), "since records began (2024-01-05) is the current one: 86 d, since 2024-01-06"),
+        (("2023-12-01", "01-05"), "in 90 days is the current one: 87 d, since 2024-01-05"),
     ],
 )
 def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
     moments: tuple[str, ...], text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days {text}."
+    assert longest_pause(*facts) == f"The longest time without a deployment {text}."
 
 
 def test_a_pause_at_the_end_of_a_past_window_is_not_called_the_current_one() -> None:
     facts = (deployment(1, "01-05"), deployment(2, "02-10"))
     text = longest_pause(*facts, now="04-02")
     assert text == (
-        "The longest pause between deployments in 89 days was 51 d, from 2024-02-10 to the end of the period."
+        "The longest time without a deployment since records began (2024-01-05) was 51 d, from 2024-02-10 to "
+        "2024-03-31, the end of the period."
     )
 
 
@@ -400,8 +405,13 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "The longest pause between deployments in 90 days is the current one: 89 d, since 2024-01-03."
+        "The longest time without a deployment in 90 days is the current one: 89 d, since 2024-01-03."
     )
+
+
+def test_a_pause_is_searched_from_the_first_success_on() -> None:
+    facts = (failed_deployment(1, "01-02"), deployment(2, "01-12"), deployment(3, "03-30"))
+    assert "without a deployment since the first success (2024-01-12) was 78 d" in longest_pause(*facts)
 
 
 def test_rework_is_told_by_the_rules_that_found_it() -> None:
@@ -560,7 +570,7 @@ def test_a_trend_names_values_that_were_observed_at_its_ends(counts: tuple[int, 
     ("metric", "slope", "ends", "words"),
     [
         ("change_failure_rate", -0.0001, (0.1, 0.1), "fell slightly"),
-        ("change_failure_rate", -0.02, (0.1, 0.1), "fell by about 2 points from one week to the next"),
+        ("change_failure_rate", -0.02, (0.1, 0.1), "fell by about 2 percentage points from one week to the next"),
         ("deployment_frequency", 0.3, (2, 1), "rose by about 2.1 deployments from one week to the next"),
         ("lead_time", -HOUR, (9 * HOUR, 9 * HOUR), "fell by about 1 h from one week to the next"),
     ],
@@ -598,7 +608,7 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     )
     assert said.hints[0].text.startswith(
         "**Deployment frequency** has the lowest measured level, medium. It may be as good as high (95 % interval). "
-        "Lead time for changes has too few values to be sure of its level. "
+        "There are too few lead times to be sure of their level. "
         "The level of change failure rate may also be low (95 % interval)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

@@ -18,7 +18,7 @@ NOT_REACHED = failed_deployment(9, "03-12T09:00")
 
 
 def built_summary(*facts: Fact, **policy: Any) -> summary.SummaryReport:  # noqa: ANN401
-    return summary.build(results_of(*facts, window="30d", **policy), SHOP, None, None)
+    return summary.build(results_of(*facts, **{"window": "30d", **policy}), SHOP, None, None)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,34 @@ def test_where_no_deployment_is_known_no_text_counts_any() -> None:
     assert report.making.metrics[0] == "**Deployment frequency**: no deployment is recorded yet."
     assert report.rows[0].sample_size == "no deployment is recorded yet"
     assert "No deployment is recorded yet" in render_report(incident(1, "03-12T13:00")).headline
+
+
+def test_the_newest_failures_come_first() -> None:
+    """As on a terminal, and in the periodic reports."""
+    facts = [deployment(n, f"03-{n + 9}", version=f"v{n}", health="failed") for n in range(1, 13)]
+    making = built_summary(BASELINE, *facts).making
+    assert isinstance(making, Derivation)
+    assert [line.split()[0] for line in making.failures] == [*(f"`v{n}`" for n in range(12, 2, -1)), "and"]
+    assert making.failures[-1] == "and 2 earlier"
+
+
+def test_a_window_before_the_records_says_when_they_start() -> None:
+    report = built_summary(deployment(1, "03-20"), window="2024-02-01..2024-03-01")
+    reason = "records start on 2024-03-20, after this window"
+    assert report.story.headline == f"📊 acme/shop: {reason}"
+    assert isinstance(report.making, Derivation)
+    assert report.making.metrics[0] == f"**Deployment frequency**: {reason}."
+    assert report.rows[0].sample_size == reason
+
+
+@pytest.mark.parametrize(("first", "has_median"), [("03-05", True), ("03-28", False)])
+def test_records_that_start_inside_the_window_lower_the_frequency_but_no_median(
+    first: str, *, has_median: bool
+) -> None:
+    report = built_summary(deployment(1, first), now="03-30")
+    assert isinstance(report.making, Derivation)
+    assert report.making.metrics[0] == (
+        f"**Records start on 2024-{first}**, inside this window. Earlier days count as days without a deployment, so "
+        "they lower the frequency per day and per week."
+        f"{' Medians leave out the weeks before that date.' if has_median else ''}"
+    )

@@ -101,14 +101,14 @@ def test_progress_is_the_share_of_the_way_from_where_it_started() -> None:
     """From 72 h to 24 h are 48 h. At 36 h three quarters are done, and 12 h remain."""
     found = assess_lead_time(GoalSpec("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
     assert (found.start, found.met, found.distance, found.progress) == (72 * HOUR, False, 12 * HOUR, 0.75)
-    assert describe_goal(found) == "at most 1 d: 12 h to go, 75 % of the way from 3 d"
+    assert describe_goal(found, None) == "at most 1 d: 12 h to go, 75 % of the way from 3 d"
 
 
 def test_without_a_start_of_its_own_it_started_in_the_window_before() -> None:
     found = assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6, before=0.2)
     assert (found.start, found.distance) == (0.2, 0.4)
     assert found.progress == pytest.approx(0.5)
-    assert describe_goal(found) == "at least 1 a day: 2.8 a week to go, 50 % of the way from 1.4 a week"
+    assert describe_goal(found, None) == "at least 1 a day: 2.8 a week to go, 50 % of the way from 1.4 a week"
     assert assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6).progress is None
 
 
@@ -117,10 +117,26 @@ def test_who_went_the_other_way_or_started_at_the_goal_is_at_nought(start: float
     assert assess_lead_time(GoalSpec("change_failure_rate", 0.1), value, before=start).progress == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "value", "text"),
+    [
+        ("change_failure_rate", 0.143, 0.2, "10 percentage points to go; further away than before (14.3 %)"),
+        ("change_failure_rate", 0.2, 0.2, "10 percentage points to go, 0 % of the way from 20 %"),
+        ("change_failure_rate", 0.2, 0.11, "1 percentage point to go, 90 % of the way from 20 %"),
+        ("deployment_frequency", 0.08, 0.05, "0.35 a week to go; further away than before (2.4 a month)"),
+    ],
+)
+def test_a_value_that_moved_away_from_its_goal_is_said_to_be_further_away(
+    name: str, start: float, value: float, text: str
+) -> None:
+    found = assess_lead_time(GoalSpec(name, 0.1), value, before=start)
+    assert describe_goal(found, None).partition(": ")[2] == text
+
+
 def test_without_data_a_goal_is_neither_met_nor_missed_and_says_why() -> None:
     found = assess_lead_time(GoalSpec("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
     assert (found.met, found.distance, found.progress, found.course) == (None, None, None, None)
-    assert describe_goal(found) == "at most 1 h by 2024-03-01: no value yet, no failed deployment in the window"
+    assert describe_goal(found, None) == "at most 1 h by 2024-03-01: no value yet, no failed deployment in the window"
 
 
 def line(slope: float, intercept: float) -> TrendEstimate:
@@ -134,7 +150,10 @@ def test_the_course_is_where_the_line_through_the_weeks_leads_by_the_day() -> No
     assert (found.expected, found.course) == (25, "on course")
     found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "not on course")
-    assert describe_goal(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected by then)"
+    assert describe_goal(found, None) == (
+        "at most 24 s by 2024-06-30: 36 s to go, not on course if the weekly trend holds (25 s expected by then; "
+        "the trend may be chance)"
+    )
     found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
     assert (found.expected, found.course) == (22, "on course")
 
@@ -166,13 +185,16 @@ def test_after_its_day_a_goal_was_met_or_missed() -> None:
 
 def test_a_goal_that_was_missed_has_its_value_and_no_way_to_go() -> None:
     found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 3, 31)), 60, before=90, line=line(0, 60))
-    assert describe_goal(found) == "at most 1 s by 2024-03-31: missed; now 1 min"
+    assert describe_goal(found, None) == "at most 1 s by 2024-03-31: missed; now 1 min"
 
 
 @pytest.mark.parametrize("slope", [-3, -2.56])
 def test_a_line_that_reaches_zero_is_a_direction_and_no_value_to_expect(slope: float) -> None:
     found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 9, 30)), 60, line=line(slope, 100))
-    assert describe_goal(found) == "at most 1 s by 2024-09-30: 59 s to go, on course"
+    assert (
+        describe_goal(found, None)
+        == "at most 1 s by 2024-09-30: 59 s to go, on course if the weekly trend holds (the trend may be chance)"
+    )
 
 
 def test_a_goal_without_a_day_has_no_course() -> None:
@@ -224,21 +246,29 @@ def test_whatever_the_numbers_a_share_is_a_share_and_there_are_words_for_it(
     assert found.distance is None or found.distance >= 0
     assert found.expected is None or found.expected >= 0
     assert (found.met is None) == (found.value is None) == (found.reason is not None)
-    assert describe_goal(found)
+    assert describe_goal(found, None)
 
 
 def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> None:
     def said(value: float, by: str | None = None, line: TrendEstimate | None = None) -> str:
         (goal,) = parse_goals({"change_failure_rate": {"target": 0.1, **({"by": by} if by else {})}})
-        return describe_goal(assess_goal(goal, MetricState(value, None, "no value", line, at("01-01")), NOW, UTC))
+        found = assess_goal(goal, MetricState(value, None, "no value", line, at("01-01")), NOW, UTC)
+        p = line.p if line else 1.0
+        trend = schema.Trend(weeks=9, slope_per_week=0.01, change=0.1, p=p, ends=(0.0, 0.1))
+        return describe_goal(found, trend)
 
     assert said(0.05) == "at most 10 %: met"
-    assert said(0.2) == "at most 10 %: 10 points to go"
-    assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 1.0)) == (
-        "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected by then)"
+    assert said(0.2) == "at most 10 %: 10 percentage points to go"
+    assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 0.01)) == (
+        "at most 10 % by 2024-05-01: 10 percentage points to go, on course if the weekly trend holds "
+        "(10 % expected by then)"
+    )
+    assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 1.0)).endswith(
+        "(10 % expected by then; the trend may be chance)"
     )
     few = (
-        "at most 10 % by 2024-05-01: 10 points to go, too few weeks for a trend: it needs 5 complete weeks with a value"
+        "at most 10 % by 2024-05-01: 10 percentage points to go, too few weeks for a trend: it needs 5 complete weeks "
+        "with a value"
     )
     assert said(0.2, "2024-05-01") == few
 

@@ -65,7 +65,10 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
-    assert "2 pull requests were squash-merged, so their branches are not in the history." in found.notes
+    assert (
+        "In the whole history, 2 pull requests were squash-merged, so their branches are not in the history."
+        in found.notes
+    )
 
 
 def squashes(repository: GitRepository, count: int, direct_count: int = 0) -> None:
@@ -171,7 +174,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     repository.tag("latest", repository.git("rev-parse", "HEAD"))
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
-        "Of 5 tags, 4 are versions: 4 deployments. "
+        "The repository has 5 tags, 4 of them versions. Each of these is a deployment. "
         "Not counted, because they are not versions or move with each release: 1 (latest)."
     )
 
@@ -214,7 +217,7 @@ def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, r
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
-    assert "All 4 tags are versions: 4 deployments." in out
+    assert "The repository has 4 tags, all of them versions. Each of these is a deployment." in out
     assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) (rule `hotfix`)" in out
 
 
@@ -282,7 +285,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     found = report(repository.folder, "--tags", "api/*")
     assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
-    assert "Of 3 tags, 2 match `api/*`: 2 deployments." in found.notes
+    assert "The repository has 3 tags, 2 of which match `api/*`. Each of these is a deployment." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
 
 
@@ -319,6 +322,17 @@ def test_numbers_from_a_thousand_on_are_written_alike(repository: GitRepository,
     assert "1,099 by bots" in text
     assert "1,100 deployments that reached users" in text
     assert "0 of 1,100" in text
+
+
+def test_a_commit_that_no_tag_contains_is_said_to_be_in_no_deployment_yet(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    made = shop(repository)
+    newest = repository.commit("Not released", made["patch"], at="03-09")
+    ran = report(repository.folder, "--explain", newest[:7])
+    assert (ran.code, ran.problem) == (2, f"--explain: {newest[:7]} is in no deployment yet")
+    for other in (made["patch"], "0000000", "HEAD", "main"):
+        assert "is in no deployment yet" not in report(repository.folder, "--explain", other).err
 
 
 def test_an_explanation_does_not_deny_incidents_that_git_cannot_record(

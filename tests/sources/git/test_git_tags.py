@@ -30,7 +30,9 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.lead_time_hours == {second: 48}
-    assert found.document["notes"][0] == ("All 3 tags are versions: 3 deployments.")
+    assert found.document["notes"][0] == (
+        "The repository has 3 tags, all of them versions. Each of these is a deployment."
+    )
     assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
 
 
@@ -56,8 +58,8 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
-        "Of 4 tags, 3 are versions. They make 2 deployments, because tags on the same commit are one deployment. "
-        "Not counted, because they are not versions or move with each release: 1 (v1.1)."
+        "The repository has 4 tags, 3 of them versions. These make 2 deployments, because tags on the same commit are "
+        "one deployment. Not counted, because they are not versions or move with each release: 1 (v1.1)."
     )
 
 
@@ -73,8 +75,30 @@ def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back
     assert found.failure_rules == {}
     assert (
         found.document["notes"][0]
-        == "All 4 tags match `v*`. They make 2 deployments, because tags on the same commit are one deployment."
+        == "The repository has 4 tags, all of which match `v*`. These make 2 deployments, because tags on the same "
+        "commit are one deployment."
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "flags", "note"),
+    [
+        (["v1"], [], "The repository has 1 tag, which is a version. It is a deployment."),
+        (["v1"], ["--tags", "v*"], "The repository has 1 tag, which matches `v*`. It is a deployment."),
+        (["v1", "v2"], [], "The repository has 2 tags, both of them versions. Each of these is a deployment."),
+        (
+            ["v1", "x"],
+            ["--tags", "v*"],
+            "The repository has 2 tags, 1 of which matches `v*`. It is a deployment. Not counted: 1 (x).",
+        ),
+    ],
+)
+def test_the_note_on_tags_says_how_many_there_are_and_how_many_are_deployments(
+    repository: GitRepository, report: ReportCommand, names: list[str], flags: list[str], note: str
+) -> None:
+    for day, name in enumerate(names, 1):
+        repository.release(name, name, at=f"03-0{day}")
+    assert report(repository.folder, *flags).document["notes"][0] == note
 
 
 def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_them(
@@ -89,14 +113,14 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
     assert (
         found.document["notes"][0]
-        == "All 5 tags are versions. They make 3 deployments, because tags on the same commit are one deployment. "
-        "To count one package only, use `--tags 'shop@*'`."
+        == "The repository has 5 tags, all of them versions. These make 3 deployments, because tags on the same "
+        "commit are one deployment. To count one package only, use `--tags 'shop@*'`."
     )
     assert "`--tags 'shop@*'`" in report(repository.folder, "--format", "markdown").out
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "Of 5 tags, 2 match `shop@*`: 2 deployments. Not counted: "
+        "The repository has 5 tags, 2 of which match `shop@*`. Each of these is a deployment. Not counted: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
 

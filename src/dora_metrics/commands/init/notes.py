@@ -68,7 +68,7 @@ def _tag_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
 
 
 _TAG_ADVICE = (
-    "Tags alone are not recorded. If you publish no releases, nothing will be recorded. Publish one for each tag "
+    "Tags alone are not recorded. If you publish no releases, no deployment will be recorded. Publish one for each tag "
     "(`gh release create TAG`), or name the workflow that deploys in `deploy-workflows` and set "
     "`deployment-source: workflow-runs`"
 )

@@ -18,6 +18,7 @@ from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.lead_time import MeasuredChange, sorted_stage_seconds, starts_too_late
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.security import count_by_severity
+from dora_metrics.core.metrics.start_of_records import start_after_window_text
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import Interval, poisson_interval, quantile, quantile_interval, wilson_interval
 from dora_metrics.core.targets.benchmarks import Benchmark, LevelledMetric
@@ -142,8 +143,9 @@ def _deployment_frequency(
     history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
 ) -> schema.DeploymentFrequency:
     first = history.first_deployment_at
-    has_history = first is not None and max(first, window.start) < window.end
-    return _frequency_with_history(history, window, weeks, policy) if has_history else _frequency_without_history()
+    if first is not None and max(first, window.start) < window.end:
+        return _frequency_with_history(history, window, weeks, policy)
+    return _frequency_without_history(start_after_window_text(first, window, policy.zone) or NO_HISTORY)
 
 
 def _frequency_with_history(
@@ -171,14 +173,14 @@ def _success_times(history: ScopeHistory, window: Window) -> list[datetime]:
     return [deployment.finished_at for deployment in successes(deployments_in(history, window))]
 
 
-def _frequency_without_history() -> schema.DeploymentFrequency:
+def _frequency_without_history(reason: str) -> schema.DeploymentFrequency:
     return schema.DeploymentFrequency(
         deployments=0,
         per_day=None,
         per_week=None,
         deployment_days=0,
         median_deployment_days_per_week=None,
-        reason=NO_HISTORY,
+        reason=reason,
     )
 
 

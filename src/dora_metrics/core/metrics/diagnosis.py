@@ -93,9 +93,7 @@ def _longest_stage_text(breakdown: StageBreakdown) -> str:
     shares = {stage: formatting.percent(breakdown.share(stage)) for stage in breakdown.stages}
     longest = breakdown.longest_stage
     others = ", ".join(f"{STAGE_NAMES[stage]} {shares[stage]}" for stage in breakdown.stages if stage != longest)
-    known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
-    changes = formatting.count(breakdown.change_count, "change")
-    return f"{shares[longest]} of the lead time of {known_count}{changes} {_STAGE_TEXTS[longest]} ({others})"
+    return f"{breakdown.longest_share_text()} {_STAGE_TEXTS[longest]} ({others})"
 
 
 _STAGE_TEXTS = {
@@ -189,7 +187,7 @@ _DIAGNOSE_STAGE: dict[str, Callable[[DiagnosisInput, Sequence[MeasuredChange]], 
 
 
 def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
-    """Find how many changes a deployment contains, the longest pause between deployments, and failed runs."""
+    """Find how many changes a deployment contains, the longest time without a deployment, and failed runs."""
     attempts = deployments_in(data.history, data.long_window)
     successful = successes(attempts)
     if len(successful) >= MIN_SAMPLES:
@@ -237,8 +235,18 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
         one_step = recommend("Let anyone start a deployment in one step", "waiting for one person delays deployments")
-        pause_text = _pause_text(pause, data)
-        yield Finding(f"the longest pause between deployments {data.long_window_text} {pause_text}", (one_step,))
+        text = f"the longest time without a deployment {_searched_time_text(data)} {_pause_text(pause, data)}"
+        yield Finding(text, (one_step,))
+
+
+def _searched_time_text(data: DiagnosisInput) -> str:
+    """Return `in 90 days`; where the first success is inside them, only the time since then was searched."""
+    first = data.history.first_success
+    if first is None or first.finished_at <= data.long_window.start:
+        return data.long_window_text
+    day = formatting.date(first.finished_at, data.policy.zone)
+    is_first_attempt = first is data.history.deployments[0]
+    return f"since {'records began' if is_first_attempt else 'the first success'} ({day})"
 
 
 def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:
@@ -262,7 +270,8 @@ def _pause_text(pause: Window, data: DiagnosisInput) -> str:
     if pause.end == data.long_window.end:
         if pause.end == data.now:
             return f"is the current one: {duration}, since {start}"
-        return f"was {duration}, from {start} to the end of the period"
+        last_day = formatting.date(pause.end - timedelta(microseconds=1), data.policy.zone)
+        return f"was {duration}, from {start} to {last_day}, the end of the period"
     if pause.start == data.long_window.start:
         return f"was {duration}, up to {end}"
     return f"was {duration}, from {start} to {end}"
@@ -298,7 +307,7 @@ def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
 
 _IF_USERS_NOTICED = (
     recommend("Use canary releases", "failures were most often found only in production, as incidents"),
-    recommend("Write a test for each incident's cause", "failures most often passed the tests that exist today"),
+    recommend("Write a test for each incident's cause", "incidents are failures that today's tests did not catch"),
 )
 _IF_UNDONE = (
     recommend(

@@ -140,8 +140,8 @@ def _reasons_by_metric(
             doubts[metric] = _level_doubts(benchmark, metrics, metric, overall)
     for goal in goal_states:
         if goal.met is False:
-            verb = "missed its goal" if goal.course == "missed" else "has not reached its goal yet"
-            clauses[goal.metric].append(f"{verb}, {goals.target_text(goal)}")
+            verb = "missed" if goal.course == "missed" else "has not yet reached"
+            clauses[goal.metric].append(f"{verb} its goal of {goals.target_text(goal)}")
     return {
         metric: ". ".join((", and ".join(own_clauses), *doubts.get(metric, [])))
         for metric, own_clauses in clauses.items()
@@ -174,7 +174,7 @@ def _level_doubts(
     others = [key for key in overall.rests_on if key != metric]
     subject = METRICS[metric].label if _metrics_of_equal_level(metrics, metric, overall) else "It"
     doubts = (
-        _own_doubt(subject, METRICS[metric].result_in(metrics)),
+        _own_doubt(subject, metric, METRICS[metric].result_in(metrics)),
         *(_doubt_about(benchmark, metrics, key, overall.level) for key in others),
     )
     return [doubt for doubt in doubts if doubt]
@@ -185,10 +185,14 @@ def _possible_levels(benchmark: Benchmark, metrics: schema.Metrics, metric: str)
     return METRICS[metric].result_in(metrics).level_span or benchmark.all_levels(metric)
 
 
-def _own_doubt(subject: str, verdict: schema.MetricVerdict) -> str:
+_VALUE_NAMES = {"lead_time": "lead times", "recovery_time": "recovery times"}
+"""What a single value of a metric is called, of those that may have too few for an interval."""
+
+
+def _own_doubt(subject: str, metric: str, verdict: schema.MetricVerdict) -> str:
     """Name the levels inside the 95 % interval; empty if none is higher than the measured one."""
     if verdict.level_span is None:
-        return f"{subject} has too few values to be sure of its level"
+        return f"There are too few {_VALUE_NAMES.get(metric, 'values')} to be sure of that level"
     lowest, highest = verdict.level_span
     if verdict.level not in (lowest, highest):
         return f"{subject} may have any level from {lowest} to {highest} (95 % interval)"
@@ -203,7 +207,7 @@ def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, lev
     if benchmark.ranks[lowest] >= benchmark.ranks[level]:
         return ""
     if verdict.level_span is None:
-        return f"{label} has too few values to be sure of its level"
+        return f"There are too few {_VALUE_NAMES.get(metric, 'values')} to be sure of their level"
     return f"The level of {label.lower()} may also be {lowest} (95 % interval)"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.core.metrics.lead_time import MeasuredChange, is_squash_without_branch, seconds_by_stage
@@ -63,6 +64,12 @@ class StageBreakdown:
     def share(self, stage: str) -> float:
         """Return the share of a stage in the time of the complete changes."""
         return self._seconds[stage] / sum(self._seconds.values())
+
+    def longest_share_text(self) -> str:
+        """Return `60.9 % of the total lead time of 34 changes`: the share of the longest stage."""
+        known_count = f"{len(self.complete):,} of " if self.incomplete else ""
+        changes = formatting.count(self.change_count, "change")
+        return f"{formatting.percent(self.share(self.longest_stage))} of the total lead time of {known_count}{changes}"
 
     def median_seconds(self, stage: str) -> float:
         return quantile(sorted(seconds_by_stage(change)[stage] for change in self.complete), 0.5)

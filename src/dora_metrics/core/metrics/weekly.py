@@ -49,8 +49,17 @@ def trend_window(window: Window, now: datetime) -> Window:
 
 def complete_weeks(history: ScopeHistory, window: Window, policy: Policy, now: datetime) -> list[schema.Week]:
     """Summarise the complete weeks of a window, in order."""
+    return summarise_weeks(history, window, _complete_iso_weeks(history, window, policy, now), policy)
+
+
+def count_trend_weeks(history: ScopeHistory, window: Window, policy: Policy, now: datetime) -> int:
+    """Count the complete weeks that the trends of a window look at, with a value or without."""
+    return len(_complete_iso_weeks(history, trend_window(window, now), policy, now))
+
+
+def _complete_iso_weeks(history: ScopeHistory, window: Window, policy: Policy, now: datetime) -> list[IsoWeek]:
     touched_weeks = iso_weeks(window, policy.zone, now, history.first_deployment_at)
-    return summarise_weeks(history, window, (week for week in touched_weeks if week.is_complete), policy)
+    return [week for week in touched_weeks if week.is_complete]
 
 
 def trend_points(summaries: Iterable[schema.Week], metric: str) -> list[WeeklyPoint]:

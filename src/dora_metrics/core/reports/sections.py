@@ -11,6 +11,7 @@ from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, li
 from dora_metrics.core.metrics.calculate import failures_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.stages import STAGE_NAMES
+from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
@@ -59,7 +60,7 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
         case schema.LeadTime() if p90 := units.format_p90(result):
             return md("**{}** (p90 {})", value, p90)
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return md("**{}** ({})", value, formatting.percent_range(result.interval95))
+            return md("**{}** ({})", value, units.format_interval(result))
         case _:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
@@ -211,13 +212,15 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     scope = history.scope
     incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
     unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
+    has_weekly_median = scope_metrics.metrics.deployment_frequency.median_deployment_days_per_week is not None
+    start_note = _history_start_note(history, window, policy, has_weekly_median=has_weekly_median)
     return Derivation(
         window=f"{start} to {end} {policy.zone.key} "
         f"({formatting.days_or_hours(window.days)}; the end is not included); "
         f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
-        metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
-        failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
-        unmatched=_first_lines(unmatched, _unmatched_incident),
+        metrics=[*start_note, *_metric_lines(scope_metrics.metrics, window, policy)],
+        failures=_newest_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
+        unmatched=_newest_lines(unmatched, _unmatched_incident),
     )
 
 
@@ -234,12 +237,17 @@ def failed_count_text(metrics: schema.Metrics) -> str:
     return f"{bound}{rate.failed:,} of {rate.deployments:,}{counted} failed"
 
 
-def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -> Iterator[Md]:
-    """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
-    if history.first_deployment_at and window.start < history.first_deployment_at:
-        first_day = formatting.date(history.first_deployment_at, policy.zone)
+def _history_start_note(
+    history: ScopeHistory, window: Window, policy: Policy, *, has_weekly_median: bool
+) -> Iterator[Md]:
+    """Yield a note if records start inside the window: frequencies count all of its days, medians of weeks do not."""
+    first = history.first_deployment_at
+    if first and is_start_inside(first, window):
         yield md(
-            "**Records start on {}**, inside this window. Earlier days count as days without a deployment.", first_day
+            "**Records start on {}**, inside this window. {}, so they lower the frequency per day and per week.{}",
+            formatting.date(first, policy.zone),
+            EARLIER_DAYS.capitalize(),
+            Md(" Medians leave out the weeks before that date." if has_weekly_median else ""),
         )
 
 
@@ -258,9 +266,10 @@ def failure_text(failure: Failure, history: ScopeHistory) -> Md:
     return md("(rule {}): {}; {}", code_span(failure.rule), cause, recovery_text(failure, history))
 
 
-def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
-    remainder = [md("and {} more", len(items) - _MAX_LINES)] if len(items) > _MAX_LINES else []
-    return [*map(to_line, items[:_MAX_LINES]), *remainder]
+def _newest_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
+    """Return a line for each of the newest items, the newest first. `items` are in order of time."""
+    remainder = [md("and {} earlier", len(items) - _MAX_LINES)] if len(items) > _MAX_LINES else []
+    return [*map(to_line, items[::-1][:_MAX_LINES]), *remainder]
 
 
 def recovery_text(failure: Failure, history: ScopeHistory) -> str:
@@ -287,8 +296,8 @@ def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> It
 def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md:
     if frequency.per_day is None:
         return md("**Deployment frequency**: {}.", frequency.reason or formatting.NO_VALUE)
-    count = formatting.count(frequency.deployments, "successful deployment")
-    text = md("**Deployment frequency**: {} in {}.", count, formatting.days_or_hours(window.days))
+    count, days = formatting.count(frequency.deployments, "deployment"), formatting.days_or_hours(window.days)
+    text = md("**Deployment frequency**: {} in {}. Runs that failed or were cancelled do not count.", count, days)
     median_days = frequency.median_deployment_days_per_week
     if median_days is None:
         return text
@@ -396,7 +405,10 @@ class OutlookText:
 
 def outlook_text(outlook: schema.Outlook) -> OutlookText:
     """Return the outlook of a scope as text."""
-    goal_texts = (md("{} {}", METRICS[goal.metric].label.lower(), goals.describe_goal(goal)) for goal in outlook.goals)
+    goal_texts = (
+        md("{} {}", METRICS[goal.metric].label.lower(), goals.describe_goal(goal, outlook.trends.get(goal.metric)))
+        for goal in outlook.goals
+    )
     goals_text = join_non_empty(" · ", goal_texts)
     achievements_text = join_non_empty(" · ", (md("{}", achievement) for achievement in outlook.achievements))
     return OutlookText(

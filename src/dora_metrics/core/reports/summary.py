@@ -30,6 +30,7 @@ from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.targets.thresholds import Violation
+from dora_metrics.core.windows import Window, week_start
 
 _MAX_OTHER_SCOPES = 200
 
@@ -134,7 +135,10 @@ def _story_context(
 
 
 def _chart_weeks(history: ScopeHistory, results: Results) -> list[schema.Week]:
-    return complete_weeks(history, trend_window(results.window, results.now), results.policy, results.now)
+    window = trend_window(results.window, results.now)
+    if window.start == history.first_deployment_at:  # as on the page, the week in which the window `all` begins counts
+        window = Window(week_start(window.start, results.policy.zone), window.end)
+    return complete_weeks(history, window, results.policy, results.now)
 
 
 def _previous_heading(results: Results) -> str:
@@ -175,11 +179,8 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     if breakdown.share(stage) < _HALF:
         return None
     name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
-    share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
-    change_count = formatting.count(breakdown.change_count, "change")
-    known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
-    text = md("{} of the lead time of {}{}; median {} {}", share, known_count, change_count, median, span)
-    return md("Slowest stage: **{}** ({}).", name, text)
+    median = formatting.duration(breakdown.median_seconds(stage))
+    return md("Slowest stage: **{}**, {} {} (median); {}.", name, median, span, breakdown.longest_share_text())
 
 
 def _other_scopes(

@@ -10,6 +10,7 @@ from dora_metrics.core.metrics.calculate import deployments_in, failures_in, mea
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.stages import STAGE_NAMES, break_down_stages
+from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
 from dora_metrics.core.reports.sections import recovery_text, sample_size, shown_level
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
@@ -126,10 +127,10 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
 
 
 def _start_of_records(metric: Metric, history: ScopeHistory, results: Results) -> Iterator[str]:
-    """Say since when deployments are known, if that is inside the window: a frequency counts the days before too."""
+    """Say when records start, if that is inside the window: a frequency counts the days before too."""
     first = history.first_deployment_at
-    if metric.key == "deployment_frequency" and first and first > results.window.start:
-        yield f"recorded since {formatting.date(first, results.policy.zone)}"
+    if metric.key == "deployment_frequency" and first and is_start_inside(first, results.window):
+        yield f"{start_text(first, results.policy.zone)}, {EARLIER_DAYS}"
 
 
 def _comparison(metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None) -> Iterator[str]:
@@ -147,12 +148,13 @@ def _details(
 ) -> Iterator[tuple[Span, Span]]:
     yield from _named("Slowest stage", _slowest_stage(history, results))
     yield from _named("Failed", _failures(history, results))
-    yield from _named("Goals", _goals(scope_metrics.outlook.goals))
+    yield from _named("Goals", _goals(scope_metrics.outlook))
     yield from _named("Last deployment", _last_deployment(history, results))
 
 
-def _goals(outlook_goals: Iterable[schema.Goal]) -> Iterator[str]:
-    return (f"{METRICS[goal.metric].label} {goals.describe_goal(goal)}" for goal in outlook_goals)
+def _goals(outlook: schema.Outlook) -> Iterator[str]:
+    for goal in outlook.goals:
+        yield f"{METRICS[goal.metric].label} {goals.describe_goal(goal, outlook.trends.get(goal.metric))}"
 
 
 def _named(label: str, texts: Iterable[str]) -> Iterator[tuple[Span, Span]]:
@@ -170,8 +172,8 @@ def _slowest_stage(history: ScopeHistory, results: Results) -> Iterator[str]:
             yield f"not known: {hidden}"
     elif breakdown.share(stage := breakdown.longest_stage) >= _HALF:
         name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
-        share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
-        yield f"{name}: {median} {span} (median), {share} of the lead time"
+        median = formatting.duration(breakdown.median_seconds(stage))
+        yield f"{name}: {median} {span} (median); {breakdown.longest_share_text()}"
 
 
 def _failures(history: ScopeHistory, results: Results) -> Iterator[str]:

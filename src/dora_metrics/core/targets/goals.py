@@ -1,13 +1,13 @@
 """Goals: the value that a metric should reach, optionally by a date, and the progress towards it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core import formatting, schema
-from dora_metrics.core.statistics import MIN_TREND_POINTS, TrendEstimate
+from dora_metrics.core.statistics import MIN_TREND_POINTS, SIGNIFICANCE_LEVEL, TrendEstimate
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import meets
@@ -153,6 +153,9 @@ def _expected_value(goal: GoalSpec, state: MetricState, zone: ZoneInfo) -> float
 _MISSED = "missed"
 """The course of a goal that was not met by its day."""
 
+_ON_COURSE, _NOT_ON_COURSE = "on course", "not on course"
+"""The course of a goal by the trend of the weekly values."""
+
 
 def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: ZoneInfo, *, is_met: bool) -> str:
     deadline = _deadline(goal, zone)
@@ -162,15 +165,16 @@ def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: Zo
         return "met"
     if expected is None:
         return f"too few weeks for a trend: it needs {MIN_TREND_POINTS} complete weeks with a value"
-    return "on course" if meets(goal.metric, expected, goal.target) else "not on course"
+    return _ON_COURSE if meets(goal.metric, expected, goal.target) else _NOT_ON_COURSE
 
 
-def describe_goal(goal: schema.Goal) -> str:
-    """Write a goal and its state.
+def describe_goal(goal: schema.Goal, trend: schema.Trend | None) -> str:
+    """Write a goal and its state, where `trend` is that of its metric, if there is one.
 
-    Example: `at most 1 d by 2027-03-31: 6 h to go, 75 % of the way from 2 d, on course (20 h expected by then)`.
+    Example: `at most 1 d by 2027-03-31: 6 h to go, 75 % of the way from 2 d, on course if the weekly trend holds (20 h
+    expected by then)`.
     """
-    return f"{target_text(goal)}: {_state_text(goal)}"
+    return f"{target_text(goal)}: {_state_text(goal, trend)}"
 
 
 def target_text(goal: schema.Goal) -> str:
@@ -179,27 +183,46 @@ def target_text(goal: schema.Goal) -> str:
     return f"{bound_text} {units.format_value(goal.metric, goal.target)}" + (f" by {goal.by}" if goal.by else "")
 
 
-def _state_text(goal: schema.Goal) -> str:
+def _state_text(goal: schema.Goal, trend: schema.Trend | None) -> str:
     if goal.value is None:
         return f"no value yet, {goal.reason}"
     if goal.met:
         return "met"
     if goal.course == _MISSED:
         return f"{_MISSED}; now {units.format_value(goal.metric, goal.value)}"
-    return ", ".join(_state_parts(goal))
+    course = f", {_course_with_doubts(goal, trend)}" if goal.course else ""
+    return f"{units.format_difference(goal.metric, goal.distance or 0)} to go{_progress_text(goal)}{course}"
 
 
-def _state_parts(goal: schema.Goal) -> Iterator[str]:
-    """Yield the distance, the progress and the course of a goal that is not met."""
-    yield f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
-    if goal.start is not None and goal.progress is not None:
-        start = units.format_value(goal.metric, goal.start)
-        yield f"{formatting.percent(goal.progress)} of the way from {start}"
-    if goal.course:
-        expected = units.format_value(goal.metric, goal.expected)
-        # A trend that reaches 0 by then shows the direction, and no value to expect.
-        yield (
-            goal.course
-            if not goal.expected or expected.startswith("0 ")
-            else f"{goal.course} ({expected} expected by then)"
-        )
+def _progress_text(goal: schema.Goal) -> str:
+    """Return the way from the start of a goal that is not met; empty if its start is unknown."""
+    if goal.start is None or goal.progress is None or goal.value is None:
+        return ""
+    start, value = (units.format_value(goal.metric, each) for each in (goal.start, goal.value))
+    if start != value and meets(goal.metric, goal.start, goal.value):
+        return f"; further away than before ({start})"
+    return f", {formatting.percent(goal.progress)} of the way from {start}"
+
+
+def short_course(goal: schema.Goal) -> str:
+    """Return where a goal is heading: `on course if the weekly trend holds`, or `missed`; empty if that is unknown."""
+    if goal.course in (_ON_COURSE, _NOT_ON_COURSE):
+        return f"{goal.course} if the weekly trend holds"
+    return _MISSED if goal.course == _MISSED else ""
+
+
+def _course_with_doubts(goal: schema.Goal, trend: schema.Trend | None) -> str:
+    """Return the course of a goal, with the expected value, and whether the trend that both follow may be chance."""
+    course = short_course(goal)
+    if not course:
+        return goal.course or ""
+    expected = units.format_value(goal.metric, goal.expected)
+    # A trend that reaches 0 by then shows the direction, and no value to expect.
+    is_expected_shown = goal.expected and not expected.startswith("0 ")
+    is_chance = trend is None or trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week
+    remarks = (
+        f"{expected} expected by then" if is_expected_shown else "",
+        "the trend may be chance" if is_chance else "",
+    )
+    text = "; ".join(filter(None, remarks))
+    return f"{course} ({text})" if text else course

@@ -3,11 +3,13 @@
 `docs/definitions.md`, "From a git history alone", says what is read as what, and why.
 """
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 
 from dora_metrics.core import formatting
@@ -81,7 +83,24 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
         tuple(notes),
         selection_note(selection),
         records_incidents=False,
+        is_undeployed_commit=partial(_is_undeployed_commit, git, log, is_shallow=bool(directory.shallow_shas)),
     )
+
+
+_MIN_SHA_DIGITS = 4
+
+
+def _is_undeployed_commit(git: Git, log: CommitLog, sha_digits: str, *, is_shallow: bool) -> bool:
+    """Whether a repository has a commit that no tag contains. A shallow clone may lack what connects the two."""
+    if is_shallow or not re.fullmatch(rf"[0-9a-f]{{{_MIN_SHA_DIGITS},40}}", sha_digits):
+        return False
+    try:
+        sha = (
+            git.read("rev-parse", "--verify", "--quiet", f"{sha_digits}^{{commit}}").decode("ascii", "replace").strip()
+        )
+    except GitError:  # there is no such commit, or there are several
+        return False
+    return sha.startswith(sha_digits) and sha not in log.commits
 
 
 def _other_names(tags: Iterable[Tag], selected: Iterable[Tag]) -> list[str]:
@@ -113,7 +132,7 @@ def _no_matching_tag_problems(tags: Sequence[Tag], pattern: str) -> list[str]:
     if not tags:
         return [
             f"--tags: no tag matches {pattern!r}: the repository has no tags",
-            "run 'git fetch --tags' in it, or omit --tags",
+            "run 'git fetch --tags' in it",
         ]
     count = formatting.count(len(tags), "tag")
     return [
@@ -155,7 +174,10 @@ def selection_note(selection: TagSelection) -> str:
 
 
 def _taken_text(selection: TagSelection) -> str:
-    """Return `Of 40 tags, 38 are versions. They make 19 deployments, because …`, with a hint for several packages."""
+    """Say how many tags are versions and how many deployments these are, with a hint for several packages.
+
+    Example: `The repository has 40 tags, 38 of them versions. These make 19 deployments, because …`.
+    """
     releases = selection.releases
     tag_count = sum(len(release.names) for release in releases)
     package = _package_pattern(selection)
@@ -164,27 +186,26 @@ def _taken_text(selection: TagSelection) -> str:
 
 
 def _counted_tags_text(selection: TagSelection, tag_count: int) -> str:
-    """Return `Of 40 tags, 38 are versions`, `All 40 tags are versions` or `The only tag is a version`."""
+    """Return `The repository has 40 tags, 38 of them versions`, or `… 38 of which match` with the pattern."""
     total = tag_count + len(selection.other_names)
+    beginning = f"The repository has {formatting.count(total, 'tag')}"
+    is_one, pattern = tag_count == 1, selection.pattern
     if total == 1:
-        subject, verb = "The only tag", "is"
-    elif tag_count == total:
-        subject, verb = "Both tags" if total == 2 else f"All {total:,} tags", "are"  # noqa: PLR2004 - both
-    else:
-        subject, verb = f"Of {total:,} tags, {tag_count:,}", "is" if tag_count == 1 else "are"
-    if selection.pattern is None:
-        return f"{subject} {verb} {'a version' if verb == 'is' else 'versions'}"
-    return f"{subject} {'matches' if verb == 'is' else 'match'} `{selection.pattern}`"
+        return f"{beginning}, which {f'matches `{pattern}`' if pattern else 'is a version'}"
+    amount = f"{tag_count:,}" if tag_count < total else "both" if total == 2 else "all"  # noqa: PLR2004 - both
+    if pattern is None:
+        return f"{beginning}, {amount} of them {'a version' if is_one else 'versions'}"
+    return f"{beginning}, {amount} of which {'matches' if is_one else 'match'} `{pattern}`"
 
 
 def _deployments_text(releases: Sequence[TagRelease], tag_count: int) -> str:
     """Say how many deployments the tags are, and why these are fewer."""
     deployments = formatting.count(len(releases), "deployment")
     if len(releases) == tag_count:
-        return f": {deployments}."
+        return ". It is a deployment." if tag_count == 1 else ". Each of these is a deployment."
     has_prereleases_apart = len({release.commit for release in releases}) < len(releases)
     apart = ", but a prerelease and a release are two" if has_prereleases_apart else ""
-    return f". They make {deployments}, because tags on the same commit are one deployment{apart}."
+    return f". These make {deployments}, because tags on the same commit are one deployment{apart}."
 
 
 def _others_text(selection: TagSelection) -> str:
@@ -292,7 +313,7 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
             else ("their branches are", "Their lead times start")
         )
         yield (
-            f"{pull_requests} {verb} squash-merged, so {lacks} not in the history. "
+            f"In the whole history, {pull_requests} {verb} squash-merged, so {lacks} not in the history. "
             f"{starts} when the squashed commit was authored."
         )
     if undated_count := sum(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Change, Fact
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.explain.context import ExplainContext, Explanation, build_context
 from dora_metrics.core.reports.explain.explain import explain
@@ -29,6 +29,7 @@ from support.facts import (
 )
 from support.strategies import fact_lists
 
+IN_WINDOW = "It is in the window 2024-03-01 00:00 to 2024-04-01 00:00"
 COUNTS_TEXT = "It belongs to acme/shop, service shop, environment production."
 WAITS_TEXT = "`v1` lists it, but did not succeed: it counts with the next success of that scope."
 MARCH = Window(at("03-01"), at("04-01"))
@@ -75,7 +76,7 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
         f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00.",
         "It reached users, so it counts in the failure rate.",
     ]
-    assert rule_text("rollback", one) == "**yes, and it decides:** V1 was deployed again."
+    assert rule_text("rollback", one) == "**yes; this rule decides:** V1 was deployed again."
     assert section_lines("How the failure ended", one) == [
         "`V1` (`github:deployment:3`) finished on 2024-03-01 09:00, **3 h** after the deployment.",
         "Such a failure ends with the rollback.",
@@ -84,7 +85,8 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
 
 def test_outside_the_window_nothing_is_said_of_a_rate_that_does_not_include_the_deployment() -> None:
     one = explain_only("v1", deployment(1, "02-10", version="v1"))
-    window_text = "It is outside the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers do not include it."
+    window = "the window 2024-03-01 00:00 to 2024-04-01 00:00"
+    window_text = f"It is outside {window}, so the metrics of this window do not include it."
     assert [unescaped(sentence) for sentence in one.sentences[1:]] == [f"{COUNTS_TEXT} {window_text}"]
 
 
@@ -103,7 +105,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
         "`revert`: no. No later deployment reverted its change.",
         "`hotfix`: no. The next deployment, `v2`, came 2 d later and delivered no hotfix.",
-        "`incident`: no. No incident was detected after it, apart from those that name a deployment.",
+        "`incident`: no. No incident was detected after it.",
         "`health-check`: no. No health check was recorded for it.",
         "`failed-run`: no. The run succeeded.",
     ]
@@ -116,13 +118,19 @@ def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
     assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 60 min after it."
 
 
+def test_incidents_that_name_a_deployment_are_mentioned_if_there_are_any_later() -> None:
+    facts = (deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2"))
+    named = incident(1, "03-07", deployment="v2")
+    text = rule_text("incident", explain_only("v1", *facts, named))
+    assert text == "no. No incident was detected after it, apart from those that name a deployment."
+
+
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
     assert rule_text("rollback", one) == "would match, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
-        "no. No incident was detected after it, apart from those that name a deployment. "
-        "It is also switched off (`failure-rules`)."
+        "no. No incident was detected after it. It is also switched off (`failure-rules`)."
     )
 
 
@@ -131,7 +139,7 @@ def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     went_back = "`V1` (`github:deployment:4`) went back to a version before `V2`"
     said = f"no. {went_back}, and the rollback is attributed to that one."
     assert rule_text("rollback", explain_only("V3", *facts)) == said
-    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides:**")
+    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes; this rule decides:**")
 
 
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
@@ -143,7 +151,7 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         change(2, title='Revert "Add it"', reverts=pull_id(1)),
     ]
     one = explain_only("v1", *facts)
-    assert rule_text("revert", one) == "**yes, and it decides:** #2 reverts #1."
+    assert rule_text("revert", one) == "**yes; this rule decides:** #2 reverts #1."
     assert section_lines("How the failure ended", one)[0] == (
         "`v2` (`github:deployment:2`) finished on 2024-03-06 00:00, **1 d** after the deployment."
     )
@@ -178,7 +186,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
     assert rule_text("hotfix", explain_only("v1", *soon)).startswith(
-        "**yes, and it decides:** #1 with the label hotfix was delivered"
+        "**yes; this rule decides:** #1 with the label hotfix was delivered"
     )
 
 
@@ -197,7 +205,7 @@ def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
 def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
     one = explain_only(deployment_id(1), *facts)
-    assert rule_text("health-check", one) == "**yes, and it decides:** its health check failed."
+    assert rule_text("health-check", one) == "**yes; this rule decides:** its health check failed."
     assert section_lines("How the failure ended", one) == [
         (
             f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`) finished on 2024-03-07 00:00, "
@@ -218,10 +226,7 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
         one.sentences[-1]
         == "It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off)."
     )
-    assert (
-        rule_text("failed-run", one)
-        == "would match, but this deployment is not in the failure rate: the run itself failed."
-    )
+    assert rule_text("failed-run", one) == "no. The run failed, but before it reached users."
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
     assert rule_text("hotfix", one) == "no. It did not reach users."
@@ -259,7 +264,7 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
     one = explain_only("v1", *facts)
     assert (
         rule_text("incident", one)
-        == "**yes, and it decides:** #1 detected 60 min after it, #2 detected 60 min after it."
+        == "**yes; this rule decides:** #1 detected 60 min after it, #2 detected 60 min after it."
     )
     assert section_lines("Why the failure is still open", one) == ["B is not resolved.", STILL_OPEN_TEXT]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
@@ -369,7 +374,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
-    assert where.endswith("It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.")
+    assert where.endswith(f"{IN_WINDOW}, so the metrics of this window include it.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "waiting for review (opened to first review, part of review): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
@@ -422,6 +427,14 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
     one = explain_only(pull_id(1), *facts)
     assert unescaped(one.headline).endswith("lead time **2 d**, and in 1 scope more")
     assert len(section_lines("Where it was delivered", one)) == 2
+
+
+@pytest.mark.parametrize("left_out", [change(7, "03-03", bot=True), change(7, None)])
+def test_a_change_that_lead_time_leaves_out_is_not_said_to_be_in_all_metrics(left_out: Change) -> None:
+    facts = (deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
+    one = explain_only("#7", *facts, left_out)
+    (where,) = section_lines("Where it was delivered", one)
+    assert where.endswith(f"{IN_WINDOW}. It counts as a delivered change, but not in lead time.")
 
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
@@ -696,7 +709,7 @@ def test_a_deployment_that_failed_is_one_whose_explanation_says_so(facts: list[F
     asked = case(*facts, count_failed_runs=True)
     for identity in asked.timeline_by_deployment:
         (one,) = explain(asked, identity)  # type: ignore[misc]
-        deciding = [line for line in one.sections[0].lines if "yes, and it decides" in line]
+        deciding = [line for line in one.sections[0].lines if "this rule decides" in line]
         failure = asked.failure_by_deployment.get(identity)
         assert [line.partition("`")[2].partition("`")[0] for line in deciding] == ([failure.rule] if failure else [])
         assert ("failed, rule" in one.headline) == bool(failure)

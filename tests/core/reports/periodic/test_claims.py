@@ -163,15 +163,19 @@ def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> Non
     assert "old words" not in found
 
 
-def test_a_report_of_an_earlier_version_with_another_end_mark_is_updated_too() -> None:
-    text = (
-        "<!-- dora-metrics:report weekly:a -->\nold words\n"
-        "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->\n- [x] Done, by me"
-    )
+@pytest.mark.parametrize(
+    "words",
+    [
+        "what stands above is written anew, what stands below is yours",
+        "text between the two marks is rewritten, all other text is yours",
+    ],
+)
+def test_a_report_of_an_earlier_version_with_another_end_marker_is_updated_too(words: str) -> None:
+    text = f"<!-- dora-metrics:report weekly:a -->\nold words\n<!-- dora-metrics:end: {words} -->\n- [x] Done, by me"
     found = IssueBody("weekly:a", "t", "new words").update_in(text, None)
     assert found is not None
     assert "old words" not in found
-    assert found.endswith("all other text is yours -->\n- [x] Done, by me")
+    assert found.endswith("All other text is yours. -->\n- [x] Done, by me")
 
 
 @given(st.text(), st.text(), st.text())

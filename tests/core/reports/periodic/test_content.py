@@ -103,6 +103,13 @@ def test_few_deployments_are_told_as_counts_and_many_as_a_share_as_well() -> Non
     )
 
 
+@pytest.mark.parametrize(("first", "is_noted"), [("2023-12-01", False), ("03-05", True), ("03-12", True)])
+def test_records_that_start_inside_the_ninety_days_are_noted(first: str, *, is_noted: bool) -> None:
+    found = render_report(deployment(1, first), deployment(2, "03-13"))
+    note = f"Records start on 2024-{first}, inside the last 90 days; earlier days count as days without a deployment."
+    assert (note in found.text) is is_noted
+
+
 def test_levels_and_goals_are_read_from_ninety_days() -> None:
     aims = parse_goals({"deployment_frequency": {"target": "2/d"}, "lead_time": {"target": "1d"}})
     found = render_report(FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11), goals=aims)

@@ -83,7 +83,10 @@ def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> No
 def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
     numbers = results_of(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
     assert [one.key for one in make_page(numbers).windows] == ["30d", "all"]
-    assert card_of(numbers, "deployment_frequency").n == "2 deployments on 2 days, recorded since 2024-03-20"
+    card = card_of(numbers, "deployment_frequency")
+    assert card.n == "2 deployments on 2 days; records start on 2024-03-20"
+    text = "records start on 2024-03-20, earlier days count as days without a deployment"
+    assert card.details[0] == ("Days without records", text)
     assert card_of(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
     assert card_of(numbers, "lead_time").n == ""
 
@@ -129,9 +132,9 @@ def test_the_trend_of_each_metric_is_a_sentence_of_its_own() -> None:
     assert configured.trends[0] == "Trend over 12 weeks: rose from about 0 to 7 a week."
     assert configured.trends[1:] == [
         "",
-        "Trend over 5 weeks: no clear change.",
+        "Trend over 12 weeks (5 with a value): no clear change.",
         "",
-        "Trend over 5 weeks: no clear change.",
+        "Trend over 12 weeks (5 with a value): no clear change.",
     ]
     assert [one.trends for one in others] == [[]]
 

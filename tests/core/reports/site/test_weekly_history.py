@@ -3,8 +3,10 @@
 import json
 
 import jsonschema  # type: ignore[import-untyped]
+import pytest
 
 from dora_metrics.core.reports.site.feeds import build_weekly_history, max_weeks_per_scope, weeks_of_all_scopes
+from dora_metrics.core.reports.summary import build
 from dora_metrics.pipeline.publish import site_files
 from dora_metrics.schemas import schemas
 from support.facts import change, deployment, incident, results_of, scope_of
@@ -18,7 +20,7 @@ def test_weeks_go_from_the_first_deployment_to_now_whatever_the_window() -> None
     assert [week.deployments for week in scope.weeks] == [1, *[0] * 9, 1, 0, 0]
 
 
-def test_a_week_is_that_of_the_answer_for_all() -> None:
+def test_a_week_is_that_of_the_answer_for_a_window_that_contains_it() -> None:
     facts = [
         deployment(1, "01-10"),
         change(7, "01-11"),
@@ -26,7 +28,20 @@ def test_a_week_is_that_of_the_answer_for_all() -> None:
         incident(1, "01-20T01:00"),
     ]
     shop = results_of(*facts)
-    assert list(weeks_of_all_scopes(shop)[shop.evaluation.histories[0].scope]) == scope_of(*facts, window="all").weeks
+    answer = scope_of(*facts, window="2024-01-08..2024-04-01").weeks
+    assert list(weeks_of_all_scopes(shop)[shop.evaluation.histories[0].scope]) == answer
+
+
+@pytest.mark.parametrize("window", ["30d", "90d", "all"])
+def test_the_week_of_the_first_deployment_is_complete_on_the_page_and_in_the_summary(window: str) -> None:
+    shop = results_of(deployment(1, "02-21"), deployment(2, "03-20"), incident(1, "02-20"), window=window)
+    scope = shop.evaluation.histories[0].scope
+    weeks = [week for week in weeks_of_all_scopes(shop)[scope] if not week.partial]
+    chart = build(shop, scope, None, None).chart
+    assert chart
+    assert [row[0] for row in reversed(chart.rows)] == [week.week for week in weeks]
+    assert [row[-1] for row in reversed(chart.rows)] == [str(week.incidents) for week in weeks]
+    assert weeks[0].week == "2024-W08"
 
 
 def test_history_evidence_and_badges_are_what_their_schemas_say() -> None:

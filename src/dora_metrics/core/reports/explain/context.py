@@ -144,7 +144,7 @@ class ExplainContext:
         return md("{}", self.replace_ids(fact_id or ""))
 
     def in_window_sentence(self) -> Md:
-        """Return a sentence on a deployment in the window, which says nothing of what counts."""
+        """Return a sentence on a fact in the window, which says nothing of what counts."""
         return md(
             "It is in the window {} to {}.", self.format_time(self.window.start), self.format_time(self.window.end)
         )
@@ -153,7 +153,8 @@ class ExplainContext:
         """Return a sentence on whether a time is in the window."""
         start, end = self.format_time(self.window.start), self.format_time(self.window.end)
         position, verb = ("in", "include") if self.window.contains(moment) else ("outside", "do not include")
-        return md("It is {} the window {} to {}, so these numbers {} it.", position, start, end, verb)
+        sentence = "It is {} the window {} to {}, so the metrics of this window {} it."
+        return md(sentence, position, start, end, verb)
 
 
 def build_context(

@@ -317,11 +317,19 @@ def _delivery_lines(
     for timeline, delivery in deliveries:
         deployment, scope, time = delivery.deployment, timeline.scope, delivery.deployment.finished_at
         sentence = "{}, on {}, in {}: the first successful production deployment there that contains it. {}"
-        date_time, window = context.format_time(time), context.window_sentence(time)
+        date_time, window = context.format_time(time), _delivery_window_text(context, scope, change_id, time)
         yield md(sentence, deployment_link(deployment), date_time, scope_text(scope), window)
         yield from _unsuccessful_attempts(context, change_id, timeline, deployment)
     if not deliveries and not (change and change.retracted):
         yield from _undelivered_lines(context, change_id)
+
+
+def _delivery_window_text(context: ExplainContext, scope: Scope, change_id: str, time: datetime) -> Md:
+    """Say whether the window has a delivery, and whether lead time counts the change."""
+    is_measured = bool(context.lead_times_by_change.get((scope, change_id), LeadTimes()).measured)
+    if is_measured or not context.window.contains(time):
+        return context.window_sentence(time)
+    return md("{} It counts as a delivered change, but not in lead time.", context.in_window_sentence())
 
 
 def _unsuccessful_attempts(

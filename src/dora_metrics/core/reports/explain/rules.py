@@ -48,10 +48,12 @@ def _hit_text(
 ) -> Md:
     causes = join_limited(link(context.replace_ids(signal.because), signal.url) for signal in hits)
     if is_deciding:
-        return md("**yes, and it decides:** {}.", causes)
+        return md("**yes; this rule decides:** {}.", causes)
     if not is_rule_enabled(hits[0].rule, context.policy):
         return md("would match, but it is switched off (`failure-rules`): {}.", causes)
     if not counts_in_failure_rate(deployment, context.policy):
+        if hits[0].rule == "failed-run":
+            return md("no. {}, but before it reached users.", link("The run failed", hits[0].url))
         return md("would match, but this deployment is not in the failure rate: {}.", causes)
     return md("also yes, but an earlier rule decides: {}.", causes)
 
@@ -134,7 +136,8 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     attribution = _next_incident(context, deployment)
     if attribution is None:
         note = _switched_off_note(context, "incident")
-        return md("No incident was detected after it, apart from those that name a deployment.{}", note)
+        apart = ", apart from those that name a deployment" if _later_incidents(context, deployment) else ""
+        return md("No incident was detected after it{}.{}", apart, note)
     incident, attributed_to = attribution.incident, attribution.attributed_to
     elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
     title = incident_link(incident)
@@ -155,12 +158,14 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
 
 def _next_incident(context: ExplainContext, deployment: Deployment) -> AttributedIncident | None:
     """Return the first incident of the scope that names no deployment and was detected after this one finished."""
-    scope = context.timeline_by_deployment[deployment.id].scope
-    for attribution in context.attribution_by_incident.values():  # in order of detection
-        is_later = attribution.incident.detected_at >= deployment.finished_at
-        if is_later and attribution.scope == scope and not attribution.is_explicit:
-            return attribution
-    return None
+    return next((each for each in _later_incidents(context, deployment) if not each.is_explicit), None)
+
+
+def _later_incidents(context: ExplainContext, deployment: Deployment) -> list[AttributedIncident]:
+    """Return the incidents of the scope that were detected after this deployment finished, in order of detection."""
+    scope, finished_at = context.timeline_by_deployment[deployment.id].scope, deployment.finished_at
+    attributions = context.attribution_by_incident.values()
+    return [each for each in attributions if each.scope == scope and each.incident.detected_at >= finished_at]
 
 
 def _elapsed_text(start: datetime, end: datetime) -> str:

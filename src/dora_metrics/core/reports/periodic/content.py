@@ -20,6 +20,7 @@ from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.metrics.document import build_scope_metrics
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
+from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
 from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
@@ -67,13 +68,15 @@ class MetricLine:
 class ColumnTitles:
     """Column titles of the table: the period, the previous one, the basis window, the levels.
 
-    `basis` is empty if the basis window is the period itself.
+    `basis` is empty if the basis window is the period itself. `basis_note`: a sentence on the part of it that is not
+    recorded; empty if there is none.
     """
 
     period: str
     before: str
     basis: str
     level: str
+    basis_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,7 +256,10 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         hints=hints_from(outlook),
         failed=TruncatedList((), 0),
         incidents=incidents,
-        goals=[md("**{}**: {}", METRICS[goal.metric].label, goals.describe_goal(goal)) for goal in outlook.goals],
+        goals=[
+            md("**{}**: {}", METRICS[goal.metric].label, goals.describe_goal(goal, outlook.trends.get(goal.metric)))
+            for goal in outlook.goals
+        ],
         achievements=outlook.achievements,
         security=security.security_sentence(history.vulnerabilities, window),
         delivered=period_deployments(history, window, policy, 0, 0),
@@ -279,12 +285,23 @@ def with_details(report: PeriodicReport, report_input: ReportInput, limits: List
 def _column_titles(report_input: ReportInput) -> ColumnTitles:
     period, benchmark = report_input.period, report_input.results.document.benchmark
     is_period = report_input.basis_metrics is report_input.scope_metrics
+    basis = "" if is_period else f"last {round(period.basis.days)} days"
     return ColumnTitles(
         period=period.short,
         before=previous_period_title(period),
-        basis="" if is_period else f"last {round(period.basis.days)} days",
+        basis=basis,
         level="level" if benchmark == "none" else f"level ({benchmark})",
+        basis_note=_basis_note(report_input, basis) if basis else "",
     )
+
+
+def _basis_note(report_input: ReportInput, basis: str) -> str:
+    """Return a sentence on records that start inside the basis window, whose frequency counts the days before too."""
+    first = report_input.history.first_deployment_at
+    if first is None or not is_start_inside(first, report_input.period.basis):
+        return ""
+    start = start_text(first, report_input.results.policy.zone)
+    return f"{start.capitalize()}, inside the {basis}; {EARLIER_DAYS}."
 
 
 def previous_period_title(period: Period) -> str:
@@ -342,7 +359,7 @@ def _value_cell(result: schema.MetricVerdict) -> Md:
 def _basis_cell(result: schema.MetricVerdict) -> str:
     match result:
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return f"{units.format_result(result)} ({formatting.percent_range(result.interval95)})"
+            return f"{units.format_result(result)} ({units.format_interval(result)})"
         case _:
             return units.format_result(result)
 
@@ -357,7 +374,7 @@ def _goal_state(goal: schema.Goal) -> str:
     if goal.value is None or goal.met:
         return "met" if goal.met else "no value yet"
     remaining = f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
-    return f"{remaining}, {goal.course}" if goal.course in ("on course", "not on course", "missed") else remaining
+    return ", ".join(filter(None, (remaining, goals.short_course(goal))))
 
 
 def period_deployments(

@@ -1,4 +1,4 @@
-"""A periodic report as the body of an issue: the generated part between two marks, then a section for people.
+"""A periodic report as the body of an issue: the generated part between two markers, then a section for people.
 
 Detail is dropped until the generated part fits into an issue.
 """
@@ -23,11 +23,11 @@ from dora_metrics.core.reports.periodic.page_address import PageAddress
 MAX_BODY_UTF16_LENGTH = 65_536
 """GitHub rejects longer bodies. It counts characters; UTF-16 code units are never fewer."""
 
-_BEGIN_MARK = "<!-- dora-metrics:report {} -->"
-_BEGIN_MARK_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
-_END_MARK = "<!-- dora-metrics:end: text between the two marks is rewritten, all other text is yours -->"
-_END_MARK_PATTERN = re.compile("<!-- dora-metrics:end: [^<>\n]* -->")
-"""Also the mark of earlier versions, whose words differ."""
+_BEGIN_MARKER = "<!-- dora-metrics:report {} -->"
+_BEGIN_MARKER_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
+_END_MARKER = "<!-- dora-metrics:end: Text between the two markers is rewritten. All other text is yours. -->"
+_END_MARKER_PATTERN = re.compile("<!-- dora-metrics:end: [^<>\n]* -->")
+"""Also the marker of earlier versions, whose words differ."""
 
 USER_SECTION_MARK = Md("<!-- yours -->")
 """The line of a template that separates the generated part from the user section."""
@@ -55,20 +55,20 @@ class IssueBody:
         return f"{self._generated_block(previous_issue)}\n{self.user_section}"
 
     def update_in(self, text: str, previous_issue: int | None) -> str | None:
-        """Return `text`, the body of the issue, with the generated part replaced; None if the marks were removed."""
-        begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+        """Return `text`, the body of the issue, with the generated part replaced; None if the markers were removed."""
+        begin, end = _BEGIN_MARKER_PATTERN.search(text), _END_MARKER_PATTERN.search(text)
         if begin is None or end is None or begin[1] != self.marker or end.start() < begin.end():
             return None
         return text[: begin.start()] + self._generated_block(previous_issue) + text[end.end() :]
 
     def _generated_block(self, previous_issue: int | None) -> str:
         link = f"\nPrevious report: #{previous_issue}\n" if previous_issue else ""
-        return f"{_BEGIN_MARK.format(self.marker)}\n{self.generated.strip()}\n{link}\n{_END_MARK}"
+        return f"{_BEGIN_MARKER.format(self.marker)}\n{self.generated.strip()}\n{link}\n{_END_MARKER}"
 
 
 def marker_in(text: str) -> str | None:
     """Return the marker of the report that a body holds; None if it holds none."""
-    begin = _BEGIN_MARK_PATTERN.search(text)
+    begin = _BEGIN_MARKER_PATTERN.search(text)
     return begin[1] if begin else None
 
 
@@ -77,7 +77,7 @@ def has_open_tasks(text: str) -> bool:
 
     A task that the template proposes counts once one of its gaps is filled in. The generated part never counts.
     """
-    begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+    begin, end = _BEGIN_MARKER_PATTERN.search(text), _END_MARKER_PATTERN.search(text)
     is_marked = begin is not None and end is not None and end.start() > begin.end()
     user_text = text[: begin.start()] + text[end.start() :] if begin and end and is_marked else text
     open_boxes = (line.rstrip() for line in user_text.splitlines() if _OPEN_BOX.match(line))
@@ -90,7 +90,7 @@ _UNFILLED_ENDINGS = ("(owner: … , due: …)", "(owner: …)")
 
 
 def available_utf16_length(user_section: str) -> int:
-    """Return how long the generated part of a new issue may be, next to the user section, marks and link."""
+    """Return how long the generated part of a new issue may be, next to the user section, markers and link."""
     return MAX_BODY_UTF16_LENGTH - 500 - utf16_length(user_section)
 
 

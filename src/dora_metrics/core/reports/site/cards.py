@@ -85,7 +85,7 @@ def _frequency_details(metrics: schema.Metrics) -> DetailRows:
         return []
     median_days = frequency.median_deployment_days_per_week
     return [
-        ("Successful deployments", f"{frequency.deployments:,}"),
+        ("Deployments", f"{frequency.deployments:,}"),
         ("Days with a deployment", f"{frequency.deployment_days:,}"),
         ("Deployment days per week (median)", NO_VALUE if median_days is None else f"{median_days:g}"),
         ("Failed runs", f"{metrics.pipeline.failed_runs:,}"),
@@ -156,19 +156,22 @@ def goal_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
     """Return the goals, as details of the cards of their metrics."""
     details: dict[str, DetailRows] = {metric: [] for metric in METRIC_TITLES}
     for goal in outlook.goals:
-        details[goal.metric].append(("Goal", describe_goal(goal)))
+        details[goal.metric].append(("Goal", describe_goal(goal, outlook.trends.get(goal.metric))))
     return details
 
 
-def trend_sentences(outlook: schema.Outlook) -> list[str]:
-    """Return a sentence about the trend of each metric, in their order; empty for a metric without one."""
-    return [_trend_sentence(metric, outlook.trends.get(metric)) for metric in METRIC_TITLES]
+def trend_sentences(outlook: schema.Outlook, week_count: int) -> list[str]:
+    """Return a sentence about the trend of each metric, in their order; empty for a metric without one.
+
+    `week_count`: the weeks that the trends look at. A metric may have no value in some of them.
+    """
+    return [_trend_sentence(metric, outlook.trends.get(metric), week_count) for metric in METRIC_TITLES]
 
 
-def _trend_sentence(metric: str, trend: schema.Trend | None) -> str:
+def _trend_sentence(metric: str, trend: schema.Trend | None, week_count: int) -> str:
     if trend is None:
         return ""
-    weeks = count(trend.weeks, "week")
+    weeks = count(week_count, "week") + (f" ({trend.weeks} with a value)" if trend.weeks < week_count else "")
     if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
         return f"Trend over {weeks}: no clear change."
     return f"Trend over {weeks}: {trend_direction(metric, trend)}."
@@ -212,8 +215,8 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
     meanings = (
         (
             "Deployments per week",
-            "Successful production deployments that finished in the window.",
-            "Each bar is one week. The hatched part failed. Cancelled runs do not count.",
+            "Production deployments that finished in the window. Runs that failed or were cancelled do not count.",
+            "Each bar is one week. The hatched part counts as failed in the change failure rate.",
         ),
         (
             "Median lead time of each week",

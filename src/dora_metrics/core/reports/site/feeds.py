@@ -23,7 +23,7 @@ from dora_metrics.core.schema import SCHEMA, MetricVerdict, ScopeMetrics, Week
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
-from dora_metrics.core.windows import IsoWeek, Window, iso_weeks
+from dora_metrics.core.windows import IsoWeek, Window, iso_weeks, week_start
 
 MAX_WEEKS = 15_000
 """Limit for all scopes together; these take about 4 MB."""
@@ -63,12 +63,16 @@ def scopes_latest_first(results: Results) -> list[tuple[ScopeHistory, ScopeMetri
     return sorted(zip(results.evaluation.histories, results.document.scopes, strict=True), key=latest_first)
 
 
-def recorded_period(history: ScopeHistory, results: Results) -> Window:
-    """Return the time from a scope's first deployment to now; empty without one.
+def recorded_weeks(history: ScopeHistory, results: Results) -> Window:
+    """Return the time from the Monday of the week of a scope's first deployment to now; empty without one.
 
-    It never starts before 1970: an earlier time is a mistake in the data.
+    That week is complete here, as it is in every other window that contains it. Nothing is from before 1970: an
+    earlier time is a mistake in the data.
     """
-    return Window(min(max(history.first_deployment_at or results.now, EPOCH), results.now), results.now)
+    first = history.first_deployment_at
+    if first is None or first >= results.now:
+        return Window(results.now, results.now)
+    return Window(week_start(max(first, EPOCH), results.policy.zone), results.now)
 
 
 def weeks_of_all_scopes(results: Results, max_total_weeks: int = MAX_WEEKS) -> WeeksByScope:
@@ -83,7 +87,7 @@ def max_weeks_per_scope(scope_count: int, max_total_weeks: int = MAX_WEEKS) -> i
 
 
 def _weeks_of_scope(history: ScopeHistory, results: Results, max_weeks: int) -> list[Week]:
-    window = recorded_period(history, results)
+    window = recorded_weeks(history, results)
     return summarise_weeks(history, window, last_touched_weeks(history, results, window, max_weeks), results.policy)
 
 

@@ -19,6 +19,8 @@ from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
+from dora_metrics.core.metrics.weekly import count_trend_weeks
 from dora_metrics.core.reports.sections import overall_level_text
 from dora_metrics.core.reports.site.cards import (
     build_cards,
@@ -247,8 +249,12 @@ def _entries_by_window(
             cards=_with_start_of_records(cards, history, window, results),
             outlook=list(outlook_lists(outlook)) if outlook else [],
             security=list(security_rows(current)) if page_scope.is_full else [],
-            trends=trend_sentences(outlook) if outlook else [],
+            trends=_trends(outlook, history, window, results) if outlook else [],
         )
+
+
+def _trends(outlook: schema.Outlook, history: ScopeHistory, window: Window, results: Results) -> list[str]:
+    return trend_sentences(outlook, count_trend_weeks(history, window, results.policy, results.now))
 
 
 def _with_start_of_records(
@@ -257,10 +263,11 @@ def _with_start_of_records(
     """Add the start of the records to the card of the deployment frequency, if they start inside the window."""
     frequency, *others = cards
     first = history.first_deployment_at
-    if first is None or not window.contains(first) or first == window.start:
+    if first is None or not is_start_inside(first, window):
         return cards
-    n_text = f"{frequency.n}, recorded since {formatting.date(first, results.policy.zone)}"
-    return [replace(frequency, n=n_text), *others]
+    start = start_text(first, results.policy.zone)
+    details = [("Days without records", f"{start}, {EARLIER_DAYS}"), *frequency.details] if frequency.details else []
+    return [replace(frequency, n=f"{frequency.n}; {start}", details=details), *others]
 
 
 def _metrics_in_window(
