@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
     """Deployments up to now, each after the change that it delivered; `last_sha` is that of the last one."""
     rng = random.Random(7)
-    count = days * a_day
+    count, last_success = days * a_day, None
     for number in range(1, count + 1):
         at = NOW - DAY / a_day * (count - number + 1)
         merged = change(number, at, rng)
@@ -41,9 +41,10 @@ def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
             started_at=at - timedelta(minutes=9),
             finished_at=at,
             changes=(merged.id,),
-            previous=f"github:deployment:{number - 1}",
+            previous=last_success,
             commit_count=3,
         )
+        last_success = f"github:deployment:{number}" if number % 17 else last_success
 
 
 def change(number: int, at: datetime, rng: random.Random) -> Change:
