@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from dora_metrics.core.schema import SCHEMA, Document, Evidence, Metrics, Outlook, WindowBounds
@@ -51,38 +52,9 @@ class EvidenceFile(Struct, frozen=True, kw_only=True):
 
 def numbers_of(document: Document) -> Numbers:
     """Return the content of `metrics.json`. It is small, since every event writes it."""
-    scopes = [
-        ScopeNumbers(
-            repository=scope.repository,
-            service=scope.service,
-            environment=scope.environment,
-            metrics=scope.metrics,
-            previous=scope.previous,
-            outlook=scope.outlook,
-        )
-        for scope in document.scopes
-    ]
-    return Numbers(
-        generated_at=document.generated_at,
-        window=document.window,
-        timezone=document.timezone,
-        benchmark=document.benchmark,
-        scopes=scopes,
-        notes=document.notes,
-    )
+    return msgspec.convert(document, Numbers, from_attributes=True)
 
 
 def evidence_of(document: Document) -> EvidenceFile:
     """Return the content of `evidence.json`."""
-    scopes = [
-        ScopeEvidence(
-            repository=scope.repository,
-            service=scope.service,
-            environment=scope.environment,
-            evidence=scope.evidence,
-        )
-        for scope in document.scopes
-    ]
-    return EvidenceFile(
-        generated_at=document.generated_at, window=document.window, timezone=document.timezone, scopes=scopes
-    )
+    return msgspec.convert(document, EvidenceFile, from_attributes=True)

@@ -18,7 +18,7 @@ from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
 CLAIM_RENEWAL = timedelta(minutes=5)
-"""Before anything is created, a claim is made anew if it is older. Creating an issue takes no longer."""
+"""A claim that is older is renewed before anything is created. Creating an issue takes no longer than this."""
 
 CLAIM_DURATION = 2 * CLOCK_SKEW + 3 * CLAIM_RENEWAL
 """How long a claim is valid for other runs. Each clock may differ from GitHub's, so both directions count."""
