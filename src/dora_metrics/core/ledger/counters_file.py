@@ -60,8 +60,9 @@ def marks_files(marks: HighWaterMarks, files: Mapping[str, bytes]) -> dict[str, 
         files: the present files of the ledger.
     """
     base = files.get(COUNTERS_FILE, b"")
-    new = encode_marks(_changed_scopes(marks, decode_marks(base)))
-    if len(new) <= len(base) * _NEW_SHARE and marks.scopes >= decode_marks(base).scopes:
+    before = decode_marks(base)
+    new = encode_marks(_changed_scopes(marks, before))
+    if len(new) <= len(base) * _NEW_SHARE and marks.scopes >= before.scopes:
         return {COUNTERS_FILE: base, NEW_COUNTERS_FILE: new}
     return {COUNTERS_FILE: encode_marks(marks), NEW_COUNTERS_FILE: b""}
 
