@@ -1,6 +1,7 @@
 """What one event costs where its ledger is a branch: CPU, requests and bytes. `python bench/event.py`.
 
-The fake GitHub answers at once. Facts end now, as those of a real ledger do. Bodies are not compressed; GitHub's are.
+The fake GitHub answers at once. Facts end now, as those of a real ledger do. Answers are
+compressed, as GitHub's are; what is sent to it is not.
 CPU is user and system time of the whole process, compared in pairs with the import of the libraries alone.
 """
 

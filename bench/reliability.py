@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 import ledgers  # in this folder; it adds src and tests to the path
 from ledgers import BRANCH, NOW
 
+from dora_metrics.core.ledger.month_files import first_paths
 from dora_metrics.core.windows import parse_instant
 from fakes.faults import latency
 from fakes.github import FakeGitHub
@@ -30,7 +31,7 @@ Pause = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run requested from GitHub, and its time. Bodies are uncompressed, unlike GitHub's."""
+    """What one run requested from GitHub, and its time. What it read was compressed, as by GitHub."""
 
     requests: int
     read_bytes: int
@@ -157,7 +158,8 @@ def concurrent_writers_row(writers: int, seconds: float) -> str:
         arguments = [(github.api_url, github.token, folder, numbers, begin) for numbers in number_ranges]
         with get_context("spawn").Pool(PROCESSES) as pool:
             results = [result for batch in pool.map(run_writers, arguments, chunksize=1) for result in batch]
-        lines = (bench.shop.read("facts/2026/11.jsonl", BRANCH) or b"").splitlines()
+        contents = (bench.shop.read(path, BRANCH) or b"" for path in first_paths("facts/2026/11"))
+        lines = b"".join(contents).splitlines()
     ids = Counter(json.loads(line)["id"] for line in lines)
     recorded_once = sum(ids[f"github:deployment:{number}"] == 1 for number in range(1, writers + 1))
     tries, durations = sorted(result.tries for result in results), sorted(result.seconds for result in results)

@@ -117,6 +117,7 @@ class FakeGitHub:
                 answer = self._handle(request)
             for fault in faults:
                 answer = fault.after(in_flight, answer)
+            answer = answer.encoded_for(request)
         except ReplacedAnswer as replaced:
             answer = replaced.answer
         except DroppedError:

@@ -1,9 +1,10 @@
 """Requests and answers as plain data, the request log, and the routing of REST paths."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -14,6 +15,7 @@ from fakes.state import ServerState, Token
 T = TypeVar("T")
 DOCUMENTATION = "https://docs.github.com/rest"
 PREFIXES = ("/api/v3", "/api")
+_SHORTEST_COMPRESSED_BYTES = 1_400
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,17 @@ class Answer:
             return b""
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
 
+    def encoded_for(self, request: Request) -> "Answer":
+        """Return it compressed, as GitHub sends all but the shortest answers to clients that accept gzip."""
+        accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        if not accepts_gzip or len(self.data) < _SHORTEST_COMPRESSED_BYTES or "Content-Encoding" in self.headers:
+            return self
+        return replace(self, body=gzip.compress(self.data, 6), headers={**self.headers, "Content-Encoding": "gzip"})
+
 
 @dataclass
 class LoggedRequest:
-    """A logged request. Status 0 means no answer, or none yet. Sizes are those of the bodies."""
+    """A logged request. Status 0 means no answer, or none yet. Sizes are those of the bodies as they are sent."""
 
     method: str
     path: str

@@ -95,9 +95,11 @@ def extended_month(
         is_newest: tells which of their lines still count.
     """
     paths = sorted(files, key=_number)
-    extended = _joined([*_newest_lines(files[paths[-1]], is_newest), *lines])
-    if len(extended) <= (MAX_ONLY_FILE_BYTES if len(paths) == 1 else MAX_SHORT_FILE_BYTES):
-        return {paths[-1]: extended}
+    max_bytes = MAX_ONLY_FILE_BYTES if len(paths) == 1 else MAX_SHORT_FILE_BYTES
+    if len(files[paths[-1]]) <= max_bytes:
+        extended = _joined((*_newest_lines(files[paths[-1]], is_newest), *lines))
+        if len(extended) <= max_bytes:
+            return {paths[-1]: extended}
     if sum(len(files[path]) <= MAX_SHORT_FILE_BYTES for path in paths) < MAX_SHORT_FILES:
         return {f"{month}-{_number(paths[-1]) + 1}.jsonl": _joined(lines)}
     merged_paths = [path for path in paths if len(files[path]) < _LARGE_FILE_BYTES]
