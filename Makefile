@@ -62,6 +62,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py
+	$(VENV)/bin/python bench/install.py
 	$(VENV)/bin/python bench/settings.py
 
 CASES ?= 10000
@@ -79,6 +80,7 @@ test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; 
 lock: $(VENV)/dev ## the newest versions that pyproject.toml allows, with hashes and no addresses
 	$(RUN) uv pip compile -q --upgrade pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt
 	$(RUN) uv pip compile -q --upgrade pyproject.toml --group dev $(LOCK_OPTIONS) -o requirements/dev.txt
+	$(RUN) uv pip compile -q --upgrade --group installer $(LOCK_OPTIONS) -o requirements/uv.txt
 
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --no-header
 

@@ -108,6 +108,24 @@ def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> N
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
 
 
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_each_package_is_locked_with_hashes(path: Path) -> None:
+    locked = re.split(r"\n(?=\S)", path.read_text(encoding="utf-8"))
+    assert [text for text in locked if not re.match(r"[\w.-]+==\S+.* \\\n    --hash=sha256:[0-9a-f]{64}", text)] == []
+
+
+def test_the_uv_of_a_run_is_the_one_that_tests_use() -> None:
+    versions = {
+        version
+        for path in LOCKS
+        for version in re.findall(r"^uv==(\S+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert len(versions) == 1
+
+
 def test_the_base_image_is_pinned_to_a_digest() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
