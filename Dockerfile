@@ -14,16 +14,20 @@ COPY src /app/src
 COPY templates /app/templates
 # Compiled here, for no run of a container could keep what it compiles. Unchecked, for nothing changes inside an image:
 # https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation
-# Readable for whatever user runs it, whatever the checkout's umask was.
+# Readable for whatever user runs it, whatever the checkout's umask was. All of one date: the same packages are then the
+# same layer, and who has an earlier version pulls our code only.
 RUN /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /venv/lib /app/src \
- && chmod -R a+rX /venv /app
+ && chmod -R a+rX /venv /app \
+ && find /venv /app -exec touch --no-dereference --date=@0 {} + \
+ && mkdir /packages /code && mv /venv /packages && mv /app /code
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="dora-metrics" \
       org.opencontainers.image.description="DORA metrics of a GitHub repository" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /venv /venv
-COPY --from=build /app /app
+# Into the root: a folder that COPY makes would have the date of the build.
+COPY --from=build /packages /
+COPY --from=build /code /
 # PYTHONSAFEPATH: the current directory is the user's workspace, and a yaml.py in it is not ours.
 ENV PYTHONPATH=/app/src PYTHONSAFEPATH=1 PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DORA_IN_CONTAINER=true

@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test lint unit web golden schema picture figures bench fuzz mutants lock test-container clean
+.PHONY: help demo report test lint unit deep web golden schema picture figures bench fuzz mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -33,7 +33,7 @@ lint: $(VENV)/dev
 	$(RUN) pyrefly check --min-severity error --summary=none
 
 unit: $(VENV)/dev web
-	$(CLEAN_ENV) $(RUN) pytest -n 2 --dist loadfile
+	$(CLEAN_ENV) $(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 web: tests/web/node_modules/.installed
 
@@ -41,6 +41,9 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 	@if command -v npm >/dev/null; then \
 		cd tests/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.installed; \
 	else echo "make: npm is missing: tests on GitHub's own example payloads are left out"; fi
+
+deep: $(VENV)/dev web ## properties with twenty times the cases, as each night in CI; about an hour
+	$(CLEAN_ENV) $(RUN) pytest -n 2 --dist worksteal --hypothesis-profile=deep -m "hypothesis or seeds"
 
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
@@ -62,6 +65,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py
+	$(VENV)/bin/python bench/install.py
 	$(VENV)/bin/python bench/settings.py
 
 CASES ?= 10000
@@ -79,6 +83,7 @@ test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; 
 lock: $(VENV)/dev ## the newest versions that pyproject.toml allows, with hashes and no addresses
 	$(RUN) uv pip compile -q --upgrade pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt
 	$(RUN) uv pip compile -q --upgrade pyproject.toml --group dev $(LOCK_OPTIONS) -o requirements/dev.txt
+	$(RUN) uv pip compile -q --upgrade --group installer $(LOCK_OPTIONS) -o requirements/uv.txt
 
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --no-header
 

@@ -1,7 +1,23 @@
-"""Hypothesis runs without a deadline, since a busy machine is no failure."""
+"""A property tries few cases, unless `--hypothesis-profile=deep` asks for many. Files that take longest run first."""
 
-from hypothesis import settings
+import pytest
 
-settings.register_profile("unhurried", deadline=None)
-if settings.get_current_profile_name() == "default":
-    settings.load_profile("unhurried")
+from support.property_cases import register_profiles
+
+register_profiles()
+
+LONGEST_FILES = (
+    "test_conformance.py",
+    "test_page.py",
+    "test_pushgateway_real.py",
+    "test_counters_real.py",
+    "test_killed_while_sealing.py",
+    "test_promql.py",
+    "test_branch_act.py",
+    "test_reusable_act.py",
+)
+"""At the end, the other worker would wait for one of them: a file runs on one worker (`--dist loadfile`)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
 from types import FrameType
@@ -185,8 +185,14 @@ def callers(frame: FrameType) -> Iterator[FrameType]:
 
 def place_of(frame: FrameType) -> str | None:
     """`pipeline/record.py:record` for a frame of this package."""
-    path = Path(frame.f_code.co_filename)
-    return f"{path.relative_to(SOURCE)}:{frame.f_code.co_name}" if path.is_relative_to(SOURCE) else None
+    module = path_in_package(frame.f_code.co_filename)
+    return f"{module}:{frame.f_code.co_name}" if module else None
+
+
+@cache
+def path_in_package(filename: str) -> Path | None:
+    path = Path(filename)
+    return path.relative_to(SOURCE) if path.is_relative_to(SOURCE) else None
 
 
 def layer_of(place: str) -> int:

@@ -2,13 +2,13 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from support.github_schemas import assert_github_accepts
 from support.paths import ROOT
 from support.tools import require_tool
 
@@ -36,10 +36,7 @@ def uses_of(path: Path) -> list[str]:
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
 def test_github_accepts_the_file(schema: str, path: Path) -> None:
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
-    result = subprocess.run(check, capture_output=True, text=True, check=False)
-
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert_github_accepts(schema, path)
 
 
 def test_the_action_is_one_step_that_runs_the_script(action: dict[str, Any]) -> None:
@@ -106,6 +103,24 @@ def test_zizmor_finds_nothing() -> None:
 @pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {REUSABLE_WORKFLOW}), ids=lambda path: path.name)
 def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
+
+
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_each_package_is_locked_with_hashes(path: Path) -> None:
+    locked = re.split(r"\n(?=\S)", path.read_text(encoding="utf-8"))
+    assert [text for text in locked if not re.match(r"[\w.-]+==\S+.* \\\n    --hash=sha256:[0-9a-f]{64}", text)] == []
+
+
+def test_the_uv_of_a_run_is_the_one_that_tests_use() -> None:
+    versions = {
+        version
+        for path in LOCKS
+        for version in re.findall(r"^uv==(\S+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    assert len(versions) == 1
 
 
 def test_the_base_image_is_pinned_to_a_digest() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.github import FakeGitHub
-from support.act import DEPLOYMENT_JOB_HEAD, ActRun, ActRunner, copy_action
+from support.act import DEPLOYMENT_JOB_HEAD, ActRun, ActRunner, copy_action, create_programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
@@ -30,7 +30,9 @@ class ActShop:
         self.github, self.folder = github, folder
         self.repository = github.repository("acme/shop")
         secrets = {"GITHUB_TOKEN": github.token}
-        self.acting = ActRunner(copy_action(folder / "action"), github.api_url, secrets, (Path(sys.executable).parent,))
+        self.acting = ActRunner(
+            copy_action(folder / "action"), github.api_url, secrets, (create_programs(folder / "bin"),)
+        )
 
     def deploy(self, number: int) -> ActRun:
         folder = self.folder / str(number)

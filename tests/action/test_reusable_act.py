@@ -19,7 +19,7 @@ import pytest
 from dora_metrics.cli import run
 from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
-from support.act import ActRun, ActRunner, copy_action, deployment_event
+from support.act import ActRun, ActRunner, copy_action, create_programs, deployment_event
 from support.paths import ROOT
 from support.tools import require_tool
 
@@ -62,7 +62,7 @@ class CallerShop:
         action, secrets = copy_action(folder / "action"), {"GITHUB_TOKEN": github.token, **SECRETS}
         (action / ".github" / "workflows").mkdir(parents=True)
         (action / ".github" / "workflows" / "dora.yml").write_text(called["dora.yml"])
-        self.acting = ActRunner(action, github.api_url, secrets, (Path(sys.executable).parent,), called)
+        self.acting = ActRunner(action, github.api_url, secrets, (create_programs(folder / "bin"),), called)
 
     def run_caller(self, name: str, payload: Mapping[str, Any], caller: str = CALLER_WORKFLOW) -> ActRun:
         return self.acting.run_event(self.folder, caller, name, payload)

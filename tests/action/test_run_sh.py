@@ -34,11 +34,18 @@ case "$*" in
   "-I -P -c "*) ((@old@)) && exit 2; printf '%s\\n' "$0" ;;
   -VV) echo "Python 3.13.1" ;;
   "-I -m venv "*) mkdir -p "${!#}/@bin@" && cp "$0" "${!#}/@bin@/@made@" ;;
+  "-I -m pip config list "*) cat "${0%/*}/pip-settings" ;;
+  "-I -m pip install "*--target*) "${0%/*}/bring-uv" "$@" ;;
   "-I -m pip "*) exit @pip@ ;;
   "-m dora_metrics action")
     printf '%s\\n' "ran in $PWD with PYTHONPATH=$PYTHONPATH PYTHONSAFEPATH=$PYTHONSAFEPATH"
     exit @program@ ;;
 esac
+"""
+
+BRING_UV_STUB = """
+until [[ $1 == --target ]]; do shift; done
+mkdir -p "$2/bin" && cp "${0%/*}/brought-uv" "$2/bin/uv"
 """
 
 UV_STUB = """
@@ -106,7 +113,9 @@ class FakeRunner:
             (self.bin / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is missing"))
         (self.action / "Dockerfile").write_text("FROM somewhere\n")
         (self.action / "requirements" / "runtime.txt").write_text("somepackage==1 --hash=sha256:0\n")
+        (self.action / "requirements" / "uv.txt").write_text("uv==1 --hash=sha256:0\n")
         (self.action / "src" / "program.py").write_text("")
+        self.write_pip_settings("")
 
     @property
     def bin(self) -> Path:
@@ -142,8 +151,16 @@ class FakeRunner:
         place, made = ("Scripts", "python.exe") if windows else ("bin", "python")
         self.add_program(name, PYTHON_STUB, old=int(old), pip=pip, program=program, bin=place, made=made)
 
-    def add_uv(self, *, status: int = 0) -> None:
-        self.add_program("uv", UV_STUB, python=self.bin / "python3", status=status)
+    def add_uv(self, name: str = "uv", *, status: int = 0) -> None:
+        self.add_program(name, UV_STUB, python=self.bin / "python3", status=status)
+
+    def add_uv_that_pip_brings(self, *, status: int = 0) -> None:
+        self.add_uv("brought-uv", status=status)
+        self.add_program("bring-uv", BRING_UV_STUB)
+
+    def write_pip_settings(self, settings: str) -> None:
+        """What `pip config list` prints."""
+        (self.bin / "pip-settings").write_text(settings)
 
     def add_engine(
         self,
@@ -572,21 +589,82 @@ class TestPython:
         assert f"uv runs in {runner.temp}" in result.stdout
         assert runner.calls_beginning("python3", "-I", "-m", "pip") == []
 
-    def test_pip_installs_with_hashes_where_there_is_no_uv(self, runner: FakeRunner) -> None:
+    def test_pip_brings_uv_with_hashes_where_there_is_none_and_it_installs_the_rest(self, runner: FakeRunner) -> None:
         runner.add_python()
+        runner.add_uv_that_pip_brings()
+
+        result = runner.run_script()
+
+        assert "ran in" in result.stdout
+        (bring,) = runner.calls_beginning("python3", "-I", "-m", "pip", "install")
+        assert {"--require-hashes", "--no-deps"} < set(bring)
+        assert values_after("--requirement", bring) == [f"{runner.action}/requirements/uv.txt"]
+        (install,) = runner.calls_beginning("uv", "pip", "install")
+        assert {"--require-hashes", "--no-deps", "--no-cache"} < set(install)
+        assert values_after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
+        assert runner.calls_beginning("python3", "-I", "-m", "pip", "--python") == []
+
+    def test_nothing_but_the_environment_is_left_for_a_later_step(self, runner: FakeRunner) -> None:
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
 
         runner.run_script()
 
-        (install,) = runner.calls_beginning("python3", "-I", "-m", "pip")
+        (environment,) = runner.temp.glob("dora-metrics-*")
+        assert not environment.name.startswith("dora-metrics-draft")
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            "global.index-url='https://packages.example/simple'\n",
+            ":env:.index-url='https://packages.example/simple'\n",
+            "global.timeout='9'\ninstall.extra-index-url='https://packages.example/simple'\n",
+            "global.find-links='wheels'\n",
+            "global.no-index='true'\n",
+            "global.proxy='http://proxy.example'\n",
+            "user.cert='ca.pem'\n",
+            "user.trusted-host='packages.example'\n",
+        ],
+    )
+    def test_uv_is_not_brought_where_pip_has_an_index_that_uv_does_not_know(
+        self, runner: FakeRunner, settings: str
+    ) -> None:
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
+        runner.write_pip_settings(settings)
+
+        assert "ran in" in runner.run_script().stdout
+        assert runner.calls_beginning("bring-uv") == runner.calls_beginning("uv") == []
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1
+
+    def test_other_settings_of_pip_are_no_reason_against_uv(self, runner: FakeRunner) -> None:
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
+        runner.write_pip_settings("global.break-system-packages='true'\nglobal.timeout='60'\n")
+
+        runner.run_script()
+
+        assert len(runner.calls_beginning("uv", "pip", "install")) == 1
+
+    def test_pip_installs_with_hashes_where_no_uv_can_be_had(self, runner: FakeRunner) -> None:
+        runner.add_python()
+
+        assert "ran in" in runner.run_script().stdout
+        (install,) = runner.calls_beginning("python3", "-I", "-m", "pip", "--python")
         assert "--require-hashes" in install
         assert values_after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
 
-    def test_pip_installs_where_uv_fails(self, runner: FakeRunner) -> None:
+    @pytest.mark.parametrize("brought", [False, True])
+    def test_pip_installs_where_uv_fails(self, runner: FakeRunner, *, brought: bool) -> None:
         runner.add_python()
-        runner.add_uv(status=2)
+        if brought:
+            runner.add_uv_that_pip_brings(status=2)
+        else:
+            runner.add_uv(status=2)
 
         assert runner.run_script().returncode == 0
-        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1
+        assert len(runner.calls_beginning("uv")) == 1
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1
 
     def test_a_second_use_installs_nothing(self, runner: FakeRunner) -> None:
         runner.add_python()
@@ -595,7 +673,7 @@ class TestPython:
         result = runner.run_script()
 
         assert "ran in" in result.stdout
-        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1
 
     def test_another_lock_file_is_another_environment(self, runner: FakeRunner) -> None:
         runner.add_python()
@@ -604,7 +682,7 @@ class TestPython:
         (runner.action / "requirements" / "runtime.txt").write_text("somepackage==2 --hash=sha256:1\n")
         runner.run_script()
 
-        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 2
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 2
 
     def test_a_failed_installation_is_an_error_and_leaves_nothing_behind(self, runner: FakeRunner) -> None:
         runner.add_python(pip=1)
@@ -620,4 +698,4 @@ class TestPython:
         (runner.temp / "dora-metrics-draft.killed" / "venv" / "bin").mkdir(parents=True)
 
         assert runner.run_script().returncode == 0
-        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1

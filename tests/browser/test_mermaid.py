@@ -13,7 +13,7 @@ from support.facts import at, deployment
 from support.periodic_reports import render_report
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     with open_watched_page(browser) as found:
         found.page.set_content("<div id=there></div>")

@@ -20,6 +20,7 @@ from dora_metrics.pipeline import publish
 from support.browser import open_watched_page
 from support.facts import at, change, deployment, deployment_id, failed_deployment, incident, results_of, vulnerability
 from support.metrics_page import PHONE_VIEWPORT, demo_results, open_page, texts
+from support.property_cases import cases
 from support.strategies import fact_lists
 
 METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"]
@@ -686,7 +687,9 @@ def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(browser: Browse
         )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=cases(4), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(fact_lists(), st.sampled_from(["30d", "all", "90m", "2019-01-01..2019-02-01", "2024-02-25..2024-03-10"]))
 def test_whatever_was_recorded_can_be_looked_at(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, facts: list[Fact], window: str

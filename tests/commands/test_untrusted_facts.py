@@ -33,6 +33,7 @@ from dora_metrics.sources import fact_files
 from dora_metrics.templates import load_parts, load_template
 from support.facts import at, change, deployment, deployment_id, incident, pull_id, vulnerability
 from support.hostile_text import HOSTILE, assert_logs_nothing
+from support.property_cases import cases
 
 NOW = "2024-03-18T06:00:00Z"
 REFERENCES = [
@@ -176,7 +177,7 @@ class Tags(HTMLParser):
         self.active += [(name, value) for name, value in attrs if name.startswith("on") or name in ("src", "href")]
 
 
-CASES = settings(max_examples=8, phases=[Phase.generate])
+CASES = settings(max_examples=cases(3), phases=[Phase.generate])
 """A case takes a tenth of a second, so one that fails is not made smaller."""
 
 FACTS = hostile_facts()
@@ -198,7 +199,7 @@ def test_the_summary_of_each_event_holds_nothing_live(payloads: st.DataObject) -
         assert_is_inert(markdown)
 
 
-@settings(CASES, max_examples=2)
+@settings(CASES, max_examples=cases(1))
 @given(payloads=st.data())
 def test_the_explanation_of_each_fact_holds_nothing_live(payloads: st.DataObject) -> None:
     facts = poisoned(FACTS, payloads)

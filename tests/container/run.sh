@@ -25,7 +25,7 @@ main() {
   check_results
   check "the second step builds nothing" test "$(grep -c '^docker build' "$DOCKER_CALLS")" = 1
   check "no secret is on a command line" lacks "$secret" "$DOCKER_CALLS"
-  print_sizes
+  check_layers
 }
 
 # Images and containers of this test only, and none of an earlier run of it but the base.
@@ -149,17 +149,32 @@ check_results() {
 
 lacks() { ! grep -qF "$1" "$2"; }
 
-print_sizes() {
-  local image manifest layout=$work/layout
+# The next version: another line of our code, and nothing else. It is built from nothing, as a release is.
+check_layers() {
+  local image next=localhost/dora-metrics-next
   image=$(sed -nE 's/^docker run .* (localhost[^ ]*) action$/\1/p' "$DOCKER_CALLS" | tail -n 1)
+  rm -rf "$work/next"
+  mkdir "$work/next"
+  cp -r "$root/"{Dockerfile,requirements,src,templates} "$work/next"
+  echo '# another version' >>"$work/next/src/dora_metrics/__init__.py"
+  "$root/tests/container/docker" build --quiet --tag "$next" --file "$work/next/Dockerfile" "$work/next" >"$work/log" 2>&1
+  layers_of "$image" >"$work/layers"
+  layers_of "$next" >"$work/layers-next"
+  check "base, packages and code are a layer each" test "$(wc -l <"$work/layers")" = 3
+  check "another version has the same base and packages" diff <(head -n 2 "$work/layers") <(head -n 2 "$work/layers-next")
+  check "another version has other code" lacks "$(tail -n 1 "$work/layers")" "$work/layers-next"
+  awk '{ printf "%s %.2f MB", NR == 1 ? "compressed: base (here Debian)" : NR == 2 ? ", packages" : ", code", $2 / 1e6 }
+       END { print "" }' "$work/layers"
+}
+
+# Digest and size of each layer, the base first.
+layers_of() {
+  local manifest layout=$work/layout
   rm -rf "$layout"
-  buildah push --quiet "$image" "oci:$layout" >/dev/null
+  buildah push --quiet "$1" "oci:$layout" >/dev/null
   manifest=$layout/blobs/sha256/$(sed -nE 's/.*"digest":"sha256:([0-9a-f]+)".*/\1/p' "$layout/index.json")
-  # Layers in order; the first is the base, whose size says nothing of the release's.
   tr -d ' \n' <"$manifest" | sed -E 's/.*"layers":\[//; s/\}/\n/g' |
-    sed -nE 's/.*"size":([0-9]+).*/\1/p' |
-    awk 'NR == 1 { base = $1 } NR > 1 { own += $1 }
-         END { printf "compressed: %.1f MB, and the base (here Debian) %.1f MB\n", own / 1e6, base / 1e6 }'
+    sed -nE 's/.*"digest":"([^"]+)","size":([0-9]+).*/\1 \2/p'
   rm -rf "$layout"
 }
 

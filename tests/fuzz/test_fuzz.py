@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from dora_metrics import cli
 from dora_metrics.runtime import Runtime
 from support.events import SAMPLES
+from support.property_cases import cases
 from support.runs import NOW, deployment_status, incident_issue, run_action
 
-CASES = int(os.environ.get("FUZZ_CASES", "100"))
+CASES = int(os.environ.get("FUZZ_CASES", cases(40)))
 FUZZ = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 
 HOSTILE_TEXTS = (

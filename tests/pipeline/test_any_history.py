@@ -16,9 +16,10 @@ from support.any_history import (
     recorded_facts,
 )
 from support.github_history import NOW
+from support.property_cases import cases
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=cases(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.randoms(use_true_random=False))
 def test_events_in_any_order_a_sync_and_both_say_what_git_says(history: History, random: object) -> None:
     order = list(range(len(history.deployed)))

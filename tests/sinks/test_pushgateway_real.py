@@ -32,7 +32,7 @@ from dora_metrics.storage.directory import DirectoryStorage
 from support import events
 from support.ledger_writer import record_facts
 from support.runs import run_action
-from support.servers import Prometheus, PushgatewayGroups, prometheus, pushgateway
+from support.servers import SCRAPE_INTERVAL_SECONDS, Prometheus, PushgatewayGroups, prometheus, pushgateway
 from support.sink_payloads import NOW, SHOP, deployment, sink_payload
 
 SLOW_LIMITS = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
@@ -92,7 +92,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedMetrics]:
             if number in FAILED:
                 report_incident(folder, url, number)
             server.await_at_least("sum(dora_deployments_total)", number + 1)
-            time.sleep(0.7)
+            time.sleep(SCRAPE_INTERVAL_SECONDS)
         server.await_at_least("sum(dora_deployment_failures_total)", len(FAILED))
         server.await_at_least(SCRAPES, 20)
         yield ScrapedMetrics(server)

@@ -3,8 +3,8 @@
 A folder has no commits: files change one by one, and a run may die, or another one read, between any two of them.
 """
 
-import os
-import subprocess
+import shutil
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as changed
 
-from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, LedgerContents
 from dora_metrics.github.events.observe import Observation
@@ -31,7 +30,6 @@ from support.ledger_runs import (
     incident,
     record_facts_at,
 )
-from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
@@ -45,8 +43,10 @@ RUNS: dict[str, Fact] = {
 }
 
 
-def make_aged_ledger(root: Path) -> Path:
-    """A ledger that is sealed up to July and, since November began, has August to seal."""
+@pytest.fixture(scope="module")
+def aged_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger that is sealed up to July and, since November began, has August to seal. Tests change copies of it."""
+    root = tmp_path_factory.mktemp("aged-ledger")
     record_facts_at(root, START, deployment(1, START), OUTAGE, endpoint_url=killed_run.ENDPOINT)
     for month in range(1, 10):
         at = START + 30 * DAY * month
@@ -56,17 +56,8 @@ def make_aged_ledger(root: Path) -> Path:
 
 def kill_before_change(root: Path, fact: Fact, change: int) -> bool:
     """Kill a run with this fact before its file change number `change`; return whether it made that many."""
-    path = os.pathsep.join([str(ROOT / "tests"), *sys.path])
-    command = [
-        sys.executable,
-        killed_run.__file__,
-        str(root),
-        NOVEMBER.isoformat(),
-        encode_fact(fact).decode(),
-        str(change),
-    ]
-    code = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
-    assert code in (0, -9)
+    code = killed_run.exit_code_of_run(root, NOVEMBER, fact, change)
+    assert code in (0, -signal.SIGKILL)
     return code != 0
 
 
@@ -78,12 +69,14 @@ def primary_files(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(tmp_path: Path, name: str) -> None:
-    whole = make_aged_ledger(tmp_path / "whole")
+def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(
+    aged_ledger: Path, tmp_path: Path, name: str
+) -> None:
+    whole = shutil.copytree(aged_ledger, tmp_path / "whole")
     record_facts_at(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
     change, goes_on = 0, True
     while goes_on:
-        root = make_aged_ledger(tmp_path / str(change))
+        root = shutil.copytree(aged_ledger, tmp_path / str(change))
         goes_on = kill_before_change(root, RUNS[name], change)
         found = record_facts_at(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
         assert primary_files(root) == primary_files(whole), change
@@ -93,10 +86,12 @@ def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(tmp_
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(tmp_path: Path, name: str) -> None:
+def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(
+    aged_ledger: Path, tmp_path: Path, name: str
+) -> None:
     change, goes_on = 0, True
     while goes_on:
-        root = make_aged_ledger(tmp_path / str(change))
+        root = shutil.copytree(aged_ledger, tmp_path / str(change))
         goes_on = kill_before_change(root, RUNS[name], change)
         for days in (0, 1):
             found = record_facts_at(root, NOVEMBER + days * DAY, deployment(2000 + days, NOVEMBER))
@@ -104,10 +99,14 @@ def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(tmp
         change += 1
 
 
-def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has_not_seen(tmp_path: Path) -> None:
+def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has_not_seen(
+    aged_ledger: Path, tmp_path: Path
+) -> None:
     """The other run added to a sealed month, removed the checkpoint, and could not increment the sequence."""
-    root = make_aged_ledger(tmp_path / "ledger")
-    assert not kill_before_change(make_aged_ledger(tmp_path / "unharmed"), RUNS["adds to a sealed month"], 100)
+    root = shutil.copytree(aged_ledger, tmp_path / "ledger")
+    assert not kill_before_change(
+        shutil.copytree(aged_ledger, tmp_path / "unharmed"), RUNS["adds to a sealed month"], 100
+    )
     deaths: list[bool] = []
 
     def observe(_: LedgerContents) -> Observation:

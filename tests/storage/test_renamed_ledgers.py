@@ -13,6 +13,7 @@ from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.metrics.totals import Totals
 from support.ledger_histories import RandomHistory
 from support.ledger_runs import InMemoryLedger, differences, record_facts_at
+from support.property_cases import cases
 
 RUNS = 70
 
@@ -30,7 +31,8 @@ def names_at(seed: int, number: int) -> str:
     return "acme/shop" if number < first else "acme/store" if number < first + 20 else "umbrella/shop"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", range(cases(3)))
 def test_renames_change_no_total_wherever_a_ledger_is_sealed(seed: int) -> None:
     ledger, unnamed = InMemoryLedger(), InMemoryLedger()
     for number, (now, facts) in enumerate(RandomHistory(seed).runs(RUNS)):

@@ -10,12 +10,14 @@ from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger.layout import ALL_MONTHS
 from support.ledger_histories import RandomHistory
 from support.ledger_runs import DAY, START, InMemoryLedger, change, deployment, differences, incident, record_facts_at
+from support.property_cases import cases
 
 LATER = START + 310 * DAY  # three weeks before the next month is sealed
 JANUARY = "facts/2025/01.jsonl"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", range(cases(6)))
 def test_whatever_happens_in_two_years_a_run_says_what_all_facts_say(seed: int) -> None:
     ledger = InMemoryLedger()
     for number, (now, seen) in enumerate(RandomHistory(seed).runs(50)):

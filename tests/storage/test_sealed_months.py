@@ -1,6 +1,7 @@
 """A ledger that grows: a run reads a bounded part of it, and its numbers are those of all facts."""
 
 import random
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -97,30 +98,42 @@ def test_counters_never_fall_when_a_month_closes(tmp_path: Path) -> None:
         before = after
 
 
-def make_aged_ledger(root: Path, weeks: int = 60) -> datetime:
-    """Make a ledger of `weeks` weeks; return the time of its next run."""
-    now = START
-    for now, seen in weeks_of_work(weeks):
+AGED_LEDGER_WEEKS = 60
+AFTER_AGED_LEDGER = START + 7 * DAY * (AGED_LEDGER_WEEKS - 1) + 7 * DAY
+"""When the next run of the aged ledger is due: the day after its last one."""
+
+
+@pytest.fixture(scope="module")
+def aged_ledger_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("aged-ledger")
+    for now, seen in weeks_of_work(AGED_LEDGER_WEEKS):
         record_facts_at(root, now, *seen)
-    return now + DAY
+    assert now + DAY == AFTER_AGED_LEDGER
+    return root
 
 
-def test_a_run_writes_the_checkpoint_only_when_what_it_says_changes(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
-    before = (tmp_path / "checkpoint.json").read_bytes()
-    record_facts_at(tmp_path, now, deployment(10_000, now))
-    assert (tmp_path / "checkpoint.json").read_bytes() == before
+@pytest.fixture
+def aged_ledger(aged_ledger_template: Path, tmp_path: Path) -> Path:
+    """A ledger of 60 weeks, for one test to change."""
+    return shutil.copytree(aged_ledger_template, tmp_path / "ledger")
 
 
-def test_a_late_fact_of_a_sealed_month_has_the_totals_computed_from_all_facts(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
+def test_a_run_writes_the_checkpoint_only_when_what_it_says_changes(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
+    before = (aged_ledger / "checkpoint.json").read_bytes()
+    record_facts_at(aged_ledger, now, deployment(10_000, now))
+    assert (aged_ledger / "checkpoint.json").read_bytes() == before
+
+
+def test_a_late_fact_of_a_sealed_month_has_the_totals_computed_from_all_facts(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
     late = deployment(10_000, START + DAY, service="web", changes=("github:pull:acme/shop#1",))
-    run_result = record_facts_at(tmp_path, now, late)
+    run_result = record_facts_at(aged_ledger, now, late)
     assert run_result.snapshot.months == ALL_MONTHS
-    assert run_result.totals == totals_of_all_facts(tmp_path, run_result)
-    run_result = record_facts_at(tmp_path, now + DAY, deployment(10_001, now + DAY, service="web"))
+    assert run_result.totals == totals_of_all_facts(aged_ledger, run_result)
+    run_result = record_facts_at(aged_ledger, now + DAY, deployment(10_001, now + DAY, service="web"))
     assert run_result.snapshot.months.since == "facts/2025/11"
-    assert run_result.totals == totals_of_all_facts(tmp_path, run_result)
+    assert run_result.totals == totals_of_all_facts(aged_ledger, run_result)
 
 
 def test_an_incident_of_a_sealed_month_that_ends_now_reads_its_month_and_no_other(tmp_path: Path) -> None:
@@ -157,47 +170,47 @@ def test_a_change_of_a_sealed_month_that_is_delivered_now_is_measured_in_this_ru
         assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
-def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
+def test_another_definition_reads_everything_once_and_is_right_for_all_time(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
     settings = {"count-failed-runs": True}
-    first = record_facts_at(tmp_path, now, deployment(10_000, now), **settings)
-    second = record_facts_at(tmp_path, now, deployment(10_001, now), **settings)
+    first = record_facts_at(aged_ledger, now, deployment(10_000, now), **settings)
+    second = record_facts_at(aged_ledger, now, deployment(10_001, now), **settings)
     assert (first.snapshot.months, second.snapshot.months.since) == (ALL_MONTHS, "facts/2025/11")
-    assert second.totals == totals_of_all_facts(tmp_path, second, **settings)
+    assert second.totals == totals_of_all_facts(aged_ledger, second, **settings)
 
 
-def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
-    first = record_facts_at(tmp_path, now, deployment(10_000, now), window="150d")
-    second = record_facts_at(tmp_path, now, deployment(10_001, now), window="150d")
+def test_a_longer_window_reads_as_far_as_it_reaches(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
+    first = record_facts_at(aged_ledger, now, deployment(10_000, now), window="150d")
+    second = record_facts_at(aged_ledger, now, deployment(10_001, now), window="150d")
     assert second.snapshot.months.since == "facts/2025/05"
-    facts = fact_files.read(str(tmp_path), BytesIO()).facts
+    facts = fact_files.read(str(aged_ledger), BytesIO()).facts
     given = Settings.model_validate({"window": "150d"})
     assert second.results.document.scopes == evaluate(facts, given, second.results.now).document.scopes
     assert first.snapshot.months == ALL_MONTHS
 
 
-def test_the_window_of_everything_reads_everything_and_leaves_the_checkpoint_to_others(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
-    record_facts_at(tmp_path, now, deployment(10_000, now), window="all")
-    found = record_facts_at(tmp_path, now, deployment(10_001, now))
+def test_the_window_of_everything_reads_everything_and_leaves_the_checkpoint_to_others(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
+    record_facts_at(aged_ledger, now, deployment(10_000, now), window="all")
+    found = record_facts_at(aged_ledger, now, deployment(10_001, now))
     assert found.snapshot.months.since == "facts/2025/11"
-    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+    assert exposition_lines(aged_ledger) == exposition_from_all_facts(aged_ledger, found)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"broken", b"\xff"])
-def test_a_checkpoint_that_is_lost_or_broken_is_made_anew_from_all_facts(tmp_path: Path, content: bytes) -> None:
-    now = make_aged_ledger(tmp_path)
-    (tmp_path / "checkpoint.json").write_bytes(content)
-    found = record_facts_at(tmp_path, now, deployment(10_000, now, service="web"))
-    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
-    assert record_facts_at(tmp_path, now, deployment(10_001, now)).snapshot.months.since == "facts/2025/11"
+def test_a_checkpoint_that_is_lost_or_broken_is_made_anew_from_all_facts(aged_ledger: Path, content: bytes) -> None:
+    now = AFTER_AGED_LEDGER
+    (aged_ledger / "checkpoint.json").write_bytes(content)
+    found = record_facts_at(aged_ledger, now, deployment(10_000, now, service="web"))
+    assert exposition_lines(aged_ledger) == exposition_from_all_facts(aged_ledger, found)
+    assert record_facts_at(aged_ledger, now, deployment(10_001, now)).snapshot.months.since == "facts/2025/11"
 
 
-def test_a_rebuild_judges_by_all_facts_and_changes_none(tmp_path: Path) -> None:
-    now = make_aged_ledger(tmp_path)
-    facts = {path: path.read_bytes() for path in tmp_path.rglob("facts/*/*.jsonl")}
-    found = record_facts_at(tmp_path, now, mode="rebuild")
+def test_a_rebuild_judges_by_all_facts_and_changes_none(aged_ledger: Path) -> None:
+    now = AFTER_AGED_LEDGER
+    facts = {path: path.read_bytes() for path in aged_ledger.rglob("facts/*/*.jsonl")}
+    found = record_facts_at(aged_ledger, now, mode="rebuild")
     assert found.snapshot.months == ALL_MONTHS
-    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("facts/*/*.jsonl")} == facts
+    assert exposition_lines(aged_ledger) == exposition_from_all_facts(aged_ledger, found)
+    assert {path: path.read_bytes() for path in aged_ledger.rglob("facts/*/*.jsonl")} == facts

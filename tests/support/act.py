@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,6 +70,25 @@ def copy_action(target: Path) -> Path:
     for name in ("action.yml", "Dockerfile"):
         shutil.copy(ROOT / name, target)
     return target
+
+
+UV_WITH_PACKAGES = """#!/bin/sh
+# uv whose `pip install` takes the packages that the tests run with, so that no network is needed.
+[ "$1" = pip ] || exec {uv} "$@"
+while [ "$1" != --python ]; do shift; done
+exec "$2" -c "import sysconfig; open(sysconfig.get_path('purelib') + '/tests.pth', 'w').write('{packages}')"
+"""
+
+
+def create_programs(folder: Path) -> Path:
+    """A folder for the PATH with this Python, and a uv that installs the packages that are there already."""
+    folder.mkdir()
+    (folder / "python3").symlink_to(sys.executable)
+    (folder / "uv").write_text(
+        UV_WITH_PACKAGES.format(uv=require_tool("uv"), packages=sysconfig.get_path("purelib")), "utf-8"
+    )
+    (folder / "uv").chmod(0o755)
+    return folder
 
 
 def deployment_event(number: int = 145988746) -> dict[str, Any]:
@@ -147,15 +168,12 @@ class ActRunner:
 
     def run_event(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> ActRun:
         """Run a workflow on any event."""
-        uv_cache = subprocess.run([require_tool("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
         (folder / "event.json").write_text(json.dumps(payload))
         environment = {
             **{name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ},
             **self.secrets,
             "HOME": str(folder / "home"),
             "PATH": ":".join([*map(str, self.path), "/usr/local/bin", "/usr/bin", "/bin"]),
-            # The real cache: only the first run needs a network.
-            "UV_CACHE_DIR": uv_cache.stdout.strip(),
         }
         result = subprocess.run(
             self._command(name, folder / "event.json"),

@@ -1,20 +1,52 @@
-"""A run that is killed before its file change number N: `python killed_run.py FOLDER NOW FACT N`."""
+"""A run in a process of its own that is killed before its file change number N."""
 
+import multiprocessing
 import os
 import signal
 import sys
 from datetime import datetime
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from dora_metrics.core.facts.jsonl import decode_line
-from dora_metrics.core.facts.model import Repository, UnknownRecord
+import pytest
+
+from dora_metrics.core.facts.jsonl import decode_line, encode_fact
+from dora_metrics.core.facts.model import Fact, Repository, UnknownRecord
 from support.ledger_runs import record_facts_at
 
 ENDPOINT = "http://127.0.0.1:1"
 
 
-def kill_before_change(change: int) -> None:
+def exit_code_of_run(root: Path, now: datetime, fact: Fact, change: int) -> int | None:
+    """Run the recording of a fact; it dies before its file change number `change`, if it makes that many."""
+    process = _fork_server().Process(target=_run, args=(str(root), now, encode_fact(fact), change))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+@cache
+def _fork_server() -> ForkServerContext:
+    """Start a process that loads the program once; each run is a fork of it. Before Python 3.13 it needs the path."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    return context
+
+
+def _run(root: str, now: datetime, fact: bytes, change: int) -> None:
+    decoded = decode_line(fact)
+    assert not isinstance(decoded, Repository | UnknownRecord)
+    _kill_before_change(change)
+    record_facts_at(Path(root), now, decoded, endpoint_url=ENDPOINT)
+
+
+def _kill_before_change(change: int) -> None:
     """Kill this process before it replaces or removes its file number `change`, counted from 0."""
     remaining = change
 
@@ -33,14 +65,3 @@ def kill_before_change(change: int) -> None:
     remove = os.unlink
     for name in ("replace", "unlink"):
         setattr(os, name, counted(getattr(os, name)))
-
-
-def main(root: str, now: str, fact: str, change: str) -> None:
-    decoded = decode_line(fact.encode())
-    assert not isinstance(decoded, Repository | UnknownRecord)
-    kill_before_change(int(change))
-    record_facts_at(Path(root), datetime.fromisoformat(now), decoded, endpoint_url=ENDPOINT)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -22,6 +22,7 @@ import requests
 from support.tools import require_tool
 
 _READY_SECONDS = 30
+SCRAPE_INTERVAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -318,14 +319,16 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, target: str, *options: str) -> Iterator[Prometheus]:
-    """Start a Prometheus that scrapes the Pushgateway `target` every second; its store is `tsdb` in the folder."""
+    """Start a Prometheus that scrapes the Pushgateway `target` every half second; its store is `tsdb` in the folder."""
     program, port, settings = require_tool("prometheus"), free_port(), folder / "prometheus.yml"
     gateway = {
         "job_name": "pushgateway",
         "honor_labels": True,
         "static_configs": [{"targets": [target.removeprefix("http://")]}],
     }
-    settings.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [gateway]}), "utf-8")
+    interval = f"{SCRAPE_INTERVAL_SECONDS * 1000:.0f}ms"
+    scraping = {"scrape_interval": interval, "scrape_timeout": interval}
+    settings.write_text(json.dumps({"global": scraping, "scrape_configs": [gateway]}), "utf-8")
     command = [
         str(program),
         f"--config.file={settings}",

@@ -38,6 +38,7 @@ from support.facts import (
     metrics_of,
     pull_id,
 )
+from support.property_cases import cases
 from support.strategies import changes, deployments, fact_lists, incidents
 
 GOALS = {
@@ -83,7 +84,7 @@ def results_and_settings(facts: list[Fact], window: str, zone: str = "UTC") -> t
     return evaluate(facts, given, at("06-20")), given
 
 
-@settings(max_examples=150)
+@settings(max_examples=cases(40))
 @given(st.one_of(fact_lists(), long_histories), st.sampled_from(("30d", "all", "90d", "20w", "2024-03-01..2024-04-01")))
 def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fact], window: str) -> None:
     found, given = results_and_settings(facts, window, "Europe/Berlin")
@@ -110,7 +111,7 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
         assert render.summary_markdown(built, load_template("summary.md.j2"), load_parts())
 
 
-@settings(max_examples=60)
+@settings(max_examples=cases(15))
 @given(long_histories)
 def test_every_fact_of_a_long_history_is_explained(facts: list[Fact]) -> None:
     asked = build_context(facts, Policy(zone=ZoneInfo("Asia/Tokyo")), Window(at("03-01"), at("04-01")))

@@ -17,6 +17,7 @@ from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, promethe
 from dora_metrics.settings.model import Settings
 from support.facts import at, change, deployment, deployment_id, failed_deployment, incident, pull_id, vulnerability
 from support.prometheus_text import SeriesKey, bucket_values, counter_values, shop_value
+from support.property_cases import cases
 from support.strategies import fact_lists
 
 NOW = at("04-30")
@@ -185,7 +186,7 @@ inputs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(15), deadline=None)
 @given(st.lists(st.tuples(fact_lists(12), inputs), min_size=1, max_size=5))
 def test_whatever_happens_to_facts_and_rules_no_series_falls_and_each_is_its_total_unless_that_fell(
     states: list[LedgerState],
@@ -226,7 +227,7 @@ def scope_of(series: SeriesKey) -> frozenset[tuple[str, str]]:
     return frozenset((name, value) for name, value in series[1] if name in ("repository", "service", "environment"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=cases(15), deadline=None)
 @given(st.lists(fact_lists(12), min_size=1, max_size=4))
 def test_buckets_stay_monotone_and_the_last_one_is_the_count(ledgers: list[list[Fact]]) -> None:
     for written in values_of_runs(*with_defaults(*ledgers)):

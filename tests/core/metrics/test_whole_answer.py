@@ -21,6 +21,7 @@ from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import FAILURE_RULES, Policy
 from dora_metrics.core.targets.benchmarks import published_benchmark
 from support.facts import at, change, deployment, incident, vulnerability
+from support.property_cases import cases
 from support.strategies import fact_lists
 
 NOWS = [at(text) for text in ("03-20", "04-01", "05-01T10:00", "1970-01-01")]
@@ -74,7 +75,7 @@ _COUNTED = re.compile("seconds|ratio|per_|deployment|days|incidents|open|fixed|e
 """Fields that are never negative; a trend may be."""
 
 
-@settings(max_examples=150)
+@settings(max_examples=cases(40))
 @given(fact_lists(), policies, st.sampled_from(WINDOWS), st.integers(0, 3))
 def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: Policy, window: str, now: int) -> None:
     try:
@@ -90,7 +91,7 @@ def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: 
     assert msgspec.json.decode(msgspec.json.encode(found), type=schema.Document) == found
 
 
-@settings(max_examples=150)
+@settings(max_examples=cases(40))
 @given(fact_lists(), policies, st.sampled_from(WINDOWS[:4]))
 def test_every_number_is_consistent_with_its_neighbours(facts: list[Fact], policy: Policy, window: str) -> None:
     for scope in checked_document(facts, policy, window).scopes:
@@ -169,7 +170,7 @@ def check_weeks(scope: schema.ScopeMetrics) -> None:
     assert all(week.deployment_days <= 7 for week in found)
 
 
-@settings(max_examples=60)
+@settings(max_examples=cases(15))
 @given(st.data())
 def test_the_order_of_the_facts_does_not_matter(data: st.DataObject) -> None:
     facts, policy = data.draw(fact_lists()), data.draw(policies)

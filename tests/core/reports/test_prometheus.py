@@ -26,6 +26,7 @@ from dora_metrics.core.targets.benchmarks import PUBLISHED_BENCHMARKS
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
+from support.property_cases import cases
 from support.sink_payloads import NOW, SHOP, at, deployment
 from support.tools import require_tool
 
@@ -416,13 +417,13 @@ def assert_never_falls(facts: Sequence[Fact]) -> None:
         before = now
 
 
-@settings(max_examples=40)
+@settings(max_examples=cases(10))
 @given(st.lists(DAYS, min_size=1, max_size=8))
 def test_counters_never_fall_in_whatever_order_deployments_arrive(days: list[float]) -> None:
     assert_never_falls([deployment(number, days_ago) for number, days_ago in enumerate(days, 1)])
 
 
-@settings(max_examples=40)
+@settings(max_examples=cases(10))
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("vwxyz"), max_size=2)), min_size=1, max_size=8)
 )
@@ -436,7 +437,7 @@ def test_counters_never_fall_while_deployments_arrive_in_their_order(attempts: l
     assert_never_falls([*made[:1], *started.values(), *made[1:]])
 
 
-@settings(max_examples=60)
+@settings(max_examples=cases(15))
 @given(SPANS)
 def test_histograms_are_cumulative_and_their_last_bucket_is_their_count(spans: list[float]) -> None:
     facts: list[Deployment] = [

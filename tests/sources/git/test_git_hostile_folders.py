@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from support.checkouts import Checkout
 from support.git_repository import GitRepository, ReportCommand, two_releases
+from support.property_cases import cases
 from support.tools import require_tool
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
 
-CASES = int(os.environ.get("FUZZ_CASES", "40"))
+CASES = int(os.environ.get("FUZZ_CASES", cases(12)))
 MAX_LINES = 3
 
 PLACES = (

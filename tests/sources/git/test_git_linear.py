@@ -12,6 +12,7 @@ from dora_metrics.sources.git.reached import Reached, commits_only_behind
 from dora_metrics.sources.git.repository import Git
 from dora_metrics.sources.git.tags import read_tags
 from support.git_repository import CLEAN_ENVIRONMENT, GitRepository, ReportCommand, unix_seconds
+from support.property_cases import cases
 from support.tools import require_tool
 
 START = unix_seconds("03-01")
@@ -44,7 +45,7 @@ def build_repository(folder: Path, commits: list[list[int]], tags: list[tuple[in
     return repository
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=cases(10), suppress_health_check=[HealthCheck.too_slow])
 @given(commit_graphs())
 def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
     history: tuple[list[list[int]], list[tuple[int, int]]],
@@ -74,7 +75,7 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
         assert counts == expected_deployments(tagged, {name: len(shas) for name, shas in expected.items()})
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=cases(10), suppress_health_check=[HealthCheck.too_slow])
 @given(commit_graphs())
 def test_what_is_only_behind_a_branch_is_what_git_lists_there(
     history: tuple[list[list[int]], list[tuple[int, int]]],

@@ -27,6 +27,7 @@ from dora_metrics.core.targets.benchmarks import custom_benchmark
 from dora_metrics.pipeline import publish
 from dora_metrics.templates import load_template
 from support.facts import at, change, commit_id, deployment, failed_deployment, incident, metrics_of, results_of, sha
+from support.property_cases import cases
 from support.strategies import fact_lists
 
 LARGEST_PAGE = 1_500_000
@@ -326,7 +327,7 @@ def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week
     assert (weeks.counted, weeks.failed) == ([3], 2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=cases(15))
 @given(fact_lists())
 def test_for_any_facts_what_is_listed_is_what_was_counted(facts: list[Fact]) -> None:
     numbers = results_of(*facts, window="30d")
