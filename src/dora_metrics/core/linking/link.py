@@ -1,6 +1,6 @@
 """Link facts: group deployments by scope and assign each change to the deployment that delivered it first."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -131,9 +131,11 @@ def _environment_notes(
 
 def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence[Deployment]) -> Iterator[str]:
     """Yield what each repository without a production deployment has deployed to, and the setting that decides."""
-    for repository in sorted({deployment.repository for deployment in outside} - in_production):
-        environments = (deployment.environment for deployment in outside if deployment.repository == repository)
-        counts = Counter(filter(None, environments))
+    counts_by_repository: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for deployment in outside:
+        if deployment.repository not in in_production:
+            counts_by_repository[deployment.repository].update(filter(None, [deployment.environment]))
+    for repository, counts in sorted(counts_by_repository.items()):
         yield (
             f"No production deployment of {repository} is recorded, only deployments to "
             f"{formatting.names_with_counts(sorted(counts.items()))}. If one of these environments is production, "
