@@ -160,18 +160,23 @@ def _merge_order(pull: Change) -> tuple[datetime, str]:
 class _Deliveries:
     """What the successes of one scope have delivered so far.
 
-    `listed_ids` are the ids that any deployment lists. `delivered_commits` are the commits of the delivered changes.
-    `parts` are those of `Deliveries`.
+    `deployments` are all of the scope. `delivered_commits` are the commits of the delivered changes. `parts` are those
+    of `Deliveries`.
     """
 
     index: ChangeIndex
-    listed_ids: AbstractSet[str]
+    deployments: Sequence[Deployment]
     shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
     delivered_commits: set[str] = field(default_factory=set)
     pending_ids: list[str] = field(default_factory=list)
     parts: dict[str, DeliveredChange] = field(default_factory=dict)
     _carried_ids: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def listed_ids(self) -> AbstractSet[str]:
+        """The ids that any deployment lists; few scopes need them."""
+        return {ids.split_copy(each)[0] for deployment in self.deployments for each in deployment.changes or ()}
 
     def deliver(self, deployment: Deployment) -> tuple[Deployment, list[tuple[str, Change | None]]]:
         """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
@@ -258,10 +263,13 @@ class _Deliveries:
         change = self.index.changes_by_id.get(change_id)
         if change is None:
             return None
-        own = tuple(commit for commit in change.commits or () if commit.sha not in self.delivered_commits)
+        if not change.commits:
+            self.delivered_commits.update(filter(None, [change.sha]))
+            return change
+        own = tuple(commit for commit in change.commits if commit.sha not in self.delivered_commits)
         self.delivered_commits.update(commit.sha for commit in own)
         self.delivered_commits.update(filter(None, (change.sha,)))
-        if change.commits is None or not own or len(own) == len(change.commits):
+        if not own or len(own) == len(change.commits):
             return change
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 
@@ -278,8 +286,7 @@ def deliver_changes(deployments: Sequence[Deployment], index: ChangeIndex) -> De
     """
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
-    listed_ids = {ids.split_copy(each)[0] for deployment in deployments for each in deployment.changes or ()}
-    deliveries = _Deliveries(index, listed_ids)
+    deliveries = _Deliveries(index, deployments)
     for deployment in deployments:
         is_baseline = not deliveries.shas and not deployment.previous
         listed, first = deliveries.deliver(deployment)

@@ -38,12 +38,12 @@ class Deduplicated(NamedTuple):
 
 def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
     """Leave out the deployments that a more precise source reported too. The order stays."""
-    in_production = (d for d in deployments if policy.is_production(environment_of(d)))
-    index = _SourceIndex.of(in_production)
+    with_ids = [(deployment, DeploymentId.parse(deployment.id)) for deployment in deployments]
+    index = _SourceIndex.of(pair for pair in with_ids if policy.is_production(environment_of(pair[0])))
     counted: list[Deployment] = []
     duplicate_counts: Counter[str] = Counter()
-    for deployment in deployments:
-        duplicate_kind = index.duplicate_kind(deployment)
+    for deployment, deployment_id in with_ids:
+        duplicate_kind = index.duplicate_kind(deployment, deployment_id)
         if duplicate_kind is None:
             counted.append(deployment)
         elif duplicate_kind:
@@ -80,10 +80,10 @@ class _SourceIndex:
     starts_by_commit: defaultdict[tuple[str, str], list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, deployments: Iterable[Deployment]) -> "_SourceIndex":
+    def of(cls, deployments: Iterable[tuple[Deployment, DeploymentId]]) -> "_SourceIndex":
         index = cls()
-        for deployment in deployments:
-            index._add(deployment, DeploymentId.parse(deployment.id))
+        for deployment, deployment_id in deployments:
+            index._add(deployment, deployment_id)
         for starts in index.starts_by_commit.values():
             starts.sort()
         return index
@@ -105,9 +105,9 @@ class _SourceIndex:
             start = deployment.started_at or deployment.finished_at
             self.starts_by_commit[deployment.repository, deployment.sha].append(start)
 
-    def duplicate_kind(self, deployment: Deployment) -> str | None:
+    def duplicate_kind(self, deployment: Deployment, deployment_id: DeploymentId) -> str | None:
         """Return the kind of a duplicate, empty if it needs no note. Return None if it is not a duplicate."""
-        kind, key, is_part = DeploymentId.parse(deployment.id)
+        kind, key, is_part = deployment_id
         match kind:
             case "run" | "release" | "push" if not is_part and (kind, key) in self.recorded_in_parts:
                 return ""  # the jobs of a run and the services of a monorepo have facts of their own

@@ -111,7 +111,9 @@ def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: P
             assumed_production.add(deployment.repository)
         if is_assumed or policy.is_production(deployment.environment or ""):
             scope = scope_of(deployment)
-            linked.timelines.setdefault(scope, ScopeTimeline(scope)).deployments.append(deployment)
+            if scope not in linked.timelines:
+                linked.timelines[scope] = ScopeTimeline(scope)
+            linked.timelines[scope].deployments.append(deployment)
         else:
             outside_production.append(deployment)
     linked.notes += _environment_notes(linked, sorted(assumed_production), outside_production)
