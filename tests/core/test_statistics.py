@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint  # type: ignore[impo
 from statsmodels.stats.rates import test_poisson_2indep as poisson_2indep  # type: ignore[import-untyped]
 
 from dora_metrics.core.statistics import (
+    SortedUnion,
     fisher_exact_p,
     mann_whitney_p,
     poisson_interval,
@@ -178,3 +179,9 @@ def test_one_failure_is_as_improbable_as_it_is() -> None:
     assert fisher_exact_p(3, 3, 29, 30) == pytest.approx(1)
     assert mann_whitney_p([], [1.0]) == mann_whitney_p([1.0], []) == 1
     assert poisson_rates_p(0, 30, 0, 30) == 1
+
+
+@given(st.lists(st.lists(st.floats(0, 9), max_size=6).map(sorted), max_size=4))
+def test_the_values_of_several_samples_are_found_in_order(samples: list[list[float]]) -> None:
+    union = SortedUnion.of(samples)
+    assert [union[position] for position in range(len(union))] == sorted(value for each in samples for value in each)

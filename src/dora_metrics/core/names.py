@@ -4,7 +4,10 @@ The words in this file are the only ones that decide; docs/events.md shows them 
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -56,23 +59,37 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[\W_]+", name.lower()) if word)
 
 
-@lru_cache(maxsize=1024)
 def is_production_name(name: str, production_names: tuple[str, ...]) -> bool:
-    """Return whether a name is production: a production name as words in a row, and no word that takes it back.
+    """Return whether a name is production, see `ProductionNames`."""
+    return ProductionNames.of(production_names).fit(name)
 
-    A word does not take anything back if it is a production name by itself, or part of the one that fits.
+
+@dataclass(frozen=True)
+class ProductionNames:
+    """What the names of production environments have in common: one of these rows of words.
+
+    A word such as `pre` takes that back, unless it is a production name by itself or part of the one that fits.
     """
-    words, names = words_of(name), [words_of(production_name) for production_name in production_names]
-    allowed_words = {words[0] for words in names if len(words) == 1}
-    return any(
-        _has_in_a_row(words, row) and not set(words) & (NOT_PRODUCTION_WORDS - allowed_words - set(row))
-        for row in names
-    )
 
+    rows: AbstractSet[tuple[str, ...]]
 
-def _has_in_a_row(words: tuple[str, ...], row: tuple[str, ...]) -> bool:
-    starts = range(len(words) - len(row) + 1) if row else ()
-    return any(words[start : start + len(row)] == row for start in starts)
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "ProductionNames":
+        return cls(frozenset(filter(None, map(words_of, names))))
+
+    def fit(self, name: str) -> bool:
+        """Return whether a name is production: a production name as words in a row, and no word that takes it back."""
+        words = words_of(name)
+        revoking = {word for word in words if word in NOT_PRODUCTION_WORDS and (word,) not in self.rows}
+        return any(row in self.rows and revoking.issubset(row) for row in self._rows_in(words))
+
+    def _rows_in(self, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for length in self._lengths:
+            yield from (words[start : start + length] for start in range(len(words) - length + 1))
+
+    @cached_property
+    def _lengths(self) -> AbstractSet[int]:
+        return set(map(len, self.rows))
 
 
 def is_for_pull_request(event: str | None) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from dora_metrics.core.names import PRODUCTION_NAMES, is_production_name
+from dora_metrics.core.names import PRODUCTION_NAMES, ProductionNames
 from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
@@ -57,7 +57,18 @@ class Policy:
 
     def is_production(self, environment: str) -> bool:
         """Return whether an environment is production by the words in its name."""
-        return is_production_name(environment, self.production_environments)
+        if environment not in self._is_production_by_name:
+            self._is_production_by_name[environment] = self._production_names.fit(environment)
+        return self._is_production_by_name[environment]
+
+    @cached_property
+    def _production_names(self) -> ProductionNames:
+        return ProductionNames.of(self.production_environments)
+
+    @cached_property
+    def _is_production_by_name(self) -> dict[str, bool]:
+        """What `is_production` has returned; most facts have one of a few environments."""
+        return {}
 
     @cached_property
     def folded_hotfix_labels(self) -> frozenset[str]:

@@ -8,9 +8,10 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import combinations, groupby
 from statistics import median
+from typing import overload
 
 Interval = tuple[float, float]
 
@@ -33,6 +34,44 @@ def quantile(sorted_values: Sequence[float], probability: float) -> float:
     lower = math.floor(position)
     upper = min(lower + 1, len(sorted_values) - 1)
     return sorted_values[lower] + (sorted_values[upper] - sorted_values[lower]) * (position - lower)
+
+
+class SortedUnion(Sequence[float]):
+    """The values of two sorted samples in order, without a copy: each is found by bisection."""
+
+    def __init__(self, first: Sequence[float], second: Sequence[float]) -> None:
+        self._first, self._second = first, second
+
+    @classmethod
+    def of(cls, samples: Iterable[Sequence[float]]) -> Sequence[float]:
+        """Return the values of all samples."""
+        return reduce(cls, samples, ())
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    @overload
+    def __getitem__(self, position: int) -> float: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[float]: ...
+    def __getitem__(self, position: int | slice) -> float | Sequence[float]:
+        """Return the value at a position, which must not be negative."""
+        if isinstance(position, slice):
+            return [self[each] for each in range(*position.indices(len(self)))]
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        return self._value_at(position)
+
+    def _value_at(self, position: int) -> float:
+        """Find how many of the values up to the position are in the first sample; the next one of both is the value."""
+        low, high = max(0, position - len(self._second)), min(position, len(self._first))
+        while low < high:
+            middle = (low + high) // 2
+            if self._first[middle] < self._second[position - middle - 1]:
+                low = middle + 1
+            else:
+                high = middle
+        return min((*self._first[low : low + 1], *self._second[position - low : position - low + 1]))
 
 
 def quantile_interval(sorted_values: Sequence[float], probability: float) -> Interval | None:

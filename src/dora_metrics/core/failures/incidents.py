@@ -6,10 +6,12 @@ The rules `explicit` and `incident` are defined in docs/definitions.md.
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
@@ -45,6 +47,17 @@ class ScopeHint(NamedTuple):
     repository: str
     service: str | None
     environment: str | None
+
+    @classmethod
+    def all_of(cls, scope: Scope) -> "tuple[ScopeHint, ...]":
+        """Return the hints that match a scope, the closest first; the last one matches its whole repository."""
+        repository, service, environment = scope
+        return (
+            cls(repository, service, environment),
+            cls(repository, service, None),
+            cls(repository, None, environment),
+            cls(repository, None, None),
+        )
 
 
 class NameReference(NamedTuple):
@@ -121,6 +134,53 @@ def _incident_scope(incident: Incident, match: DeploymentMatch | None, candidate
     return Scope(incident.repository, service, environment_of(incident))
 
 
+_SearchedPlace = ScopeHint | str | None
+"""Where a name is searched: in matching scopes, in repositories of a name in lower case, or everywhere."""
+
+
+class _Matches:
+    """The deployments that one key means. Only the first one in order can be asked for, in each place."""
+
+    def __init__(self) -> None:
+        self._matches: list[DeploymentMatch] = []
+
+    def add(self, match: DeploymentMatch) -> None:
+        self._matches.append(match)
+
+    def nearest(self, hint: ScopeHint, repository: str | None) -> tuple[int, DeploymentMatch] | None:
+        """Return the first match as near to the hint as there is one, after its distance; None without a match.
+
+        The distance is 0 for a scope that matches the hint, 1 for another scope of its repository, 2 for any other.
+
+        Args:
+            hint: where to search first.
+            repository: the name in lower case that the repository must have; None for any.
+        """
+        is_elsewhere = repository not in (None, hint.repository.lower())
+        places: tuple[_SearchedPlace, ...] = (hint, ScopeHint(hint.repository, None, None), repository)
+        for distance, place in enumerate(places):
+            if (distance == _ELSEWHERE or not is_elsewhere) and (match := self._first_by_place.get(place)):
+                return distance, match
+        return None
+
+    @cached_property
+    def _first_by_place(self) -> Mapping[_SearchedPlace, DeploymentMatch]:
+        first: dict[_SearchedPlace, DeploymentMatch] = {}
+        for match in sorted(self._matches, key=_match_order):
+            for place in (*ScopeHint.all_of(match.scope), match.scope.repository.lower(), None):
+                first.setdefault(place, match)
+        return first
+
+
+_ELSEWHERE = 2
+"""The distance of a scope in another repository than the one where a name is searched first."""
+
+
+def _match_order(match: DeploymentMatch) -> tuple[bool, tuple[datetime, datetime, str]]:
+    """Sort key of what a name matches: successes first."""
+    return match.deployment.status != "success", deployment_order(match.deployment)
+
+
 class DeploymentIndex:
     """Deployments by the names in use: a deployment's id, sha, tag or version, or a change or commit it delivered."""
 
@@ -137,9 +197,9 @@ class DeploymentIndex:
         self._can_fail = can_fail
         self._part_ids = linked.part_ids
         self._readings = _readings(references, linked)
-        self._matches_by_key: dict[str, list[DeploymentMatch]] = {}
-        self._matches_by_short_sha: dict[str, list[DeploymentMatch]] = {}
-        self._short_shas_by_start: dict[str, set[str]] = defaultdict(set)
+        self._matches_by_key: dict[str, _Matches] = {}
+        self._matches_by_short_sha: dict[str, _Matches] = {}
+        self._short_sha_lengths: dict[str, set[int]] = defaultdict(set)
         for reading in chain.from_iterable(self._readings.values()):
             self._expect(reading)
         self._add_timelines(linked.timelines.values() if self._readings else ())
@@ -150,30 +210,25 @@ class DeploymentIndex:
         Among those, the most literal reading decides. A deployment that did not succeed matches if no success does.
         """
         readings = self._readings.get(NameReference(name, hint.repository), ())
-        matches = ((rank, match) for rank, reading in enumerate(readings) for match in self._matches(reading))
-        best = min(matches, key=lambda ranked: (_distance(ranked[1].scope, hint), ranked[0]), default=None)
+        nearest = (self._matches(reading).nearest(hint, reading.repository) for reading in readings)
+        best = min(filter(None, nearest), key=itemgetter(0), default=None)
         return best[1] if best else None
 
-    def _matches(self, reading: Reading) -> Iterator[DeploymentMatch]:
-        matches = self._matches_by_short_sha if reading.is_short_sha else self._matches_by_key
-        for match in matches[reading.key]:
-            if reading.repository in (None, match.scope.repository.lower()):
-                yield match
+    def _matches(self, reading: Reading) -> _Matches:
+        return (self._matches_by_short_sha if reading.is_short_sha else self._matches_by_key)[reading.key]
 
     def _expect(self, reading: Reading) -> None:
         """Prepare the index for a reading; deployments that no reading can mean are not kept."""
         if reading.is_short_sha:
-            self._matches_by_short_sha[reading.key] = []
-            self._short_shas_by_start[reading.key[:_MIN_SHA_DIGITS]].add(reading.key)
+            self._matches_by_short_sha[reading.key] = _Matches()
+            self._short_sha_lengths[reading.key[:_MIN_SHA_DIGITS]].add(len(reading.key))
         else:
-            self._matches_by_key[reading.key] = []
+            self._matches_by_key[reading.key] = _Matches()
 
     def _add_timelines(self, timelines: Iterable[ScopeTimeline]) -> None:
         for timeline in timelines:
             self._add_deployments(timeline)
             self._add_changes(timeline)
-        for matches in (*self._matches_by_key.values(), *self._matches_by_short_sha.values()):
-            matches.sort(key=lambda match: (match.deployment.status != "success", deployment_order(match.deployment)))
 
     def _add_deployments(self, timeline: ScopeTimeline) -> None:
         for deployment in timeline.deployments:
@@ -195,14 +250,13 @@ class DeploymentIndex:
 
     def _add_sha(self, sha: str, match: DeploymentMatch) -> None:
         self._add(sha, match)
-        for short_sha in self._short_shas_by_start.get(sha[:_MIN_SHA_DIGITS], ()):
-            if sha.startswith(short_sha):
-                self._matches_by_short_sha[short_sha].append(match)
+        for length in self._short_sha_lengths.get(sha[:_MIN_SHA_DIGITS], ()):
+            if matches := self._matches_by_short_sha.get(sha[:length]):
+                matches.add(match)
 
     def _add(self, key: str, match: DeploymentMatch) -> None:
-        matches = self._matches_by_key.get(key)
-        if matches is not None:
-            matches.append(match)
+        if matches := self._matches_by_key.get(key):
+            matches.add(match)
 
 
 def shas_of(delivered: DeliveredChange) -> Iterator[str]:
@@ -232,29 +286,20 @@ def _tag_of(deployment: Deployment) -> str | None:
     return ref if is_tag and not ref.startswith("refs/heads/") else None
 
 
-def _distance(scope: Scope, hint: ScopeHint) -> int:
-    """Return 0 for a scope that matches the hint, 1 for another scope of the repository, 2 for any other."""
-    if scope.repository != hint.repository:
-        return 2
-    return 0 if _matches_hint(scope, hint) else 1
-
-
 def _scope_hint(incident: Incident) -> ScopeHint:
     return ScopeHint(incident.repository, incident.service or None, incident.environment or None)
-
-
-def _matches_hint(scope: Scope, hint: ScopeHint) -> bool:
-    return hint.service in (None, scope.service) and hint.environment in (None, scope.environment)
 
 
 class IncidentCandidates:
     """The deployments that an incident may belong to, those of the scopes that match its hint."""
 
     def __init__(self, linked: LinkedFacts) -> None:
-        self._timelines_by_repository: dict[str, list[ScopeTimeline]] = defaultdict(list)
+        self._timelines_by_hint: dict[ScopeHint, list[ScopeTimeline]] = defaultdict(list)
         for timeline in linked.timelines.values():
-            self._timelines_by_repository[timeline.scope.repository].append(timeline)
+            for hint in ScopeHint.all_of(timeline.scope):
+                self._timelines_by_hint[hint].append(timeline)
         self._successes_by_hint: dict[ScopeHint, tuple[list[datetime], list[DeploymentMatch]]] = {}
+        self._latest_scope_by_hint: dict[ScopeHint, Scope | None] = {}
 
     def latest_before(self, incident: Incident) -> DeploymentMatch | None:
         """Return the latest success with `finished_at <= detected_at`."""
@@ -269,23 +314,21 @@ class IncidentCandidates:
 
     def scope_of_latest_attempt(self, incident: Incident) -> Scope | None:
         """Return the scope of the latest attempt, successful or not."""
-        timelines = self._timelines(_scope_hint(incident))
-        latest = max(timelines, key=lambda timeline: deployment_order(timeline.deployments[-1]), default=None)
-        return latest.scope if latest else None
+        hint = _scope_hint(incident)
+        if hint not in self._latest_scope_by_hint:
+            timelines = self._timelines_by_hint.get(hint, ())
+            latest = max(timelines, key=lambda timeline: deployment_order(timeline.deployments[-1]), default=None)
+            self._latest_scope_by_hint[hint] = latest.scope if latest else None
+        return self._latest_scope_by_hint[hint]
 
     def _successes(self, hint: ScopeHint) -> tuple[list[datetime], list[DeploymentMatch]]:
         """Return the successes in order, after the times at which they finished."""
         if hint not in self._successes_by_hint:
             matches = [
                 DeploymentMatch(deployment, timeline.scope)
-                for timeline in self._timelines(hint)
+                for timeline in self._timelines_by_hint.get(hint, ())
                 for deployment in timeline.successes
             ]
             matches.sort(key=lambda match: deployment_order(match.deployment))
             self._successes_by_hint[hint] = ([match.deployment.finished_at for match in matches], matches)
         return self._successes_by_hint[hint]
-
-    def _timelines(self, hint: ScopeHint) -> Iterator[ScopeTimeline]:
-        for timeline in self._timelines_by_repository[hint.repository]:
-            if _matches_hint(timeline.scope, hint):
-                yield timeline

@@ -6,12 +6,14 @@ commits of others (develop into main) is not a change. A copy of a pull request 
 none either, but a revert of that copy has to find the deployment that brought it.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -54,11 +56,20 @@ class ChangeIndex:
 
     def pull_with_commit(self, commit_id: str, deployment: Deployment) -> Change | None:
         """Return the pull request that was open with a direct commit when that was deployed; None if there was none."""
-        pulls = self._pulls_by_commit.get((deployment.repository, ids.without_commit_prefix(commit_id)), ())
-        return next((pull for pull in pulls if _was_open(pull, deployment.finished_at)), None)
+        commit = deployment.repository, ids.without_commit_prefix(commit_id)
+        if commit not in self._pulls_by_commit:
+            return None
+        if commit not in self._open_pulls_by_commit:
+            self._open_pulls_by_commit[commit] = _OpenPulls.of(self._pulls_by_commit[commit])
+        return self._open_pulls_by_commit[commit].first_at(deployment.finished_at)
 
     def carried_change_ids(self, change: Change) -> frozenset[str]:
         """Return the ids of the other pull requests that all commits of this one belong to; empty if it has its own."""
+        if change.id not in self._carried_ids:
+            self._carried_ids[change.id] = self._owners_of_commits(change)
+        return self._carried_ids[change.id]
+
+    def _owners_of_commits(self, change: Change) -> frozenset[str]:
         owner_ids: set[str] = set()
         for commit in change.commits or ():
             owner_id = self._owner_id(change.repository, commit.sha)
@@ -71,6 +82,16 @@ class ChangeIndex:
         """Return the pull request that made a commit by its merge, otherwise the first one that contains it."""
         pulls = self._pulls_by_commit.get((repository, sha))
         return self._pull_id_by_merge.get((repository, sha)) or (pulls[0].id if pulls else None)
+
+    @cached_property
+    def _carried_ids(self) -> dict[str, frozenset[str]]:
+        """What `carried_change_ids` has returned, by id of the change."""
+        return {}
+
+    @cached_property
+    def _open_pulls_by_commit(self) -> "dict[tuple[str, str], _OpenPulls]":
+        """What `pull_with_commit` has been asked for."""
+        return {}
 
     @cached_property
     def _pulls(self) -> list[Change]:
@@ -91,10 +112,44 @@ class ChangeIndex:
         return dict(pulls)
 
 
-def _was_open(pull: Change, time: datetime) -> bool:
-    """Whether a merged pull request was open at a time. A git history does not say when it was opened."""
-    was_opened = pull.opened_at is None or pull.opened_at <= time
-    return was_opened and pull.merged_at is not None and time < pull.merged_at
+class _OpenPulls(NamedTuple):
+    """Which of some merged pull requests was open, at any time; of several, the first merged one.
+
+    Attributes:
+        since: the times at which that may have changed, in order.
+        pulls: for each of these times the pull request that was open from then on; None if there was none.
+    """
+
+    since: Sequence[datetime]
+    pulls: Sequence[Change | None]
+
+    @classmethod
+    def of(cls, pulls: Sequence[Change]) -> "_OpenPulls":
+        """Index pull requests, the first merged one first. A git history does not say when they were opened."""
+        opened_at = [pull.opened_at or _ALWAYS for pull in pulls]
+        unopened = sorted(range(len(pulls)), key=opened_at.__getitem__, reverse=True)
+        since = sorted({*opened_at, *(pull.merged_at for pull in pulls if pull.merged_at)})
+        opened: list[int] = []
+        first_open: list[Change | None] = []
+        for time in since:
+            while unopened and opened_at[unopened[-1]] <= time:
+                heappush(opened, unopened.pop())
+            while opened and not _is_merged_after(pulls[opened[0]], time):
+                heappop(opened)
+            first_open.append(pulls[opened[0]] if opened else None)
+        return cls(since, first_open)
+
+    def first_at(self, time: datetime) -> Change | None:
+        """Return the first merged one of those that were open at a time; None if none was."""
+        position = bisect_right(self.since, time)
+        return self.pulls[position - 1] if position else None
+
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+
+def _is_merged_after(pull: Change, time: datetime) -> bool:
+    return pull.merged_at is not None and time < pull.merged_at
 
 
 def _merge_order(pull: Change) -> tuple[datetime, str]:
@@ -105,17 +160,23 @@ def _merge_order(pull: Change) -> tuple[datetime, str]:
 class _Deliveries:
     """What the successes of one scope have delivered so far.
 
-    `listed_ids` are the ids that any deployment lists. `delivered_commits` are the commits of the delivered changes.
-    `parts` are those of `Deliveries`.
+    `deployments` are all of the scope. `delivered_commits` are the commits of the delivered changes. `parts` are those
+    of `Deliveries`.
     """
 
     index: ChangeIndex
-    listed_ids: AbstractSet[str]
+    deployments: Sequence[Deployment]
     shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
     delivered_commits: set[str] = field(default_factory=set)
     pending_ids: list[str] = field(default_factory=list)
     parts: dict[str, DeliveredChange] = field(default_factory=dict)
+    _carried_ids: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def listed_ids(self) -> AbstractSet[str]:
+        """The ids that any deployment lists; few scopes need them."""
+        return {ids.split_copy(each)[0] for deployment in self.deployments for each in deployment.changes or ()}
 
     def deliver(self, deployment: Deployment) -> tuple[Deployment, list[tuple[str, Change | None]]]:
         """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
@@ -181,8 +242,15 @@ class _Deliveries:
         change = self.index.changes_by_id.get(change_id)
         if change is None or not change.commits:
             return False
-        carried = self.index.carried_change_ids(change)
-        return bool(carried) and all(each in delivered or each in self.change_ids for each in carried)
+        carried_ids = self.index.carried_change_ids(change)
+        return bool(carried_ids) and all(each in delivered for each in self._undelivered(change, carried_ids))
+
+    def _undelivered(self, carrier: Change, carried_ids: Iterable[str]) -> Iterator[str]:
+        """Yield the carried pull requests that are not delivered yet. Those that are, are looked at only once."""
+        remaining = self._carried_ids.setdefault(carrier.id, list(carried_ids))
+        while remaining and remaining[-1] in self.change_ids:
+            remaining.pop()
+        return (each for each in reversed(remaining) if each not in self.change_ids)
 
     def _add(self, change_ids: Iterable[str]) -> list[tuple[str, Change | None]]:
         """Return those of a success's changes that it is the first to deliver."""
@@ -195,10 +263,13 @@ class _Deliveries:
         change = self.index.changes_by_id.get(change_id)
         if change is None:
             return None
-        own = tuple(commit for commit in change.commits or () if commit.sha not in self.delivered_commits)
+        if not change.commits:
+            self.delivered_commits.update(filter(None, [change.sha]))
+            return change
+        own = tuple(commit for commit in change.commits if commit.sha not in self.delivered_commits)
         self.delivered_commits.update(commit.sha for commit in own)
         self.delivered_commits.update(filter(None, (change.sha,)))
-        if change.commits is None or not own or len(own) == len(change.commits):
+        if not own or len(own) == len(change.commits):
             return change
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 
@@ -215,8 +286,7 @@ def deliver_changes(deployments: Sequence[Deployment], index: ChangeIndex) -> De
     """
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
-    listed_ids = {ids.split_copy(each)[0] for deployment in deployments for each in deployment.changes or ()}
-    deliveries = _Deliveries(index, listed_ids)
+    deliveries = _Deliveries(index, deployments)
     for deployment in deployments:
         is_baseline = not deliveries.shas and not deployment.previous
         listed, first = deliveries.deliver(deployment)

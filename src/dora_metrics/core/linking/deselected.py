@@ -5,11 +5,12 @@ Facts stay as they are. So the setting is applied to those that are recorded, to
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.formatting import names_with_counts
-from dora_metrics.core.linking.environment_uses import fits_workflow, is_file
+from dora_metrics.core.linking.environment_uses import ListedWorkflows
 from dora_metrics.core.policy import Policy
 
 
@@ -17,19 +18,19 @@ class Deselection(NamedTuple):
     """Which workflows are listed.
 
     Attributes:
-        listed: the names and files in `deploy-workflows`.
-        is_certain: whether each of the files stands for a workflow whose name has the same words.
+        deselected: the names of the recorded workflows that are not in `deploy-workflows`; none as long as one of its
+            files stands for no recorded workflow.
     """
 
-    listed: tuple[str, ...]
-    is_certain: bool
+    deselected: AbstractSet[str]
 
     @classmethod
     def of(cls, deployments: Iterable[Deployment], policy: Policy) -> "Deselection":
+        listed = ListedWorkflows.of(policy.deploy_workflows)
         names = {each.workflow for each in deployments if each.workflow}
-        files = filter(is_file, policy.deploy_workflows)
-        is_certain = all(any(fits_workflow(file, name) for name in names) for file in files)
-        return cls(policy.deploy_workflows, is_certain)
+        if not policy.deploy_workflows or listed.unknown_files(names):
+            return cls(frozenset())
+        return cls({name for name in names if not listed.include(name)})
 
     def reason(self, deployment: Deployment) -> str | None:
         """Return why a deployment does not count; None if it may count."""
@@ -47,7 +48,4 @@ class Deselection(NamedTuple):
             )
 
     def _leaves_out(self, deployment: Deployment) -> bool:
-        name = deployment.workflow
-        if deployment.source != "workflow-runs" or not self.listed or not name or not self.is_certain:
-            return False
-        return not any(fits_workflow(entry, name) for entry in self.listed)
+        return deployment.source == "workflow-runs" and deployment.workflow in self.deselected

@@ -4,9 +4,11 @@ The most precise source wins: the job that deployed, then the GitHub deployment,
 push. Only facts from GitHub are compared. Deployments reported by other systems are never duplicates.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts.ids import DeploymentId
@@ -36,12 +38,12 @@ class Deduplicated(NamedTuple):
 
 def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
     """Leave out the deployments that a more precise source reported too. The order stays."""
-    in_production = (d for d in deployments if policy.is_production(environment_of(d)))
-    index = _SourceIndex.of(in_production)
+    with_ids = [(deployment, DeploymentId.parse(deployment.id)) for deployment in deployments]
+    index = _SourceIndex.of(pair for pair in with_ids if policy.is_production(environment_of(pair[0])))
     counted: list[Deployment] = []
     duplicate_counts: Counter[str] = Counter()
-    for deployment in deployments:
-        duplicate_kind = index.duplicate_kind(deployment)
+    for deployment, deployment_id in with_ids:
+        duplicate_kind = index.duplicate_kind(deployment, deployment_id)
         if duplicate_kind is None:
             counted.append(deployment)
         elif duplicate_kind:
@@ -64,7 +66,8 @@ class _SourceIndex:
     `recorded_in_parts`: (kind, key) of runs recorded by job, and of releases and pushes recorded by service.
     `runs_with_deployment`: ids of the runs that created a GitHub deployment.
     `services_by_tag`: services deployed from (kind and repository, tag).
-    `deployments_by_commit`: (kind, deployment) by (repository, sha).
+    `services_by_commit`: services deployed from (repository, sha).
+    `starts_by_commit`: when the deployments and releases of (repository, sha) began, in order.
     """
 
     recorded_jobs: defaultdict[tuple[str, str | None], set[str | None]] = field(
@@ -73,15 +76,16 @@ class _SourceIndex:
     recorded_in_parts: set[tuple[str, str]] = field(default_factory=set)
     runs_with_deployment: set[str] = field(default_factory=set)
     services_by_tag: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
-    deployments_by_commit: defaultdict[tuple[str, str], list[tuple[str, Deployment]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    services_by_commit: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
+    starts_by_commit: defaultdict[tuple[str, str], list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, deployments: Iterable[Deployment]) -> "_SourceIndex":
+    def of(cls, deployments: Iterable[tuple[Deployment, DeploymentId]]) -> "_SourceIndex":
         index = cls()
-        for deployment in deployments:
-            index._add(deployment, DeploymentId.parse(deployment.id))
+        for deployment, deployment_id in deployments:
+            index._add(deployment, deployment_id)
+        for starts in index.starts_by_commit.values():
+            starts.sort()
         return index
 
     def _add(self, deployment: Deployment, deployment_id: DeploymentId) -> None:
@@ -96,11 +100,14 @@ class _SourceIndex:
         if kind in ("deployment", "release") and deployment.ref:
             self.services_by_tag[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
         if kind in _PREFERRED_TO_PUSHES and deployment.sha:
-            self.deployments_by_commit[deployment.repository, deployment.sha].append((kind, deployment))
+            self.services_by_commit[deployment.repository, deployment.sha].add(deployment.service)
+        if kind in ("deployment", "release") and deployment.sha:
+            start = deployment.started_at or deployment.finished_at
+            self.starts_by_commit[deployment.repository, deployment.sha].append(start)
 
-    def duplicate_kind(self, deployment: Deployment) -> str | None:
+    def duplicate_kind(self, deployment: Deployment, deployment_id: DeploymentId) -> str | None:
         """Return the kind of a duplicate, empty if it needs no note. Return None if it is not a duplicate."""
-        kind, key, is_part = DeploymentId.parse(deployment.id)
+        kind, key, is_part = deployment_id
         match kind:
             case "run" | "release" | "push" if not is_part and (kind, key) in self.recorded_in_parts:
                 return ""  # the jobs of a run and the services of a monorepo have facts of their own
@@ -110,9 +117,7 @@ class _SourceIndex:
                 return kind
             case "run" if key in self.runs_with_deployment or self._has_other_source(deployment):
                 return kind
-            case "push" if any(
-                _same_service(deployment, other) for other in self._of_same_commit(deployment, _PREFERRED_TO_PUSHES)
-            ):
+            case "push" if _has_service(self.services_by_commit.get(_commit_of(deployment), ()), deployment):
                 return kind
             case _:
                 return None
@@ -132,25 +137,21 @@ class _SourceIndex:
         """Whether a deployment or release of the run's commit began during the run, or a release has the run's tag."""
         if self._shares_tag("release", run):
             return True
-        return any(_began_during(run, other) for other in self._of_same_commit(run, ("deployment", "release")))
+        starts = self.starts_by_commit.get(_commit_of(run), ())
+        if run.started_at is None:
+            return False
+        return bisect_left(starts, run.started_at) < bisect_right(starts, run.finished_at)
 
     def _shares_tag(self, kind: str, deployment: Deployment) -> bool:
         """Whether a deployment of this kind has the same tag and does not name another service."""
-        services = self.services_by_tag.get((f"{kind} {deployment.repository}", str(deployment.ref)), set())
-        return bool(services) and (deployment.service is None or not services.isdisjoint({deployment.service, None}))
-
-    def _of_same_commit(self, deployment: Deployment, kinds: Collection[str]) -> Iterator[Deployment]:
-        """Yield the deployments of these kinds with the same commit."""
-        for kind, other in self.deployments_by_commit.get((deployment.repository, str(deployment.sha)), ()):
-            if kind in kinds:
-                yield other
+        key = f"{kind} {deployment.repository}", str(deployment.ref)
+        return _has_service(self.services_by_tag.get(key, ()), deployment)
 
 
-def _same_service(first: Deployment, second: Deployment) -> bool:
-    """Whether two deployments have the same service, or one of them names none."""
-    return first.service == second.service or first.service is None or second.service is None
+def _commit_of(deployment: Deployment) -> tuple[str, str]:
+    return deployment.repository, str(deployment.sha)
 
 
-def _began_during(run: Deployment, deployment: Deployment) -> bool:
-    started_at = deployment.started_at or deployment.finished_at
-    return run.started_at is not None and run.started_at <= started_at <= run.finished_at
+def _has_service(services: Collection[str | None], deployment: Deployment) -> bool:
+    """Whether one of some deployments has the service of this one, or one of them or this one names none."""
+    return bool(services) and (deployment.service is None or deployment.service in services or None in services)

@@ -5,8 +5,9 @@ names of workflows only, so a file in the setting stands for the workflow whose 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from dora_metrics.core.facts.ids import DeploymentId
@@ -28,11 +29,15 @@ class EnvironmentUses(NamedTuple):
 
     Attributes:
         workflows: the names of all workflows by repository and environment, without runs for pull requests.
+        deploying: the names of those workflows that deploy.
+        deployed_places: where one of them has deployed to.
         unknown_files: by repository, the files in `deploy-workflows` that fit none of its workflows.
         policy: what deploys.
     """
 
-    workflows: Mapping[_Place, set[str]]
+    workflows: Mapping[_Place, AbstractSet[str]]
+    deploying: AbstractSet[str]
+    deployed_places: AbstractSet[_Place]
     unknown_files: Mapping[str, list[str]]
     policy: Policy
 
@@ -44,12 +49,12 @@ class EnvironmentUses(NamedTuple):
             if deployment.workflow and not is_for_pull_request(deployment.run_event):
                 workflows[_place_of(deployment)].add(deployment.workflow)
                 by_repository[deployment.repository].add(deployment.workflow)
-        files = [name for name in policy.deploy_workflows if is_file(name)]
-        unknown_files = {
-            repository: [file for file in files if not any(fits_workflow(file, name) for name in names)]
-            for repository, names in by_repository.items()
-        }
-        return cls(workflows, unknown_files, policy)
+        listed = ListedWorkflows.of(policy.deploy_workflows)
+        names = set().union(*by_repository.values())
+        deploying = {name for name in names if listed.include(name) or names_a_deploy_workflow(name)}
+        deployed_places = {place for place, names in workflows.items() if not names.isdisjoint(deploying)}
+        unknown_files = {repository: listed.unknown_files(names) for repository, names in by_repository.items()}
+        return cls(workflows, deploying, deployed_places, unknown_files, policy)
 
     def exclusion_reason(self, deployment: Deployment) -> str | None:
         """Return why a GitHub deployment of a job is none; None if it counts."""
@@ -57,7 +62,7 @@ class EnvironmentUses(NamedTuple):
             return "its run was for a pull request" if _is_made_by_job(deployment) else None
         if not self._may_only_use_environment(deployment) or self.unknown_files.get(deployment.repository):
             return None
-        if not any(map(self._deploys, self.workflows.get(_place_of(deployment), ()))):
+        if _place_of(deployment) not in self.deployed_places:
             return None
         return f"its workflow {deployment.workflow} does not deploy and only uses the environment"
 
@@ -82,10 +87,7 @@ class EnvironmentUses(NamedTuple):
         """Whether the workflow of a job's deployment is not one that deploys; its run was for no pull request."""
         if not deployment.workflow or is_for_pull_request(deployment.run_event):
             return False
-        return not self._deploys(deployment.workflow) and _is_made_by_job(deployment)
-
-    def _deploys(self, workflow: str) -> bool:
-        return _deploys(workflow, self.policy.deploy_workflows)
+        return deployment.workflow not in self.deploying and _is_made_by_job(deployment)
 
 
 def _place_of(deployment: Deployment) -> _Place:
@@ -101,17 +103,35 @@ def is_file(name: str) -> bool:
     return name.lower().endswith(_FILE_SUFFIXES)
 
 
-@lru_cache(maxsize=1024)
-def _deploys(workflow: str, deploy_workflows: tuple[str, ...]) -> bool:
-    """Whether a workflow deploys: the setting names it or its file, or its name has the words for it."""
-    return any(fits_workflow(setting, workflow) for setting in deploy_workflows) or names_a_deploy_workflow(workflow)
+@dataclass(frozen=True)
+class ListedWorkflows:
+    """The entries of `deploy-workflows`: names of workflows, and files that stand for those with the same words.
 
+    Attributes:
+        files: those entries that are files.
+        names: all entries in lower case.
+        file_words: the words of each file's name.
+    """
 
-def fits_workflow(setting: str, workflow: str) -> bool:
-    """Whether an entry of `deploy-workflows` is the name of a workflow, or a file whose name has the same words."""
-    if setting.lower() == workflow.lower():
-        return True
-    return is_file(setting) and _name_words(setting) == _name_words(workflow)
+    files: Sequence[str]
+    names: AbstractSet[str]
+    file_words: AbstractSet[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, entries: Sequence[str]) -> "ListedWorkflows":
+        files = list(filter(is_file, entries))
+        return cls(files, {entry.lower() for entry in entries}, set(map(_name_words, files)))
+
+    def include(self, workflow: str) -> bool:
+        """Whether an entry stands for a workflow."""
+        return workflow.lower() in self.names or (bool(self.files) and _name_words(workflow) in self.file_words)
+
+    def unknown_files(self, workflows: Collection[str]) -> list[str]:
+        """Return the files that stand for none of these workflows."""
+        if not self.files:
+            return []
+        names, words = {name.lower() for name in workflows}, set(map(_name_words, workflows))
+        return [file for file in self.files if file.lower() not in names and _name_words(file) not in words]
 
 
 def _name_words(name: str) -> tuple[str, ...]:

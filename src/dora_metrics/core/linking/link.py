@@ -1,6 +1,6 @@
 """Link facts: group deployments by scope and assign each change to the deployment that delivered it first."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -111,7 +111,9 @@ def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: P
             assumed_production.add(deployment.repository)
         if is_assumed or policy.is_production(deployment.environment or ""):
             scope = scope_of(deployment)
-            linked.timelines.setdefault(scope, ScopeTimeline(scope)).deployments.append(deployment)
+            if scope not in linked.timelines:
+                linked.timelines[scope] = ScopeTimeline(scope)
+            linked.timelines[scope].deployments.append(deployment)
         else:
             outside_production.append(deployment)
     linked.notes += _environment_notes(linked, sorted(assumed_production), outside_production)
@@ -131,9 +133,11 @@ def _environment_notes(
 
 def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence[Deployment]) -> Iterator[str]:
     """Yield what each repository without a production deployment has deployed to, and the setting that decides."""
-    for repository in sorted({deployment.repository for deployment in outside} - in_production):
-        environments = (deployment.environment for deployment in outside if deployment.repository == repository)
-        counts = Counter(filter(None, environments))
+    counts_by_repository: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for deployment in outside:
+        if deployment.repository not in in_production:
+            counts_by_repository[deployment.repository].update(filter(None, [deployment.environment]))
+    for repository, counts in sorted(counts_by_repository.items()):
         yield (
             f"No production deployment of {repository} is recorded, only deployments to "
             f"{formatting.names_with_counts(sorted(counts.items()))}. If one of these environments is production, "

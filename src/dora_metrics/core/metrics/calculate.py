@@ -17,7 +17,6 @@ from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.lead_time import MeasuredChange, sorted_stage_seconds, starts_too_late
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
-from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.metrics.start_of_records import start_after_window_text
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import Interval, poisson_interval, quantile, quantile_interval, wilson_interval
@@ -55,7 +54,7 @@ def calculate_metrics(
         rework_rate=_rework_rate(history, deployments),
         incident_restore=_incident_restore(history, window),
         pipeline=_pipeline(history, window, deployments),
-        security=count_by_severity(history.vulnerabilities, window),
+        security=history.vulnerabilities.count_by_severity(window),
         overall_level=_overall_level(results_with_levels, policy.benchmark),
     )
 

@@ -17,7 +17,7 @@ from dora_metrics.core.metrics.calculate import (
 )
 from dora_metrics.core.metrics.lead_time import MeasuredChange
 from dora_metrics.core.metrics.outlook import MetricsPair, build_outlook
-from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window, redeployment_ids
+from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, redeployment_ids
 from dora_metrics.core.metrics.weekly import summarise_weeks
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks
@@ -93,7 +93,7 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
             schema.FixEvidence(
                 vulnerability=fix.vulnerability.id, deployment=fix.deployment.id, seconds=fix.seconds_to_live
             )
-            for fix in in_window(history.fixes, window, lambda fix: fix.deployed_at)
+            for fix in history.fixes_in(window)
         ],
     )
 

@@ -61,8 +61,10 @@ def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
     measured_shas: set[str] = set()
     for delivery in timeline.delivered_changes:
         change = delivery.change
-        starts = [(start, sha) for start, sha in _start_times(change, policy) if sha not in measured_shas]
-        measured_shas.update(sha for _, sha in starts if sha)
+        starts = _start_times(change, policy)
+        if policy.lead_time_start == "commit":
+            starts = [(start, sha) for start, sha in starts if sha not in measured_shas]
+            measured_shas.update(sha for _, sha in starts if sha)
         if reason := _exclusion_reason(delivery, change, policy):
             deployment = delivery.deployment
             lead_times.excluded.append(

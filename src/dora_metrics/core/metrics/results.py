@@ -1,7 +1,9 @@
 """Results: what reports are made from, and their comparison with the previous window."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
@@ -31,10 +33,11 @@ class Results:
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
         """Return the numbers of a scope; None if it has none."""
-        return next(
-            (entry for entry in self.document.scopes if (entry.repository, entry.service, entry.environment) == scope),
-            None,
-        )
+        return self._metrics_by_scope.get(scope)
+
+    @cached_property
+    def _metrics_by_scope(self) -> Mapping[Scope, schema.ScopeMetrics]:
+        return {Scope(each.repository, each.service, each.environment): each for each in self.document.scopes}
 
     @property
     def window(self) -> Window:

@@ -16,7 +16,13 @@ from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureStreak, failure_streaks, judge
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, link
 from dora_metrics.core.metrics.lead_time import LeadTimes, measure_lead_times
-from dora_metrics.core.metrics.security import DeliveredFix, delivered_fixes, severity_notes
+from dora_metrics.core.metrics.security import (
+    DeliveredFix,
+    ScopeVulnerabilities,
+    VulnerabilityGroup,
+    delivered_fixes,
+    severity_notes,
+)
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
@@ -41,13 +47,34 @@ class ScopeHistory:
     rework_reasons: dict[str, str]
     incidents: list[AttributedIncident]
     failure_streaks: list[FailureStreak]
-    vulnerabilities: list[Vulnerability]
-    fixes: list[DeliveredFix]
+    vulnerabilities: ScopeVulnerabilities
     parts: Mapping[str, tuple[Deployment, ...]]
 
     @cached_property
     def deployments_by_id(self) -> Mapping[str, Deployment]:
         return {deployment.id: deployment for deployment in self.deployments}
+
+    @cached_property
+    def fixes(self) -> list[DeliveredFix]:
+        """All fixes of vulnerabilities that are live, in the order of their deployments."""
+        return delivered_fixes(self.vulnerabilities, self._successes)
+
+    def fixes_in(self, window: Window) -> list[DeliveredFix]:
+        """Return the fixes that went live in a window, in the order of their deployments.
+
+        These are the fixes later than the last success before the window, up to the last one in it.
+        """
+        before = bisect_left(self._successes, window.start, key=_finish)
+        until = bisect_left(self._successes, window.end, key=_finish)
+        if before == until:
+            return []
+        after = self._successes[before - 1].finished_at if before else None
+        fixed = self.vulnerabilities.fixed_between(after, self._successes[until - 1].finished_at)
+        return delivered_fixes(fixed, self._successes)
+
+    @cached_property
+    def _successes(self) -> Sequence[Deployment]:
+        return [deployment for deployment in self.deployments if deployment.status == "success"]
 
     def attempt_of(self, fact: Deployment) -> Deployment:
         """Return the deployment of this scope that a fact is, or is a part of; the fact itself if there is none."""
@@ -77,6 +104,10 @@ class ScopeHistory:
         return next((deployment for deployment in self.deployments if deployment.status == "success"), None)
 
 
+def _finish(deployment: Deployment) -> datetime:
+    return deployment.finished_at
+
+
 @dataclass
 class Evaluation:
     """The histories of all scopes, ordered by scope, and notes for readers about their data.
@@ -88,7 +119,7 @@ class Evaluation:
     notes: list[str]
     left_out: Mapping[str, str]
 
-    @property
+    @cached_property
     def first_deployment_at(self) -> datetime | None:
         """When the first production deployment of any scope finished; None without one."""
         return min(
@@ -104,9 +135,8 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
     histories = []
     for scope in sorted(linked.timelines.keys() | verdicts.incidents.keys()):
         timeline = linked.timelines.get(scope) or ScopeTimeline(scope)
-        scope_vulnerabilities = (
-            vulnerabilities[scope.repository, scope.service] + vulnerabilities[scope.repository, None]
-        )
+        services = (scope.service, None)
+        groups = (vulnerabilities.get((scope.repository, service)) for service in services)
         histories.append(
             ScopeHistory(
                 scope=scope,
@@ -117,8 +147,7 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 rework_reasons=verdicts.rework,
                 incidents=sorted(verdicts.incidents.get(scope, []), key=_detection_order),
                 failure_streaks=failure_streaks(timeline),
-                vulnerabilities=scope_vulnerabilities,
-                fixes=delivered_fixes(scope_vulnerabilities, timeline.successes),
+                vulnerabilities=ScopeVulnerabilities(tuple(filter(None, groups))),
                 parts=linked.parts,
             )
         )
@@ -129,12 +158,12 @@ def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:
     return attributed.incident.detected_at, attributed.incident.id
 
 
-def _vulnerabilities_by_service(linked: LinkedFacts) -> defaultdict[tuple[str, str | None], list[Vulnerability]]:
+def _vulnerabilities_by_service(linked: LinkedFacts) -> Mapping[tuple[str, str | None], VulnerabilityGroup]:
     """Group vulnerabilities by repository and service; None as the service stands for all services."""
     grouped: defaultdict[tuple[str, str | None], list[Vulnerability]] = defaultdict(list)
     for vulnerability in linked.vulnerabilities:
         grouped[vulnerability.repository, vulnerability.service or None].append(vulnerability)
-    return grouped
+    return {key: VulnerabilityGroup(vulnerabilities) for key, vulnerabilities in grouped.items()}
 
 
 def redeployment_ids(deployments: Iterable[Deployment]) -> frozenset[str]:

@@ -1,15 +1,19 @@
 """Vulnerabilities: counts by severity, times to fix, and the deployments that delivered fixes."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Deployment, Vulnerability
-from dora_metrics.core.statistics import quantile
+from dora_metrics.core.statistics import SortedUnion, quantile
 from dora_metrics.core.windows import Window
 
 
@@ -31,36 +35,104 @@ class DeliveredFix(NamedTuple):
         return span.total_seconds() if span >= timedelta() else None
 
 
-def count_by_severity(vulnerabilities: Sequence[Vulnerability], window: Window) -> dict[str, schema.Security]:
-    """Count the vulnerabilities of each severity.
+class _Tally(NamedTuple):
+    """Counts of some vulnerabilities in a window, and the sorted times to fix of those that were fixed in it."""
 
-    A severity without any vulnerability, ever, is left out: there may be no scanner that would report one.
+    detected: int
+    fixed: int
+    open: int
+    sorted_seconds: Sequence[float]
+
+
+class VulnerabilityGroup:
+    """Vulnerabilities that scopes may share, such as those of a repository that name no service.
+
+    What was counted is kept, so that thousands of services of a repository count them only once.
     """
-    vulnerabilities_by_severity = {
-        severity: [v for v in vulnerabilities if v.severity == severity] for severity in SEVERITIES
-    }
-    return {
-        severity: _severity_counts(of_severity, window)
-        for severity, of_severity in vulnerabilities_by_severity.items()
-        if of_severity
-    }
+
+    def __init__(self, vulnerabilities: Sequence[Vulnerability]) -> None:
+        self.vulnerabilities = vulnerabilities
+        self._tallies_by_window: dict[Window, Mapping[str, _Tally]] = {}
+
+    def tallies(self, window: Window) -> Mapping[str, _Tally]:
+        """Return the counts by severity, without those severities that no vulnerability has."""
+        if window not in self._tallies_by_window:
+            by_severity = {
+                severity: [v for v in self.vulnerabilities if v.severity == severity] for severity in SEVERITIES
+            }
+            self._tallies_by_window[window] = {
+                severity: _tally(of_severity, window) for severity, of_severity in by_severity.items() if of_severity
+            }
+        return self._tallies_by_window[window]
+
+    def fixed_between(self, after: datetime | None, until: datetime) -> Sequence[Vulnerability]:
+        """Return those that a deployment fixes whose fix is later than one time and not later than another."""
+        times, fixed = self._deployable_fixes
+        return fixed[bisect_right(times, after) if after else 0 : bisect_right(times, until)]
+
+    @cached_property
+    def _deployable_fixes(self) -> tuple[list[datetime], list[Vulnerability]]:
+        """When each was fixed that a deployment fixes, and these vulnerabilities in the same order."""
+        fixed = [(v.fixed_at, v.id, v) for v in self.vulnerabilities if v.fixed_at and has_deployable_fix(v)]
+        fixed.sort(key=itemgetter(0, 1))
+        return [time for time, _, _ in fixed], [vulnerability for _, _, vulnerability in fixed]
 
 
-def _severity_counts(vulnerabilities: Sequence[Vulnerability], window: Window) -> schema.Security:
+@dataclass(frozen=True)
+class ScopeVulnerabilities:
+    """The vulnerabilities of a scope: those of its service, and those of its repository that name no service."""
+
+    groups: tuple[VulnerabilityGroup, ...] = ()
+
+    def __iter__(self) -> Iterator[Vulnerability]:
+        return chain.from_iterable(group.vulnerabilities for group in self.groups)
+
+    def __len__(self) -> int:
+        return sum(len(group.vulnerabilities) for group in self.groups)
+
+    def count_by_severity(self, window: Window) -> dict[str, schema.Security]:
+        """Count the vulnerabilities of each severity.
+
+        A severity without any vulnerability, ever, is left out: there may be no scanner that would report one.
+        """
+        tallies = [group.tallies(window) for group in self.groups]
+        by_severity = {severity: [each[severity] for each in tallies if severity in each] for severity in SEVERITIES}
+        return {severity: _sum_of(of_severity) for severity, of_severity in by_severity.items() if of_severity}
+
+    def fixed_between(self, after: datetime | None, until: datetime) -> Iterator[Vulnerability]:
+        """Yield those that a deployment fixes whose fix is later than one time and not later than another."""
+        return chain.from_iterable(group.fixed_between(after, until) for group in self.groups)
+
+
+def _tally(vulnerabilities: Sequence[Vulnerability], window: Window) -> _Tally:
     detected = [v for v in vulnerabilities if window.contains(v.detected_at)]
-    return schema.Security(
+    return _Tally(
         detected=len(detected),
         fixed=sum(1 for v in vulnerabilities if is_fixed(v) and window.contains(v.fixed_at)),
         open=sum(v.fixed_at is None and v.dismissed_at is None for v in detected),
-        remediation_p50_seconds=_median_seconds_to_fix(vulnerabilities, window),
+        sorted_seconds=_sorted_seconds_to_fix(vulnerabilities, window),
+    )
+
+
+def _sum_of(tallies: Sequence[_Tally]) -> schema.Security:
+    sorted_seconds = SortedUnion.of([tally.sorted_seconds for tally in tallies])
+    return schema.Security(
+        detected=sum(tally.detected for tally in tallies),
+        fixed=sum(tally.fixed for tally in tallies),
+        open=sum(tally.open for tally in tallies),
+        remediation_p50_seconds=quantile(sorted_seconds, 0.5) if sorted_seconds else None,
     )
 
 
 def _median_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Window) -> float | None:
     """Median time from detection to fix, of those that were fixed in the window; None without any."""
-    times_to_fix = (time_to_fix(v) for v in vulnerabilities if window.contains(v.fixed_at))
-    sorted_seconds = sorted(time.total_seconds() for time in times_to_fix if time is not None and time >= timedelta())
+    sorted_seconds = _sorted_seconds_to_fix(vulnerabilities, window)
     return quantile(sorted_seconds, 0.5) if sorted_seconds else None
+
+
+def _sorted_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Window) -> list[float]:
+    times_to_fix = (time_to_fix(v) for v in vulnerabilities if window.contains(v.fixed_at))
+    return sorted(time.total_seconds() for time in times_to_fix if time is not None and time >= timedelta())
 
 
 def time_to_fix(vulnerability: Vulnerability) -> timedelta | None:
@@ -105,7 +177,7 @@ def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
         yield f"Not in the counts by severity, because their severity is unknown: {alerts}."
 
 
-def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
+def security_sentence(vulnerabilities: Iterable[Vulnerability], window: Window) -> str:
     """Write `Security: 5 alerts detected, 1 still open (high), 1 dismissed; 3 fixed (median 3 d).`
 
     It is empty without any in the window. Each detected alert is open, dismissed or fixed, so the numbers add up: a

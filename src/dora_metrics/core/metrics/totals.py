@@ -5,8 +5,8 @@ They are integers, durations in microseconds, so that addition and subtraction a
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from dora_metrics.core.facts.model import Fact, Incident
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.security import time_to_fix
+from dora_metrics.core.metrics.security import VulnerabilityGroup, time_to_fix
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 
@@ -62,11 +62,31 @@ def count_totals(histories: Iterable[ScopeHistory], facts: Iterable[Fact], polic
     totals: Totals = Counter()
     for repository, number in Counter(fact.repository for fact in facts).items():
         totals[Series(FACTS_FAMILY, repository_scope(repository))] = number
+    remediation = _RemediationCounts()
     for history in histories:
         totals.update(_counter_totals(history, policy))
-        for name, label, durations in _durations_by_histogram(history):
-            totals.update(_bucket_totals(Series(name, history.scope, label), durations))
+        for name, durations in _durations_by_histogram(history):
+            totals.update(_series_of_parts(Series(name, history.scope), _bucket_counts(durations)))
+        for group in history.vulnerabilities.groups:
+            for severity, counts in remediation.by_severity(group).items():
+                totals.update(_series_of_parts(Series(REMEDIATION_FAMILY, history.scope, severity), counts))
     return _without_zeros(totals)
+
+
+class _RemediationCounts:
+    """The times to fix of vulnerabilities, counted once for all scopes that share them."""
+
+    def __init__(self) -> None:
+        self._by_group: dict[VulnerabilityGroup, Mapping[str, Counter[int]]] = {}
+
+    def by_severity(self, group: VulnerabilityGroup) -> Mapping[str, Counter[int]]:
+        """Return by severity what `_bucket_counts` returns."""
+        if group not in self._by_group:
+            times: defaultdict[str, list[timedelta | None]] = defaultdict(list)
+            for vulnerability in group.vulnerabilities:
+                times[vulnerability.severity or UNSPECIFIED].append(time_to_fix(vulnerability))
+            self._by_group[group] = {key: _bucket_counts(_non_negative(values)) for key, values in times.items()}
+        return self._by_group[group]
 
 
 def add_totals(totals: Totals, other: Totals) -> Totals:
@@ -122,25 +142,16 @@ def _counter_totals(history: ScopeHistory, policy: Policy) -> Totals:
     return totals
 
 
-def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, str, list[timedelta]]]:
-    """Yield the name, the label and the durations of each histogram. Negative durations are left out."""
-    yield "dora_lead_time_seconds", "", [timedelta(seconds=change.seconds) for change in history.lead_times.measured]
+def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, list[timedelta]]]:
+    """Yield the name and the durations of each histogram without a label. Negative durations are left out."""
+    yield "dora_lead_time_seconds", [timedelta(seconds=change.seconds) for change in history.lead_times.measured]
     recovery_seconds = (failure.recovery_seconds for failure in history.failures)
-    yield (
-        "dora_recovery_time_seconds",
-        "",
-        [timedelta(seconds=seconds) for seconds in recovery_seconds if seconds is not None],
-    )
-    yield (
-        "dora_incident_restore_seconds",
-        "",
-        _non_negative(_time_to_restore(attributed.incident) for attributed in history.incidents),
-    )
+    recovery_times = [timedelta(seconds=seconds) for seconds in recovery_seconds if seconds is not None]
+    yield "dora_recovery_time_seconds", recovery_times
+    restore_times = (_time_to_restore(attributed.incident) for attributed in history.incidents)
+    yield "dora_incident_restore_seconds", _non_negative(restore_times)
     deployment_durations = (d.finished_at - d.started_at for d in history.deployments if d.started_at)
-    yield "dora_deployment_duration_seconds", "", _non_negative(deployment_durations)
-    for severity in {vulnerability.severity or UNSPECIFIED for vulnerability in history.vulnerabilities}:
-        of_severity = (v for v in history.vulnerabilities if (v.severity or UNSPECIFIED) == severity)
-        yield REMEDIATION_FAMILY, severity, _non_negative(map(time_to_fix, of_severity))
+    yield "dora_deployment_duration_seconds", _non_negative(deployment_durations)
 
 
 def _time_to_restore(incident: Incident) -> timedelta | None:
@@ -151,8 +162,12 @@ def _non_negative(durations: Iterable[timedelta | None]) -> list[timedelta]:
     return [duration for duration in durations if duration is not None and duration >= timedelta()]
 
 
-def _bucket_totals(series: Series, durations: Sequence[timedelta]) -> Totals:
-    """Count the durations of each bucket, and sum them in microseconds."""
+def _bucket_counts(durations: Sequence[timedelta]) -> Counter[int]:
+    """Count the durations of each bucket, and sum them in microseconds, by the part of a series."""
     counts_by_part = Counter(bisect_left(BUCKETS_SECONDS, duration.total_seconds()) for duration in durations)
     counts_by_part[SUM_PART] = sum(duration // _MICROSECOND for duration in durations)
+    return counts_by_part
+
+
+def _series_of_parts(series: Series, counts_by_part: Mapping[int, int]) -> Totals:
     return Counter({series._replace(part=part): number for part, number in counts_by_part.items()})
