@@ -102,7 +102,7 @@ def test_an_empty_folder_has_no_scopes_and_says_so(tmp_path: Path) -> None:
     assert note.startswith(f"{tmp_path} has no *.jsonl file, so there are no facts. Name a ledger's folder; ")
     code, out, _ = run(*COMPUTE, "--facts", str(tmp_path), "--format", "text", COLUMNS="300")
     assert code == 0
-    assert "There are no production deployments and no incidents." in out
+    assert "No production deployment or incident is recorded." in out
     assert "has no *.jsonl file, so there are no facts" in out
 
 

@@ -75,6 +75,9 @@ def format_value(metric: str, value: float | None) -> str:
             return formatting.percent(value)
 
 
+NO_BRANCHES_IN_GIT = "a git history lacks the branches of squash-merged pull requests"
+NO_INCIDENTS_IN_GIT = "a git history has no incidents"
+
 NOT_MEASURABLE = "not measurable"
 """A lead time of at least nothing, where all that is known of the changes is when they were merged."""
 
@@ -156,11 +159,7 @@ def lower_bound_reason(result: schema.MetricVerdict) -> str:
     if not is_lower_bound(result):
         return ""
     is_lead_time = isinstance(result, schema.LeadTime)
-    return (
-        "a git history lacks the branches of squash-merged pull requests"
-        if is_lead_time
-        else "a git history has no incidents"
-    )
+    return NO_BRANCHES_IN_GIT if is_lead_time else NO_INCIDENTS_IN_GIT
 
 
 def format_interval(result: schema.MetricVerdict) -> str:
