@@ -191,6 +191,16 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     ]
 
 
+def test_a_sync_without_token_and_repository_names_both() -> None:
+    code, out, err = run("sync", "--ledger", "dir:ledger")
+    assert code == 2
+    assert [line[:51] for line in (out + err).splitlines()] == [
+        "dora-metrics: sync: GITHUB_TOKEN is not set. Set it",
+        "dora-metrics: sync: the repository is not set. Pass",
+    ]
+    assert "the repository" not in run("sync", "--repositories", "acme/*")[2].replace("read the repository", "")
+
+
 def test_a_sync_with_a_token_and_a_wrong_setting_names_the_setting() -> None:
     code, out, err = run("sync", "--repository", "acme/shop", "--ledger", "ftp:x", GITHUB_TOKEN="ghs_x")
     assert code == 2
