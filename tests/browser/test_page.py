@@ -351,9 +351,9 @@ def test_no_known_failure_is_not_drawn_as_zero_percent_where_incidents_are_unkno
         section.locator("summary").click()
         assert section.locator("tbody tr").nth(2).inner_text().split("\t")[1:] == ["0 of 1", "–", "–"]
     reverted = [change(1, "03-04"), change(2, "03-11", reverts=pull_id(1))]
-    facts = [deployment(0, "03-01", source="git"), *reverted]
-    facts += [deployment(number, f"03-{5 + number:02}", source="git", changes=[number]) for number in (1, 2)]
-    with open_page(browser, tmp_path, results_of(*facts, window="30d")) as seen:
+    tags = [deployment(number, f"03-{5 + number:02}", source="git", changes=[number]) for number in (1, 2)]
+    history = results_of(deployment(0, "03-01", source="git"), *reverted, *tags, window="30d")
+    with open_page(browser, tmp_path, history) as seen:
         seen.page.locator("#change_failure_rate summary").click()
         assert "at least 50 %" in seen.page.locator("#change_failure_rate tbody").inner_text()
 

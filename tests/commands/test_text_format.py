@@ -198,7 +198,10 @@ def test_a_sync_without_token_and_repository_names_both() -> None:
         "dora-metrics: sync: GITHUB_TOKEN is not set. Set it",
         "dora-metrics: sync: the repository is not set. Pass",
     ]
-    assert "the repository" not in run("sync", "--repositories", "acme/*")[2].replace("read the repository", "")
+    assert "the repository is not set" not in run("sync", "--repositories", "acme/*")[2]
+    code, out, err = run("sync", GITHUB_TOKEN="ghs_x")
+    problem = "sync: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
+    assert (code, out + err) == (2, f"dora-metrics: {problem}\n")
 
 
 def test_a_sync_with_a_token_and_a_wrong_setting_names_the_setting() -> None:

@@ -20,7 +20,7 @@ from dora_metrics.errors import LedgerError, SettingsError, UnreadSettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.clock import clock_problem
-from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.pipeline.inputs import NO_REPOSITORY, RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
 from dora_metrics.settings.loading import Layer, label, load_settings, names_without_effect
@@ -363,7 +363,11 @@ class RunContext:
                 "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. "
                 "Set it to a token that can read and write the branch, or use --ledger dir:PATH."
             )
-        if "@" not in place and self.run.repository == EVERY_REPOSITORY:
+        if "@" in place or self.run.repository != EVERY_REPOSITORY:
+            return
+        if self.work == "sync" and not self.settings.repositories:
+            yield NO_REPOSITORY
+        else:
             yield (
                 "The repository of the ledger's branch is not set. Pass --repository OWNER/NAME, or use "
                 f"--ledger branch:{place}@OWNER/NAME or --ledger dir:PATH."

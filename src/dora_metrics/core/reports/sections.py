@@ -513,12 +513,12 @@ def _bounds_note(bounds: Sequence[_WeekBounds]) -> str:
     reasons = [
         reason
         for reason, applies in (
-            (units.NO_INCIDENTS_IN_GIT, any(week.is_failure_rate for week in bounds)),
-            (units.NO_BRANCHES_IN_GIT, any(week.is_lead_time for week in bounds)),
+            (units.WITHOUT_INCIDENTS, any(week.is_failure_rate for week in bounds)),
+            (units.WITHOUT_BRANCHES, any(week.is_lead_time for week in bounds)),
         )
         if applies
     ]
-    return " ".join(("≥: at least.", *(f"{reason.capitalize()}." for reason in reasons))) if reasons else ""
+    return f"≥: at least. A git history {formatting.join_with_and(reasons)}." if reasons else ""
 
 
 def _weekly_lead_time(week: schema.Week, bounds: _WeekBounds) -> str:

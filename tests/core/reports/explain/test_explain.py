@@ -142,6 +142,17 @@ def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes; this rule decides:**")
 
 
+def test_the_first_success_cannot_be_rolled_back() -> None:
+    said = "no. It is the first recorded success, so no later deployment can go back to an earlier one."
+    assert rule_text("rollback", explain_only("V1", *deployments_of_versions("V1 V2"))) == said
+
+
+def test_a_git_history_does_not_know_rollbacks() -> None:
+    facts = [deployment(number, f"03-0{number}", version=f"v{number}", source="git") for number in (1, 2, 3)]
+    text = rule_text("rollback", explain_only("v2", *facts))
+    assert text == "not known. Git records no rollbacks."
+
+
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
     facts = [
         deployment(0, "03-01"),

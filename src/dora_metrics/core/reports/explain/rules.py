@@ -81,6 +81,8 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
         if rollback_id and position_by_id[signal.deployment.id] < position < position_by_id[rollback_id]:
             sentence = "{} went back to a version before {}, and the rollback is attributed to that one."
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
+    if position == 0:
+        return Md("It is the first recorded success, so no later deployment can go back to an earlier one.")
     if position + 1 == len(successes):
         return Md("No deployment succeeded after it.")
     later_count = formatting.count(len(successes) - position - 1, "deployment")
