@@ -45,7 +45,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise DoraError(_unknown_arguments(others, options))
     if options.command_name is None:
         raise DoraError(["COMMAND is missing", _help_hint("")])
+    if name := _missing_option(options):
+        raise DoraError([f"{options.command_name}: --{name} is missing", _help_hint(options.command_name)])
     return options
+
+
+def _missing_option(options: argparse.Namespace) -> str:
+    """The option that a command needs and lacks; empty if there is none.
+
+    argparse would name it before it looks at the others, and the reason may be that it is misspelt.
+    """
+    name: str = getattr(options, "command_needs", "")
+    return name if name and getattr(options, name) is None else ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,7 +91,6 @@ def _suggestion(message: str) -> str:
 
 _INVALID_CHOICE = r"argument (\S+): invalid choice: ('.*?'|\S+) \(choose from (.*)\)"
 _PLAIN_ERRORS = {
-    r"^the following arguments are required: (.*)$": r"\1 is missing",
     rf"^{_INVALID_CHOICE}": r"\1 \2 is not one of \3",
     r"^argument (\S+): expected one argument$": r"\1 needs a value",
 }
@@ -100,10 +110,14 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
     name = unknown.partition("=")[0]
     names = [name.replace("_", "-") for name in vars(options) if not name.startswith("command")]
     names += [] if command else ["version", "help"]
-    similar = get_close_matches(name.lstrip("-"), names, 1) if name.startswith("-") else []
-    kind = f"unknown option {name}" if name.startswith("-") else f"{shlex.quote(unknown)} is not expected"
+    if name.startswith("-"):
+        kind, similar = f"unknown option {name}", get_close_matches(name.lstrip("-"), names, 1)
+        guess = similar[0] if similar else ""
+    else:
+        kind, missing = f"{shlex.quote(unknown)} is not expected", _missing_option(options)
+        guess = f"{missing} {shlex.quote(unknown)}" if missing else ""
     prefix = f"{command}: " if command else ""
-    return [f"{prefix}{kind}{f'; did you mean --{similar[0]}?' if similar else ''}", _help_hint(command)]
+    return [f"{prefix}{kind}{f'; did you mean --{guess}?' if guess else ''}", _help_hint(command)]
 
 
 _COMMANDS = {
@@ -172,7 +186,7 @@ def _add_rebuild(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ledger_options(parser: argparse.ArgumentParser, mode: SettingsCommand) -> None:
-    parser.set_defaults(command=_ledger_command, mode=mode)
+    parser.set_defaults(command=_ledger_command, command_mode=mode)
     parser.usage = "%(prog)s [OPTIONS]"
     parser.add_argument("--repository", metavar="OWNER/NAME", help="repository of the ledger")
     parser.add_argument(
@@ -189,7 +203,7 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.commands import ledger  # noqa: PLC0415 - see above
 
     request = ledger.LedgerRequest(
-        mode=options.mode,
+        mode=options.command_mode,
         format=options.format or ("text" if runtime.stdout.isatty() else "markdown"),
         repository=options.repository,
         config=options.config,
@@ -245,10 +259,9 @@ def _init(options: argparse.Namespace, runtime: Runtime) -> int:
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.description = "Compute the metrics from recorded facts. It reads files only: no network, no token."
-    parser.set_defaults(command=_compute)
+    parser.set_defaults(command=_compute, command_needs="facts")
     parser.add_argument(
         "--facts",
-        required=True,
         metavar="FILE|DIR|-",
         help="facts, one JSON object per line: a file, a folder such as a ledger, or - for standard input",
     )
@@ -261,8 +274,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         "Compute the metrics for any git clone: version tags are deployments, merged pull requests and commits are "
         "changes. It does not change the clone or run code from it. It needs no network and no token."
     )
-    parser.set_defaults(command=_report)
-    parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
+    parser.set_defaults(command=_report, command_needs="git")
+    parser.add_argument("--git", metavar="DIR", help="a checkout, a bare repository or a mirror")
     parser.add_argument(
         "--tags", metavar="GLOB", help="tags that are deployments, such as 'v*' or 'web@*'; default: version tags"
     )
@@ -295,8 +308,10 @@ def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> 
     without_effect = flags_without_effect(command)
     for name in without_effect:
         parser.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
-    parser.set_defaults(without_effect=without_effect)
+    parser.set_defaults(command_without_effect=without_effect)
     parser.epilog = "All options except those in the first group are also settings of the config file, and override it."
+    if defaults:
+        parser.epilog += f" The file's {' and '.join(defaults)} do not count here."
 
 
 def _setting_help(name: str, command_default: str | None) -> str:
@@ -310,7 +325,7 @@ def _setting_help(name: str, command_default: str | None) -> str:
 
 
 def _note_flags_without_effect(options: argparse.Namespace, runtime: Runtime) -> None:
-    names = [name for name in getattr(options, "without_effect", ()) if _value(options, name) is not None]
+    names = [name for name in getattr(options, "command_without_effect", ()) if _value(options, name) is not None]
     for name in names:
         console.write_line(runtime.stderr, f"dora-metrics: --{name} has no effect on {options.command_name}")
 

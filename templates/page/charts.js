@@ -156,21 +156,24 @@ const RATE_COUNTS = {
   rework_rate: ["rework", "reached", "rework"],
 };
 
-function rateText(metric, counts, week, ratio) {
+function rateText(metric, counts, week, ratio, isAtLeast) {
   const [part, total, text] = RATE_COUNTS[metric];
-  return ratio === null ? "no data" : `${percent(ratio)}: ${counts[part][week]} of ${counts[total][week]} ${text}`;
+  if (ratio === null) return "no data";
+  const rate = metric === "change_failure_rate" ? failurePercent(ratio, isAtLeast) : percent(ratio);
+  return `${rate}: ${counts[part][week]} of ${counts[total][week]} ${text}`;
 }
 
 function weekTooltip(metric, weeks, week) {
   const [field, format] = SERIES[metric], value = weeks[field][week], lines = [];
-  if (RATE_COUNTS[metric]) lines.push(rateText(metric, weeks, week, value));
+  if (RATE_COUNTS[metric]) lines.push(rateText(metric, weeks, week, value, weeks.at_least));
   else lines.push(value === null ? "no data" : format(value));
   if (metric === "deployment_frequency") lines.push(`${weeks.deployments_failed[week]} of them failed`);
   return isPartial(weeks, week) ? [...lines, PARTIAL_WEEK] : lines;
 }
 
 const rollingTooltip = (metric, weeks, week) =>
-  ["over four weeks, this one included", rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week])];
+  ["over four weeks, this one included",
+    rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week], weeks.at_least)];
 
 /** The mean time of each stage, with its share. */
 const stageLines = (weeks, week) => STAGES.map(([title], stage) =>
@@ -197,7 +200,8 @@ function chartDescription(metric, weeks, range) {
   const [field, format] = SERIES[metric], series = weeks[field];
   const withValue = weekNumbers(range).filter((week) => series[week] !== null);
   const valueCount = plural(withValue.length, "with a value", "with values");
-  const ends = `from ${format(series[withValue[0]])} to ${format(series[withValue.at(-1)])}`;
+  const values = withValue.map((week) => series[week]), highest = Math.max(...values);
+  const ends = `first ${format(values[0])}, last ${format(values.at(-1))}, highest ${format(highest)}`;
   const weekCount = plural(range.end - range.start, "week");
   return `Chart of ${weekCount}, ${valueCount}: ${ends}. The table below has the same numbers.`;
 }

@@ -52,7 +52,8 @@ function incidentItem(incident) {
   const state = incident.seconds === undefined ? "Still open" : `Resolved after ${duration(incident.seconds)}`;
   return element("li", null,
     headline(linkOrText(title, link), severity ? chip("off", severity) : null, timeElement(at)),
-    element("p", { class: "why" }, `${state}; attributed to ${attributed || "no deployment"}: ${because}.`));
+    element("p", { class: "why" },
+      ...withCode(`${state}; attributed to ${attributed || "no deployment"}: ${because}.`)));
 }
 
 function leadTimeItem({ deployment, change: [name, title, link, value] }) {

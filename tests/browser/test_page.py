@@ -18,7 +18,17 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.site.feeds import weeks_of_all_scopes
 from dora_metrics.pipeline import publish
 from support.browser import open_watched_page
-from support.facts import at, change, deployment, deployment_id, failed_deployment, incident, results_of, vulnerability
+from support.facts import (
+    at,
+    change,
+    deployment,
+    deployment_id,
+    failed_deployment,
+    incident,
+    pull_id,
+    results_of,
+    vulnerability,
+)
 from support.metrics_page import PHONE_VIEWPORT, demo_results, open_page, texts
 from support.property_cases import cases
 from support.strategies import fact_lists
@@ -57,7 +67,11 @@ def test_the_charts_are_drawn(browser: Browser, tmp_path: Path) -> None:
         assert all(seen.coloured_pixels(metric) > 2_000 for metric in METRICS)
         for metric in METRICS:
             chart = seen.page.locator(f"#{metric} .canvas canvas")
-            assert re.match(r"Chart of 13 weeks, \d+ with values", chart.get_attribute("aria-label") or "")
+            assert re.match(
+                r"Chart of 13 weeks, \d+ with values: first .+, last ", chart.get_attribute("aria-label") or ""
+            )
+        description = seen.page.locator("#recovery_time .canvas canvas").get_attribute("aria-label") or ""
+        assert "first median 6 h 30 min, last median 41 min, highest median 6 h 30 min." in description
 
 
 def test_each_chart_has_its_definition_and_a_table_of_the_same_numbers(browser: Browser, tmp_path: Path) -> None:
@@ -337,6 +351,12 @@ def test_no_known_failure_is_not_drawn_as_zero_percent_where_incidents_are_unkno
         expect(section.locator(".nothing")).to_have_text("No failure is known; a git history has no incidents")
         section.locator("summary").click()
         assert section.locator("tbody tr").nth(2).inner_text().split("\t")[1:] == ["0 of 1", "–", "–"]
+    reverted = [change(1, "03-04"), change(2, "03-11", reverts=pull_id(1))]
+    tags = [deployment(number, f"03-{5 + number:02}", source="git", changes=[number]) for number in (1, 2)]
+    history = results_of(deployment(0, "03-01", source="git"), *reverted, *tags, window="30d")
+    with open_page(browser, tmp_path, history) as seen:
+        seen.page.locator("#change_failure_rate summary").click()
+        assert "at least 50 %" in seen.page.locator("#change_failure_rate tbody").inner_text()
 
 
 def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:
@@ -599,6 +619,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, tmp_path:
         for fragment in ("", "show=deployment_frequency"):
             with open_page(browser, tmp_path, numbers, fragment, viewport=PHONE_VIEWPORT) as seen:
                 assert seen.page.evaluate("document.documentElement.scrollWidth") == PHONE_VIEWPORT["width"]
+
+
+def test_the_reason_of_an_unmatched_incident_has_its_setting_as_code(browser: Browser, tmp_path: Path) -> None:
+    unmatched = incident(1, "03-22T12:00", resolved_at="03-22T13:00")
+    with open_page(browser, tmp_path, results_of(deployment(1, "03-20"), unmatched), "show=week:2024-W12") as seen:
+        assert "incident-window" in texts(seen.dialog.locator(".why code"))
 
 
 def test_names_in_backticks_are_code(browser: Browser, tmp_path: Path) -> None:

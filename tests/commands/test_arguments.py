@@ -104,6 +104,12 @@ def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
     assert f"dora-metrics: --{name} has no effect on compute\n" in err
 
 
+def test_help_names_the_settings_of_the_file_that_do_not_count() -> None:
+    text = " ".join(help_of("sync").split())
+    assert text.endswith("and override it. The file's strict and report do not count here.")
+    assert " ".join(help_of("compute").split()).endswith("and override it.")
+
+
 # Errors
 
 ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'demo', 'action'"
@@ -125,6 +131,10 @@ NO_WINDW = "unknown option --windw; did you mean --window?"
         (("report", "--git", "x", "--goals", "y"), "report: unknown option --goals", " report"),
         (("report", "--git", "x", "--comand"), "report: unknown option --comand", " report"),
         (("compute", "--facts", "x", "a b"), "compute: 'a b' is not expected", " compute"),
+        (("compute", "--fact", "x"), "compute: unknown option --fact; did you mean --facts?", " compute"),
+        (("compute", "ledger"), "compute: ledger is not expected; did you mean --facts ledger?", " compute"),
+        (("report", "a b"), "report: 'a b' is not expected; did you mean --git 'a b'?", " report"),
+        (("sync", "--mod", "x"), "sync: unknown option --mod", " sync"),
         (("sync", "--format", "html"), "sync: --format 'html' is not one of ", " sync"),
         (("publish",), "COMMAND 'publish' is not one of ", ""),
         (("repot",), f"COMMAND 'repot' is not one of {ALL_COMMANDS}; did you mean report?", ""),

@@ -497,6 +497,8 @@ def test_a_report_of_facts_that_are_long_over_is_empty(compute: Compute) -> None
 
 def test_a_template_of_ones_own_is_tried_without_github(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(compute.folder)
+    missing = compute("--format", "weekly", "--report-template", "mine.md.j2")
+    assert (missing.code, missing.problems) == (2, ["report-template mine.md.j2 cannot be used: there is no such file"])
     (compute.folder / "mine.md.j2").write_text("{{ report.title }}!", "utf-8")
     assert "week 13, 2024!" in compute("--format", "weekly", "--report-template", "mine.md.j2").out
     (compute.folder / "mine.md.j2").write_text("{% endif %}", "utf-8")

@@ -77,6 +77,7 @@ def test_a_branch_needs_a_token_and_its_repository(tmp_path: Path) -> None:
     workspace = {"GITHUB_WORKSPACE": str(tmp_path)}
     code, said = rebuild(workspace)
     assert (code, "GITHUB_TOKEN is not set, so the ledger's branch cannot be read." in said) == (2, True)
+    assert "--repository OWNER/NAME" in said
     code, said = rebuild({**workspace, "GITHUB_TOKEN": "ghs_x"})
     assert (code, "--repository OWNER/NAME" in said) == (2, True)
 

@@ -102,7 +102,7 @@ def test_an_empty_folder_has_no_scopes_and_says_so(tmp_path: Path) -> None:
     assert note.startswith(f"{tmp_path} has no *.jsonl file, so there are no facts. Name a ledger's folder; ")
     code, out, _ = run(*COMPUTE, "--facts", str(tmp_path), "--format", "text", COLUMNS="300")
     assert code == 0
-    assert "There are no production deployments and no incidents." in out
+    assert "No production deployment or incident is recorded." in out
     assert "has no *.jsonl file, so there are no facts" in out
 
 
@@ -189,6 +189,19 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
             "repository and, for a ledger on a branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
         )
     ]
+
+
+def test_a_sync_without_token_and_repository_names_both() -> None:
+    code, out, err = run("sync", "--ledger", "dir:ledger")
+    assert code == 2
+    assert [line[:51] for line in (out + err).splitlines()] == [
+        "dora-metrics: sync: GITHUB_TOKEN is not set. Set it",
+        "dora-metrics: sync: the repository is not set. Pass",
+    ]
+    assert "the repository is not set" not in run("sync", "--repositories", "acme/*")[2]
+    code, out, err = run("sync", GITHUB_TOKEN="ghs_x")
+    problem = "sync: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
+    assert (code, out + err) == (2, f"dora-metrics: {problem}\n")
 
 
 def test_a_sync_with_a_token_and_a_wrong_setting_names_the_setting() -> None:

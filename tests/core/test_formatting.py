@@ -1,6 +1,6 @@
 """Numbers and times as words: rounded only here (docs/definitions.md, "Statistics")."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +20,31 @@ from support.facts import at
 )  # fmt: skip
 def test_a_duration_is_its_two_greatest_units(seconds: float | None, shown: str) -> None:
     assert formatting.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (timedelta(minutes=90), "90 min"), (timedelta(hours=6), "6 h"), (timedelta(hours=24), "24 h"),
+        (timedelta(hours=36), "36 h"), (timedelta(days=2), "2 d"), (timedelta(weeks=1), "7 d"),
+    ],
+)  # fmt: skip
+def test_the_duration_of_a_setting_is_in_one_unit(length: timedelta, shown: str) -> None:
+    assert formatting.duration_setting(length) == shown
+
+
+@pytest.mark.parametrize(
+    ("length", "limit", "shown"),
+    [
+        (timedelta(hours=24, minutes=40), timedelta(hours=24), "24 h 40 min"),
+        (timedelta(hours=24, microseconds=1), timedelta(hours=24), "24 h 1 min"),
+        (timedelta(hours=50), timedelta(days=2), "50 h"),
+        (timedelta(hours=48), timedelta(hours=24), "2 d"),
+        (timedelta(minutes=31), timedelta(minutes=30), "31 min"),
+    ],
+)
+def test_a_duration_beyond_a_limit_reads_as_longer_than_it(length: timedelta, limit: timedelta, shown: str) -> None:
+    assert formatting.duration_beyond(length, limit) == shown
 
 
 @pytest.mark.parametrize(

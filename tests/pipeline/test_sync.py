@@ -224,6 +224,18 @@ def test_the_command_reads_the_past_into_a_folder(sync_shop: SyncShop) -> None:
     assert "the repository is not set" in out.getvalue()
 
 
+def test_a_repository_that_github_does_not_return_is_not_called_read(sync_shop: SyncShop) -> None:
+    for query in ("NewestItems", "RepositoryInfo"):
+        sync_shop.github.fail(unavailable(502), to=query, times=None)
+    unread = sync_shop.run(ledger="dir:ledger").summary
+    assert "Could not read the history of acme/shop" in unread
+    assert ": nothing new" not in unread
+    sync_shop.github.heal()
+    mixed = sync_shop.run(ledger="dir:ledger", repositories="acme/shop, acme/none").summary
+    assert "Read the history of acme/shop: 6 deployments, 6 changes added or updated; could not read " in mixed
+    assert "; could not read the history of acme/none" in mixed
+
+
 def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> None:
     """Recorded under GitHub's own spelling, which the summary is about too; a second run goes on from the first."""
     environment = {

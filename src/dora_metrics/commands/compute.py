@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -138,7 +138,8 @@ def _print(
 def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> Iterator[str]:
     """Say why no scope has a report of a period, and what to do."""
     period = due_period(kind, results.now, settings.zone, settings.report_day)
-    start, end = (formatting.date(moment, settings.zone) for moment in (period.basis.start, period.basis.end))
+    last_moment = period.basis.end - timedelta(microseconds=1)
+    start, end = (formatting.date(moment, settings.zone) for moment in (period.basis.start, last_moment))
     deployed_at = [each.finished_at for history in results.evaluation.histories for each in history.deployments]
     newest_before = max((at for at in deployed_at if at < period.basis.start), default=None)
     oldest_after = min((at for at in deployed_at if at >= period.basis.end), default=None)

@@ -12,7 +12,7 @@ from dora_metrics.commands import action
 from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github.runner import Runner
-from dora_metrics.pipeline.inputs import RunRequest, SummaryFormat
+from dora_metrics.pipeline.inputs import NO_REPOSITORY, RunRequest, SummaryFormat
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.flags import LEDGER_DEFAULTS
 from dora_metrics.settings.loading import Layer
@@ -72,15 +72,18 @@ def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
     """Read a request that GitHub's history is needed for.
 
     Raises:
-        SettingsError: if there is no token.
+        SettingsError: if there is no token; then a missing repository is named too.
     """
     request = read_request(runtime)
     if not request.names_token:
-        raise SettingsError(
-            "sync: GITHUB_TOKEN is not set. Set it to a token that can read the repository and, for a ledger on a "
-            "branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
-        )
+        raise SettingsError([_MISSING_ACCESS] if request.names_repository else [_MISSING_ACCESS, NO_REPOSITORY])
     return request
+
+
+_MISSING_ACCESS = (
+    "sync: GITHUB_TOKEN is not set. Set it to a token that can read the repository and, for a ledger on a "
+    "branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
+)
 
 
 def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:

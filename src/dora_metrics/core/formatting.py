@@ -1,7 +1,9 @@
 """Formats numbers and times for people. Numbers are rounded nowhere else."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date as calendar_date
+from datetime import datetime, timedelta
+from math import ceil
 from zoneinfo import ZoneInfo
 
 NO_VALUE = "–"
@@ -36,6 +38,29 @@ def _two_units(whole_seconds: int, position: int, unit: str, unit_seconds: int) 
     if unit == "h" and count == 24:  # noqa: PLR2004 - hours
         return "1 d"
     return f"{count} {unit} {remainder} {smaller_unit}" if remainder else f"{count} {unit}"
+
+
+_DAYS_FROM_SECONDS = 2 * 86400
+"""From this length on, a duration that is set is written in days."""
+
+
+def duration_setting(length: timedelta) -> str:
+    """Format the duration of a setting in one unit, as people write it: `90 min`, `24 h`, `3 d`."""
+    seconds = round(length.total_seconds())
+    units = (
+        f"{seconds // unit_seconds} {unit}"
+        for unit, unit_seconds in _UNIT_SECONDS
+        if seconds % unit_seconds == 0 and (unit != "d" or seconds >= _DAYS_FROM_SECONDS)
+    )
+    return next(units)
+
+
+def duration_beyond(length: timedelta, limit: timedelta) -> str:
+    """Format a duration that is longer than a limit, so that it reads as longer too: `24 h 40 min` if it is 24 h."""
+    if length - limit >= timedelta(days=1):
+        return duration(length.total_seconds())
+    hours, minutes = divmod(ceil(length / timedelta(minutes=1)), 60)
+    return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
 
 
 def days_or_hours(days: float) -> str:
@@ -158,9 +183,14 @@ def ordinal(number: int) -> str:
     return f"{number:,}{suffix}"
 
 
+def day(moment: datetime, zone: ZoneInfo) -> calendar_date:
+    """Return the day of a moment in a time zone."""
+    return _in_zone(moment, zone).date()
+
+
 def date(moment: datetime, zone: ZoneInfo) -> str:
     """Format `2026-11-19`."""
-    return f"{_in_zone(moment, zone):%Y-%m-%d}"
+    return f"{day(moment, zone):%Y-%m-%d}"
 
 
 def date_time(moment: datetime, zone: ZoneInfo) -> str:

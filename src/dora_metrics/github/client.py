@@ -84,6 +84,11 @@ class ForbiddenError(GitHubError):
     """The token lacks the permission, or is not valid."""
 
 
+def permission_advice(permission: str, *, has_job: bool) -> str:
+    """Return how to grant a permission that a token may lack."""
+    return f"give the job `permissions: {permission}`" if has_job else f"give the token the permission `{permission}`"
+
+
 class UncertainOutcomeError(GitHubError):
     """No usable answer came, so the request may or may not have been carried out."""
 

@@ -13,7 +13,8 @@ class Run:
 
     `repository_number` is GitHub's number of the repository, which stays the same when it is renamed. `check_run_id` is
     the number of this job; empty where the runner does not say it. `job` is its key in the workflow file,
-    `matrix_index` and `matrix_size` its place in a matrix.
+    `matrix_index` and `matrix_size` its place in a matrix. `has_job` is false on a person's machine, where there is no
+    job that could be given a permission.
     """
 
     event: str
@@ -30,6 +31,7 @@ class Run:
     check_run_id: str = ""
     matrix_index: int = 0
     matrix_size: int = 1
+    has_job: bool = True
 
     @property
     def is_manual(self) -> bool:

@@ -20,7 +20,7 @@ from dora_metrics.errors import LedgerError, SettingsError, UnreadSettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.clock import clock_problem
-from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.pipeline.inputs import NO_REPOSITORY, RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
 from dora_metrics.settings.loading import Layer, label, load_settings, names_without_effect
@@ -343,21 +343,35 @@ class RunContext:
         return DirectoryStorage(root)
 
     def _branch(self, place: str) -> Storage:
-        if not self.has_token and self.request.is_by_hand:
-            raise SettingsError(
-                "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. "
-                "Set it to a token that can read and write the branch, or use --ledger dir:PATH."
-            )
+        if self.request.is_by_hand and (problems := list(self._missing_for_branch(place))):
+            raise SettingsError(problems)
         if not self.has_token:
             raise LedgerError("ledger branch: no `github-token`, so earlier facts are unknown")
-        if "@" not in place and self.run.repository == EVERY_REPOSITORY:
-            raise SettingsError(f"ledger branch:{place}: the repository is not set; pass `--repository OWNER/NAME`")
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - most local runs have no branch
 
         branch, _, repository = place.partition("@")
-        storage = BranchStorage(self.client, repository or self.run.repository, branch, self.run.now)
+        storage = BranchStorage(
+            self.client, repository or self.run.repository, branch, self.run.now, has_job=self.run.has_job
+        )
         prefetched, self._prefetched = self._prefetched, None
         return prefetched if prefetched and prefetched.name == storage.name else storage
+
+    def _missing_for_branch(self, place: str) -> Iterator[str]:
+        """Yield what a command line lacks for a ledger on a branch."""
+        if not self.has_token:
+            yield (
+                "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. "
+                "Set it to a token that can read and write the branch, or use --ledger dir:PATH."
+            )
+        if "@" in place or self.run.repository != EVERY_REPOSITORY:
+            return
+        if self.work == "sync" and not self.settings.repositories:
+            yield NO_REPOSITORY
+        else:
+            yield (
+                "The repository of the ledger's branch is not set. Pass --repository OWNER/NAME, or use "
+                f"--ledger branch:{place}@OWNER/NAME or --ledger dir:PATH."
+            )
 
     def _default_branch_config(self) -> Layer | None:
         """The config file of the default branch, for a run whose checkout has none; None if there is none."""
@@ -397,7 +411,7 @@ class RunContext:
         self._prefetched = storage if isinstance(storage, BranchStorage) else None
         return read_default_branch_config(
             self.client,
-            self.run.repository,
+            self.run,
             self.request.config_path_on_default_branch,
             self._prefetched,
             self._needed_months,

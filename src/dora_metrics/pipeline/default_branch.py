@@ -2,26 +2,24 @@
 
 from dora_metrics.core.ledger.layout import MonthSelection
 from dora_metrics.errors import SettingsError, UnreadSettingsError
-from dora_metrics.github.client import Client, GitHubError, RateLimitError
+from dora_metrics.github.client import Client, GitHubError, RateLimitError, permission_advice
+from dora_metrics.github.observation import Run
 from dora_metrics.github.repository import GitObject, file_content, is_file, read_objects
 from dora_metrics.settings.config_file import check_size, config_layer
 from dora_metrics.settings.loading import Layer
 from dora_metrics.storage.branch import BranchStorage
 
-_ADVICE = (
-    "Run it again when GitHub answers; nothing is recorded twice. If this happens every time, give the job "
-    "`permissions: contents: read`"
-)
+_ADVICE = "Run it again when GitHub answers; nothing is recorded twice. If this happens every time, {}"
 
 
 def read_default_branch_config(
-    client: Client, repository: str, path: str, storage: BranchStorage | None, months: MonthSelection
+    client: Client, run: Run, path: str, storage: BranchStorage | None, months: MonthSelection
 ) -> Layer | None:
     """Return the config file of a repository's default branch, None if GitHub says that there is none.
 
     Args:
         client: of the GitHub with the repository.
-        repository: the repository.
+        run: of the repository.
         path: the file's path in it.
         storage: the ledger to read in the same request; None if it is not on GitHub.
         months: the months of the ledger to read.
@@ -30,6 +28,7 @@ def read_default_branch_config(
         SettingsError: if the file cannot be used.
         UnreadSettingsError: if GitHub does not show it.
     """
+    repository = run.repository
     try:
         git_object = _config_object(client, repository, path, storage, months)
         if git_object is None:
@@ -40,7 +39,9 @@ def read_default_branch_config(
         content = file_content(client, repository, git_object)
     except GitHubError as error:
         problem = f"{path} cannot be read from the default branch of {repository}, so nothing is recorded: {error}"
-        raise UnreadSettingsError((problem, _ADVICE)) from None
+        raise UnreadSettingsError(
+            (problem, _ADVICE.format(permission_advice("contents: read", has_job=run.has_job)))
+        ) from None
     return config_layer(path, content or b"")
 
 

@@ -17,7 +17,7 @@ from dora_metrics.pipeline.checkout import checkout_folder, has_checkout_of_job
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
-from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
+from dora_metrics.settings.model import EVERY_REPOSITORY, INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
 SummaryFormat = Literal["markdown", "text", "json"]
 """How a run shows its numbers: the job summary, a summary for a terminal, or the document alone."""
@@ -27,6 +27,9 @@ _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 
 _REACTION = ("strict", "summary")
 """The settings that say what to do if it cannot be read."""
+
+NO_REPOSITORY = "sync: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
+"""The problem of a command line that reads GitHub's history, and names nothing to read."""
 
 _DEFAULT_API_URL = "https://api.github.com"
 
@@ -105,8 +108,10 @@ class RunRequest:
         environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
         run = _run(environment, "workflow_dispatch", repository, runtime.now)
+        request = cls._of(environment, layers, run)
         return replace(
-            cls._of(environment, layers, run),
+            request,
+            run=replace(run, has_job=request.is_on_runner),
             is_by_hand=True,
             has_fixed_time=has_fixed_time,
             summary_format=summary_format,
@@ -139,6 +144,13 @@ class RunRequest:
     def names_token(self) -> bool:
         """Whether an input or flag has a token, even if other settings are wrong."""
         return any(layer.values.get("github-token") for layer in self.layers)
+
+    @property
+    def names_repository(self) -> bool:
+        """Whether the command line, the environment or the workspace's config file names a repository to read."""
+        config = self.local_config()
+        layers = (*([config] if config else ()), *self.layers)
+        return self.run.repository != EVERY_REPOSITORY or any(layer.values.get("repositories") for layer in layers)
 
     @property
     def reaction_settings(self) -> Settings:

@@ -234,11 +234,13 @@ def read_template(workspace: Path, path: Path) -> str:
     Raises:
         OSError: if it cannot be read.
         UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if it links to a file outside the workspace, is not a regular file, or is too large.
+        TemplateError: if there is none, it links to a file outside the workspace, is no regular file, or is too large.
     """
     resolved = (workspace / path).resolve()
     if not resolved.is_relative_to(workspace.resolve()):
         raise TemplateError("it links to a file outside the workspace")
+    if not resolved.exists():
+        raise TemplateError("there is no such file")
     if not (resolved.is_file() or resolved.is_dir()):
         raise TemplateError("it is not a regular file")
     check_template_size(resolved.stat().st_size)

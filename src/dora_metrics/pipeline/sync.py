@@ -40,6 +40,7 @@ from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.github.repository import expand_patterns
 from dora_metrics.pipeline.enrich import uncompared_note
+from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
@@ -130,7 +131,7 @@ class Sync:
                 with self.client.sending_slow_reads_once():
                     observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
         self._try_something_else(self._gathered)  # its writing
-        title = _title(observed.values(), [gathered.name for gathered in self._gathered])
+        title = _title(observed.values(), self._gathered)
         files = {CURSORS_FILE: encode_cursors(cursors)}
         return Observation(tuple(observed.values()), title, tuple(notes), files)
 
@@ -186,7 +187,7 @@ class Sync:
             SettingsError: if a command line names none.
         """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
-            raise SettingsError("sync: the repository is not set; pass `--repository OWNER/NAME` or `--repositories`")
+            raise SettingsError(NO_REPOSITORY)
         patterns = self.settings.repositories or (self.run.repository,)
         try:
             repositories = expand_patterns(self.client, patterns)
@@ -454,13 +455,22 @@ _KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 )
 
 
-def _title(facts: Iterable[Fact], repositories: list[str]) -> str:
+def _title(facts: Iterable[Fact], gathered: Sequence[GatheredHistory]) -> str:
     """`Read the history of acme/shop: 12 deployments, 34 changes, 2 incidents added or updated`."""
-    if not repositories:
-        return "GitHub's history could not be read"
-    count = len(repositories)
-    subject = repositories[0] if count == 1 else formatting.count(count, "repository", "repositories")
+    read = [each.name for each in gathered if each.last_parts]
+    unread = [each.name for each in gathered if not each.last_parts]
+    unread_text = f"could not read the history of {_names_or_count(unread)}" if unread else ""
+    if not read:
+        return unread_text.capitalize() if unread else "GitHub's history could not be read"
+    return "; ".join(filter(None, (f"Read the history of {_names_or_count(read)}: {_news(facts)}", unread_text)))
+
+
+def _names_or_count(repositories: Sequence[str]) -> str:
+    return repositories[0] if len(repositories) == 1 else f"{len(repositories):,} repositories"
+
+
+def _news(facts: Iterable[Fact]) -> str:
     fact_list = list(facts)
     counts = ((sum(isinstance(fact, kind) for fact in fact_list), names) for kind, names in _KIND_NAMES)
     news = ", ".join(formatting.count(number, *names) for number, names in counts if number)
-    return f"Read the history of {subject}: {f'{news} added or updated' if news else 'nothing new'}"
+    return f"{news} added or updated" if news else "nothing new"

@@ -29,6 +29,7 @@ from dora_metrics.github.client import (
     UncertainOutcomeError,
     UnexpectedAnswerError,
     owner_and_name,
+    permission_advice,
 )
 from dora_metrics.github.repository import GitObject, file_content, object_in, read_objects
 from dora_metrics.runtime import Deadline
@@ -57,12 +58,17 @@ _QUERIED_MONTHS = 8
 
 @dataclass
 class BranchStorage:
-    """A branch of a repository on GitHub. `now` decides which months the first request asks for."""
+    """A branch of a repository on GitHub.
+
+    `now` decides which months the first request asks for. `has_job`: whether a job of a workflow can be given a
+    permission that the token lacks.
+    """
 
     client: Client
     repository: str
     branch: str
     now: datetime
+    has_job: bool = True
     is_persistent: bool = True
     _not_found_writes: int = 0
     _unanswered_writes: int = 0
@@ -340,9 +346,8 @@ class BranchStorage:
             advice = _RULES_ADVICE.format(self.branch)
         elif isinstance(problem, ForbiddenError):
             permission = "write" if participle == "written" else "read"
-            advice = (
-                f"; give the job `permissions: contents: {permission}` (a fork's or Dependabot's run cannot have it)"
-            )
+            advice = f"; {permission_advice(f'contents: {permission}', has_job=self.has_job)}"
+            advice += " (a fork's or Dependabot's run cannot have it)" if self.has_job else ""
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token can read that repository"
         reason = " ".join(str(problem).split())

@@ -273,7 +273,7 @@ def test_beside_a_publisher_of_releases_those_of_packages_are_listened_to_as_wel
     package = workflow("Package", go=job({"uses": "pypa/gh-action-pypi-publish@release/v1"}))
     found = proposal_of(tmp_path, binaries=release, package=package)
     assert (found.sources, found.triggers.workflows) == (("releases",), ("Binaries", "Package"))
-    assert any("it publishes packages; they count where GitHub has a release" in note for note in found.notes)
+    assert any("it publishes packages; a package counts only if GitHub has a release" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

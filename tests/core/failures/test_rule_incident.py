@@ -41,7 +41,8 @@ def test_the_age_limit_includes_its_end() -> None:
     assert failure_rules(EARLIER, LATEST, incident(1, "03-06T12:00")) == {2: "incident"}
     facts = (EARLIER, LATEST, incident(1, "03-06T12:00:00.000001"))
     assert failure_rules(*facts) == {}
-    assert unmatched_reasons(*facts) == {1: "the latest deployment before it was more than 24 h earlier (24 h)"}
+    too_late = "the latest deployment before it was 24 h 1 min earlier, more than the limit of 24 h (`incident-window`)"
+    assert unmatched_reasons(*facts) == {1: too_late}
     assert failure_rules(*facts, incident_window=timedelta(days=2)) == {2: "incident"}
 
 
@@ -84,7 +85,7 @@ def test_ten_incidents_of_one_deployment_are_one_failure() -> None:
 def test_the_first_incident_is_the_one_that_the_evidence_names() -> None:
     facts = (LATEST, incident(2, "03-05T13:00"), incident(1, "03-05T14:00"))
     (scope,) = document_of(*facts).scopes
-    assert scope.evidence.failed_deployments[0].because == "github:issue:acme/shop#2 detected 60 min after it"
+    assert scope.evidence.failed_deployments[0].because == "github:issue:acme/shop#2 detected 1 h after it"
 
 
 def test_it_is_attributed_within_its_scope_only() -> None:
@@ -210,11 +211,9 @@ def test_without_any_deployment_it_counts_for_the_repository_itself() -> None:
 
 @pytest.mark.parametrize(
     ("detected", "said"),
-    [("03-05T12:59", "59 min"), ("03-05T13:59:59", "119 min"), ("03-05T14:00", "2 h"), ("03-05T14:59", "2 h")],
+    [("03-05T12:59", "59 min"), ("03-05T13:00", "1 h"), ("03-05T14:00", "2 h"), ("03-05T14:59", "2 h 59 min")],
 )
-def test_how_long_after_a_deployment_an_incident_was_detected_is_told_in_minutes_up_to_two_hours(
-    detected: str, said: str
-) -> None:
+def test_the_time_from_a_deployment_to_an_incident_is_written_as_every_duration_is(detected: str, said: str) -> None:
     facts = (deployment(1, "03-05T12:00"), incident(1, detected))
     (failure,) = document_of(*facts).scopes[0].evidence.failed_deployments
     assert failure.because == f"github:issue:acme/shop#1 detected {said} after it"

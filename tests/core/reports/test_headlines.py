@@ -86,14 +86,14 @@ def test_a_window_before_the_records_says_when_they_start() -> None:
     assert report.rows[0].sample_size == reason
 
 
-@pytest.mark.parametrize(("first", "has_median"), [("03-05", True), ("03-28", False)])
+@pytest.mark.parametrize(("first", "days", "has_median"), [("03-05", 5, True), ("03-28", 28, False)])
 def test_records_that_start_inside_the_window_lower_the_frequency_but_no_median(
-    first: str, *, has_median: bool
+    first: str, days: int, *, has_median: bool
 ) -> None:
     report = built_summary(deployment(1, first), now="03-30")
     assert isinstance(report.making, Derivation)
     assert report.making.metrics[0] == (
-        f"**Records start on 2024-{first}**, inside this window. Earlier days count as days without a deployment, so "
-        "they lower the frequency per day and per week."
+        f"**Records start on 2024-{first}**, inside this window. The {days} days before it count as days without a "
+        "deployment, so they lower the frequency per day and per week."
         f"{' Medians leave out the weeks before that date.' if has_median else ''}"
     )

@@ -37,8 +37,9 @@ def test_the_whole_summary() -> None:
         "",
         "  metric                 value          level (2023)  based on",
         "  Deployment frequency   2 in 31 days   medium        2 deployments on 2 days; level possibly low to",
-        "                                                      high; records start on 2024-03-05, earlier",
-        "                                                      days count as days without a deployment",
+        "                                                      high; records start on 2024-03-05, and the 4",
+        "                                                      days before it count as days without a",
+        "                                                      deployment",
         "  Lead time for changes  5 d (p90 5 d)  high          1 change; too few values to be sure of the",
         "                                                      level",
         "  Change failure rate    50 %           low           1 of 2; level possibly high",
@@ -46,7 +47,7 @@ def test_the_whole_summary() -> None:
         "                                                      open)",
         "  Rework rate            0 %            –             0 of 2",
         "",
-        "  Failed           v1 (rule incident): #9 detected 60 min after it; not recovered yet",
+        "  Failed           v1 (rule incident): #9 detected 1 h after it; not recovered yet",
         "  Last deployment  v2 on 2024-03-06 00:00 UTC",
     ]
 
@@ -76,7 +77,7 @@ def test_without_scopes_a_sentence_says_so_and_the_notes_say_why() -> None:
     assert texts == [
         "No numbers · 2024-03-01 – 2024-04-01",
         "",
-        "  There are no production deployments and no incidents.",
+        "  No production deployment or incident is recorded.",
         "",
         "  - No tags.",
     ]

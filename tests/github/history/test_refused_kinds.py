@@ -1,15 +1,19 @@
 """A kind that is forbidden or disabled does not affect the others; the note says which permission to grant."""
 
 from collections.abc import Iterator
+from io import BytesIO, StringIO
+from pathlib import Path
 
 import pytest
 
+from dora_metrics import cli
 from dora_metrics.github.history import read
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader
+from dora_metrics.runtime import Runtime
 from fakes.faults import partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import HistoryRead, at, deploy, merge_pull_request, read_fake_history
+from support.github_history import NOW, HistoryRead, at, deploy, merge_pull_request, read_fake_history
 
 
 @pytest.fixture
@@ -36,6 +40,26 @@ def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
         "GitHub did not return incidents: Resource not accessible by integration; "
         "give the job `permissions: issues: read`"
     )
+
+
+@pytest.mark.usefixtures("private")
+@pytest.mark.parametrize(
+    ("runner", "advice"),
+    [
+        ({}, "give the token the permission `issues: read`"),
+        ({"GITHUB_ACTIONS": "true"}, "give the job `permissions: issues: read`"),
+    ],
+    ids=["on a person's machine", "in a job"],
+)
+def test_a_command_line_says_where_to_grant_the_permission(
+    github: FakeGitHub, tmp_path: Path, runner: dict[str, str], advice: str
+) -> None:
+    token = github.grant(issues="none")
+    access = {"GITHUB_TOKEN": token, "GITHUB_API_URL": github.api_url, "GITHUB_WORKSPACE": str(tmp_path)}
+    out = StringIO()
+    runtime = Runtime({**access, **runner}, BytesIO(), out, out, NOW, lambda _: None)
+    cli.run(["sync", "--repository", "acme/shop", "--ledger", "dir:ledger"], runtime)
+    assert f"GitHub did not return incidents: Resource not accessible by integration; {advice}" in out.getvalue()
 
 
 @pytest.mark.usefixtures("private")

@@ -66,7 +66,8 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
     assert (
-        "In the whole history, 2 pull requests were squash-merged, so their branches are not in the history."
+        "In the whole history, 2 pull requests were squash-merged, so their branches are not in the history. "
+        "Their lead times start when the squashed commit was authored, so a median that includes them may be too low."
         in found.notes
     )
 
@@ -117,6 +118,36 @@ def test_a_week_without_known_failures_has_no_failure_rate(repository: GitReposi
     shop(repository)
     weeks = report(repository.folder, "--window", "all").scope["weeks"]
     assert [week["change_failure_ratio"] for week in weeks if week["deployments"]] == [None, 2 / 3]
+
+
+NEXT_MONTH = ("--format", "monthly", "--now", "2024-04-02T00:00:00Z")
+
+
+def test_a_week_of_a_report_says_that_more_deployments_may_have_failed(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    shop(repository)
+    out = report(repository.folder, *NEXT_MONTH).out
+    assert "| 2024-W10 | 3 | 1 d | ≥ 66.7 % | 2 d 3 h | 66.7 % | – |" in out
+    assert "\n≥: at least. A git history has no incidents.\n" in out
+
+
+def test_a_week_of_a_report_says_that_its_lead_time_may_be_longer(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2)
+    out = report(repository.folder, *NEXT_MONTH).out
+    assert "| 2024-W10 | 1 | ≥ 2 d | – | – | 0 % | – |" in out
+    assert "\n≥: at least. A git history lacks the branches of squash-merged pull requests.\n" in out
+
+
+def test_without_a_known_failure_a_history_does_not_say_that_there_was_none(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2)
+    assert report(repository.folder).metrics["recovery_time"]["reason"] == "no known failed deployment in the window"
+    out = report(repository.folder, "--explain", "v1.1.0").out
+    assert "- `rollback`: not known. Git records no rollbacks." in out
 
 
 def test_a_revert_and_a_hotfix_mark_the_deployment_that_they_repaired(

@@ -94,7 +94,7 @@ def _elsewhere_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
 def _package_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
     if "releases" in choice.sources:
         for workflow in analysis.publishers("package"):
-            yield f"{workflow.path}: it publishes packages; they count where GitHub has a release for them"
+            yield f"{workflow.path}: it publishes packages; a package counts only if GitHub has a release for it"
 
 
 # --- Environments ---

@@ -181,7 +181,7 @@ def _trigger_lines(proposal: Proposal) -> Iterator[str]:
     for is_active, description in (
         (triggers.deployment_status, "when a service other than Actions reports a deployment"),
         (triggers.release, "when a release is published, unless GITHUB_TOKEN published it"),
-        (triggers.push_branch is not None, f"when something is merged to {triggers.push_branch}"),
+        (triggers.push_branch is not None, f"when {triggers.push_branch} is pushed to"),
         (triggers.repository_dispatch, "when a repository_dispatch reports a deployment or an incident"),
     ):
         if is_active:

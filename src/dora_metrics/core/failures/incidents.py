@@ -14,6 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import GIT_SOURCE, Deployment, Incident
 from dora_metrics.core.failures.pasted_names import Reading, github_hosts, normalise_name, readings_of
@@ -108,14 +109,15 @@ def _attribute(
         return None, "no successful production deployment is recorded before it"
     age = incident.detected_at - match.deployment.finished_at
     if age > policy.incident_window:
-        limit = _format_duration(policy.incident_window)
-        return None, f"the latest deployment before it was more than {limit} earlier ({_format_duration(age)})"
-    return match, f"detected {_format_duration(age)} after it"
+        return None, _too_late_text(age, policy.incident_window)
+    return match, f"detected {formatting.duration(age.total_seconds())} after it"
 
 
-def _format_duration(duration: timedelta) -> str:
-    minutes = int(duration.total_seconds() // 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004 - two hours
+def _too_late_text(age: timedelta, limit: timedelta) -> str:
+    elapsed, longest = formatting.duration_beyond(age, limit), formatting.duration_setting(limit)
+    return (
+        f"the latest deployment before it was {elapsed} earlier, more than the limit of {longest} (`incident-window`)"
+    )
 
 
 def _incident_scope(incident: Incident, match: DeploymentMatch | None, candidates: "IncidentCandidates") -> Scope:

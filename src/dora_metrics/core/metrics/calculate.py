@@ -183,6 +183,11 @@ def _frequency_without_history(reason: str) -> schema.DeploymentFrequency:
     )
 
 
+def is_lead_time_lower_bound(measured: Sequence[MeasuredChange], policy: Policy) -> bool:
+    """Whether at least half of the changes start too late, so that their median may be any higher."""
+    return 0 < len(measured) <= 2 * sum(starts_too_late(change, policy) for change in measured)
+
+
 def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.LeadTime:
     measured = measured_changes_in(history, window)
     excluded_counts = dict.fromkeys(("first_deployment", "bots", "no_start", "negative"), 0)
@@ -193,7 +198,7 @@ def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.
         stage: schema.Stage(p50_seconds=quantile_or_none(stage_seconds, 0.5))
         for stage, stage_seconds in sorted_stage_seconds(measured).items()
     }
-    is_lower_bound = 0 < len(measured) <= 2 * sum(starts_too_late(change, policy) for change in measured)
+    is_lower_bound = is_lead_time_lower_bound(measured, policy)
     reason = _reason_without_lead_time(history, window, excluded_counts)
     return schema.LeadTime(
         changes=len(measured),
@@ -254,7 +259,7 @@ def _recovery_time(history: ScopeHistory, failures: Sequence[Failure], policy: P
     open_count = sum(failure.recovered_at is None for failure in failures)
     interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
     if not failures:
-        reason = "no failed deployment in the window"
+        reason = f"no {'' if history.knows_incidents else 'known '}failed deployment in the window"
     else:
         reason = f"no failed deployment has recovered yet ({open_count} open)" if open_count else NO_VALID_RECOVERY
     if sorted_seconds and not history.knows_incidents:

@@ -6,13 +6,22 @@ from zoneinfo import ZoneInfo
 from dora_metrics.core import formatting
 from dora_metrics.core.windows import Window
 
-EARLIER_DAYS = "earlier days count as days without a deployment"
-"""What a frequency makes of the days before records start."""
+
+def days_before_records(first_deployment_at: datetime | None, window: Window, zone: ZoneInfo) -> int:
+    """Return how many days of a window are before the day on which records start; 0 if they start after the window.
+
+    They are whole days in the time zone: 0 if records start on the window's first day.
+    """
+    if first_deployment_at is None or not window.start < first_deployment_at < window.end:
+        return 0
+    return (formatting.day(first_deployment_at, zone) - formatting.day(window.start, zone)).days
 
 
-def is_start_inside(first_deployment_at: datetime | None, window: Window) -> bool:
-    """Whether records start inside a window, and not with it."""
-    return first_deployment_at is not None and window.start < first_deployment_at < window.end
+def earlier_days_text(days: int) -> str:
+    """Return what a frequency makes of the days before records start, to follow their date."""
+    if days == 1:
+        return "the day before it counts as a day without a deployment"
+    return f"the {days:,} days before it count as days without a deployment"
 
 
 def start_after_window_text(first_deployment_at: datetime | None, window: Window, zone: ZoneInfo) -> str:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
-from dora_metrics.core.metrics.calculate import failures_in
+from dora_metrics.core.metrics.calculate import failures_in, is_lead_time_lower_bound, measured_changes_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.stages import STAGE_NAMES
-from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside
+from dora_metrics.core.metrics.start_of_records import days_before_records, earlier_days_text
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
@@ -242,11 +242,12 @@ def _history_start_note(
 ) -> Iterator[Md]:
     """Yield a note if records start inside the window: frequencies count all of its days, medians of weeks do not."""
     first = history.first_deployment_at
-    if first and is_start_inside(first, window):
+    earlier_days = days_before_records(first, window, policy.zone)
+    if first and earlier_days:
         yield md(
             "**Records start on {}**, inside this window. {}, so they lower the frequency per day and per week.{}",
             formatting.date(first, policy.zone),
-            EARLIER_DAYS.capitalize(),
+            earlier_days_text(earlier_days).capitalize(),
             Md(" Medians leave out the weeks before that date." if has_weekly_median else ""),
         )
 
@@ -474,21 +475,58 @@ class Chart:
     """A chart of the last weeks, and its numbers as a table because GitHub may fail to draw the chart.
 
     `mermaid`: source of the chart. `rows`: week, deployments, lead time, failed, recovery, rework and incidents, the
-    newest week first.
+    newest week first. `note`: why some values are lower bounds; empty if none is.
     """
 
     title: str
     mermaid: Md
     rows: tuple[tuple[str, ...], ...]
+    note: str
 
 
-def weekly_chart(weeks: Sequence[schema.Week]) -> Chart | None:
+def weekly_chart(weeks: Sequence[schema.Week], history: ScopeHistory, policy: Policy) -> Chart | None:
     """Return the chart of the newest complete weeks, which come in order; None for fewer than two."""
     shown_weeks = weeks[-MAX_CHART_WEEKS:]
     if len(shown_weeks) < _MIN_CHART_WEEKS:
         return None
+    bounds = [_WeekBounds.of(week, history, policy) for week in shown_weeks]
+    rows = map(_chart_row, reversed(shown_weeks), reversed(bounds))
     title = f"The last {len(shown_weeks)} complete weeks, to {shown_weeks[-1].week}"
-    return Chart(title, _mermaid_source(shown_weeks), tuple(map(_chart_row, reversed(shown_weeks))))
+    return Chart(title, _mermaid_source(shown_weeks), tuple(rows), _bounds_note(bounds))
+
+
+class _WeekBounds(NamedTuple):
+    """Which values of a week may be higher than they are shown."""
+
+    is_failure_rate: bool
+    is_lead_time: bool
+
+    @classmethod
+    def of(cls, week: schema.Week, history: ScopeHistory, policy: Policy) -> "_WeekBounds":
+        measured = measured_changes_in(history, Window(week.start, week.end))
+        has_known_failure = week.change_failure_ratio is not None
+        return cls(has_known_failure and not history.knows_incidents, is_lead_time_lower_bound(measured, policy))
+
+
+def _bounds_note(bounds: Sequence[_WeekBounds]) -> str:
+    """Say what `≥` means, and why; empty if no value has it."""
+    reasons = [
+        reason
+        for reason, applies in (
+            (units.WITHOUT_INCIDENTS, any(week.is_failure_rate for week in bounds)),
+            (units.WITHOUT_BRANCHES, any(week.is_lead_time for week in bounds)),
+        )
+        if applies
+    ]
+    return f"≥: at least. A git history {formatting.join_with_and(reasons)}." if reasons else ""
+
+
+def _weekly_lead_time(week: schema.Week, bounds: _WeekBounds) -> str:
+    if not bounds.is_lead_time:
+        return formatting.duration(week.lead_time_p50_seconds)
+    return (
+        f"≥ {formatting.duration(week.lead_time_p50_seconds)}" if week.lead_time_p50_seconds else units.NOT_MEASURABLE
+    )
 
 
 def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
@@ -511,12 +549,12 @@ _MERMAID_THEME = Md(
 """A bar colour visible on white and on black; the default one is nearly white."""
 
 
-def _chart_row(week: schema.Week) -> tuple[str, ...]:
+def _chart_row(week: schema.Week, bounds: _WeekBounds) -> tuple[str, ...]:
     return (
         week.week,
         str(week.deployments),
-        formatting.duration(week.lead_time_p50_seconds),
-        formatting.percent(week.change_failure_ratio),
+        _weekly_lead_time(week, bounds),
+        ("≥ " if bounds.is_failure_rate else "") + formatting.percent(week.change_failure_ratio),
         formatting.duration(week.recovery_p50_seconds),
         formatting.percent(week.rework_ratio),
         formatting.NO_VALUE if week.incidents is None else str(week.incidents),

@@ -104,7 +104,7 @@ def build(
         overall=overall_level_text(scope_metrics.metrics, results.policy.benchmark),
         slowest_stage=_slowest_stage_text(history, results),
         outlook=outlook_text(scope_metrics.outlook),
-        chart=weekly_chart(_chart_weeks(history, results)),
+        chart=weekly_chart(_chart_weeks(history, results), history, results.policy),
         other_scopes=other_scopes[:_MAX_OTHER_SCOPES],
         omitted_scope_count=len(other_scopes[_MAX_OTHER_SCOPES:]),
         outcomes=outcomes,

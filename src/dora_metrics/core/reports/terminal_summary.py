@@ -10,7 +10,7 @@ from dora_metrics.core.metrics.calculate import deployments_in, failures_in, mea
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.stages import STAGE_NAMES, break_down_stages
-from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
+from dora_metrics.core.metrics.start_of_records import days_before_records, earlier_days_text, start_text
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
 from dora_metrics.core.reports.sections import recovery_text, sample_size, shown_level
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
@@ -39,7 +39,7 @@ def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterabl
     scope_metrics = results.metrics_of(scope) if scope else None
     blocks = [Paragraph(tuple(_heading(results, scope)))]
     if scope is None or scope_metrics is None:
-        blocks += [EMPTY_LINE, Paragraph((Span("There are no production deployments and no incidents."),), _INDENT)]
+        blocks += [EMPTY_LINE, Paragraph((Span("No production deployment or incident is recorded."),), _INDENT)]
         return [*blocks, *_notes([*closing_notes, *results.document.notes])]
     history = histories[scope]
     verdicts = compare_with_previous(results, history, scope_metrics)
@@ -128,9 +128,10 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
 
 def _start_of_records(metric: Metric, history: ScopeHistory, results: Results) -> Iterator[str]:
     """Say when records start, if that is inside the window: a frequency counts the days before too."""
-    first = history.first_deployment_at
-    if metric.key == "deployment_frequency" and first and is_start_inside(first, results.window):
-        yield f"{start_text(first, results.policy.zone)}, {EARLIER_DAYS}"
+    first, zone = history.first_deployment_at, results.policy.zone
+    earlier_days = days_before_records(first, results.window, zone)
+    if metric.key == "deployment_frequency" and first and earlier_days:
+        yield f"{start_text(first, zone)}, and {earlier_days_text(earlier_days)}"
 
 
 def _comparison(metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None) -> Iterator[str]:

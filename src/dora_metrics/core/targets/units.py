@@ -75,6 +75,10 @@ def format_value(metric: str, value: float | None) -> str:
             return formatting.percent(value)
 
 
+WITHOUT_BRANCHES = "lacks the branches of squash-merged pull requests"
+WITHOUT_INCIDENTS = "has no incidents"
+"""Why values of a git history may be higher, to follow it as the subject."""
+
 NOT_MEASURABLE = "not measurable"
 """A lead time of at least nothing, where all that is known of the changes is when they were merged."""
 
@@ -156,11 +160,7 @@ def lower_bound_reason(result: schema.MetricVerdict) -> str:
     if not is_lower_bound(result):
         return ""
     is_lead_time = isinstance(result, schema.LeadTime)
-    return (
-        "a git history lacks the branches of squash-merged pull requests"
-        if is_lead_time
-        else "a git history has no incidents"
-    )
+    return f"a git history {WITHOUT_BRANCHES if is_lead_time else WITHOUT_INCIDENTS}"
 
 
 def format_interval(result: schema.MetricVerdict) -> str:

@@ -20,6 +20,7 @@ from dora_metrics.github.client import (
     TooExpensiveError,
     UncertainOutcomeError,
     owner_and_name,
+    permission_advice,
 )
 from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Run
@@ -113,11 +114,15 @@ class HistoryPart:
 
 @dataclass(frozen=True)
 class ReadFailure:
-    """A kind that was not read, or not completely; `permission` is the missing permission if that is the cause."""
+    """A kind that was not read, or not completely; `permission` is the missing permission if that is the cause.
+
+    `has_job`: whether there is a job to give it to.
+    """
 
     kind: HistoryKind
     reason: str
     permission: str | None = None
+    has_job: bool = True
 
     @property
     def is_lasting(self) -> bool:
@@ -125,7 +130,7 @@ class ReadFailure:
         return self.permission is not None and self.kind in {"runs", "releases"}
 
     def __str__(self) -> str:
-        advice = f"; give the job `permissions: {self.permission}`" if self.permission else ""
+        advice = f"; {permission_advice(self.permission, has_job=self.has_job)}" if self.permission else ""
         return f"GitHub did not return {_KIND_NAMES[self.kind]}: {self.reason}{advice}"
 
 
@@ -149,10 +154,10 @@ PartOrFailure = HistoryPart | ReadFailure | RefusedAlerts
 """What a reading yields."""
 
 
-def read_failure(kind: HistoryKind, problem: GitHubError) -> ReadFailure:
+def read_failure(kind: HistoryKind, problem: GitHubError, run: Run) -> ReadFailure:
     """Return the failure of a kind, with the permission that may be missing."""
     is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
-    return ReadFailure(kind, str(problem), _PERMISSIONS.get(kind) if is_permission_missing else None)
+    return ReadFailure(kind, str(problem), _PERMISSIONS.get(kind) if is_permission_missing else None, run.has_job)
 
 
 @dataclass

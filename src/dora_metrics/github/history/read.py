@@ -72,7 +72,7 @@ def read_history(
             reader = _open_reader(client, _with_commits_reread(confirmed))
         request = confirmed
     except GitHubError as problem:
-        yield read_failure("repository", problem)
+        yield read_failure("repository", problem, request.run)
         return
     newest_commit = reader.repository.head_committed_at
     sources = SourceSelection(request.settings.deployment_source, request.known_sources, newest_commit=newest_commit)
@@ -148,7 +148,7 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
         yield ReadFailure(kind, f"{problem.problems[0]}; GitHub may have a problem, try again later")
     except GitHubError as problem:
         if reader.cursor(kind).after is None or INVALID_CURSOR not in problem.phrases:
-            yield read_failure(kind, problem)
+            yield read_failure(kind, problem, reader.request.run)
             return
         cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}
         yield from _read_kind(kind, kind_reader, replace(reader, request=replace(reader.request, cursors=cursors)))

@@ -307,14 +307,14 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
     squashed_count = deployments.changes.squashed_count
     if squashed_count and deployments.settings.lead_time_start in ("first-commit", "commit"):
         pull_requests, verb = formatting.count(squashed_count, "pull request"), "was" if squashed_count == 1 else "were"
-        lacks, starts = (
-            ("its branch is", "Its lead time starts")
+        lacks, starts, they = (
+            ("its branch is", "Its lead time starts", "it")
             if squashed_count == 1
-            else ("their branches are", "Their lead times start")
+            else ("their branches are", "Their lead times start", "them")
         )
         yield (
             f"In the whole history, {pull_requests} {verb} squash-merged, so {lacks} not in the history. "
-            f"{starts} when the squashed commit was authored."
+            f"{starts} when the squashed commit was authored, so a median that includes {they} may be too low."
         )
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()

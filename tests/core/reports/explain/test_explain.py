@@ -115,7 +115,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
     assert one.headline.endswith("failed, rule `rollback`")
-    assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 60 min after it."
+    assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 1 h after it."
 
 
 def test_incidents_that_name_a_deployment_are_mentioned_if_there_are_any_later() -> None:
@@ -140,6 +140,17 @@ def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     said = f"no. {went_back}, and the rollback is attributed to that one."
     assert rule_text("rollback", explain_only("V3", *facts)) == said
     assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes; this rule decides:**")
+
+
+def test_the_first_success_cannot_be_rolled_back() -> None:
+    said = "no. It is the first recorded success, so no later deployment can go back to an earlier one."
+    assert rule_text("rollback", explain_only("V1", *deployments_of_versions("V1 V2"))) == said
+
+
+def test_a_git_history_does_not_know_rollbacks() -> None:
+    facts = [deployment(number, f"03-0{number}", version=f"v{number}", source="git") for number in (1, 2, 3)]
+    text = rule_text("rollback", explain_only("v2", *facts))
+    assert text == "not known. Git records no rollbacks."
 
 
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
@@ -181,7 +192,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
         deployment(2, "03-07", version="v2", changes=[1]),
         change(1, labels=("hotfix",)),
     ]
-    said = "no. The next deployment, `v2`, delivered #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
+    said = "no. The next deployment, `v2`, delivered #1 with the label hotfix, but 2 d later: `hotfix-window` is 24 h."
     assert rule_text("hotfix", explain_only("v1", *facts)) == said
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
@@ -198,7 +209,7 @@ def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
     late = incident(1, "03-09", title="Slow")
     assert rule_text("incident", explain_only("v1", facts[0], late)) == (
         "no. The next incident, Slow, came 4 d later and is attributed to no deployment: "
-        "the latest deployment before it was more than 24 h earlier (96 h)."
+        "the latest deployment before it was 4 d earlier, more than the limit of 24 h (`incident-window`)."
     )
 
 
@@ -263,8 +274,7 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
     facts = [deployment(1, version="v1"), incident(1, title="A", resolved_at="03-05T14:00"), incident(2, title="B")]
     one = explain_only("v1", *facts)
     assert (
-        rule_text("incident", one)
-        == "**yes; this rule decides:** #1 detected 60 min after it, #2 detected 60 min after it."
+        rule_text("incident", one) == "**yes; this rule decides:** #1 detected 1 h after it, #2 detected 1 h after it."
     )
     assert section_lines("Why the failure is still open", one) == ["B is not resolved.", STILL_OPEN_TEXT]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
@@ -454,7 +464,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
         change(2, reverts=pull_id(1)),
         change(3, branch="hotfix/1"),
     ]
-    title = "What it says about other deployments"
+    title = "Effect on deployments"
     assert section_lines(title, explain_only(pull_id(1), *facts)) == [
         "It was reverted, which marks `v1` as failed: #2 reverts #1."
     ]
@@ -488,7 +498,7 @@ def test_a_change_whose_rule_is_off_marks_nothing_as_failed() -> None:
         change(1),
         change(2, reverts=pull_id(1)),
     ]
-    title, off = "What it says about other deployments", frozenset({"explicit"})
+    title, off = "Effect on deployments", frozenset({"explicit"})
     assert section_lines(title, explain_only(pull_id(1), *facts, failure_rules=off)) == [
         "It was reverted, but `v1` does not count as failed (`failure-rules`): #2 reverts #1."
     ]
@@ -514,7 +524,7 @@ def test_an_incident_says_where_it_counts_what_it_is_attributed_to_and_what_ende
         "It belongs to acme/shop, service shop, environment production: it names a service and an environment."
     )
     assert section_lines("Which deployment", one) == [
-        "`v1` (`github:deployment:1`), by the rule `incident`: it was detected 60 min after it.",
+        "`v1` (`github:deployment:1`), by the rule `incident`: the incident was detected 1 h after it.",
         "It is the latest successful deployment in its scope before the incident was detected.",
     ]
     assert section_lines("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]

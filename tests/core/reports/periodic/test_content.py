@@ -32,7 +32,7 @@ def deployments_from(day: int, count: int, first: int, **fields: Any) -> list[An
 def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened() -> None:
     found = render_report(FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11))
     assert found.headline == (
-        "**No clear change.** 3 deployments reached production with 3 measured changes, median lead time 12 h; "
+        "**No clear change.** 3 deployments reached production with 3 changes, median lead time 12 h; "
         "no known failures."
     )
 
@@ -103,11 +103,22 @@ def test_few_deployments_are_told_as_counts_and_many_as_a_share_as_well() -> Non
     )
 
 
-@pytest.mark.parametrize(("first", "is_noted"), [("2023-12-01", False), ("03-05", True), ("03-12", True)])
-def test_records_that_start_inside_the_ninety_days_are_noted(first: str, *, is_noted: bool) -> None:
+@pytest.mark.parametrize(
+    ("first", "earlier_days"),
+    [
+        ("2023-12-20", "The day before it counts as a day without a deployment."),
+        ("03-05", "The 77 days before it count as days without a deployment."),
+    ],
+)
+def test_records_that_start_inside_the_ninety_days_are_noted(first: str, earlier_days: str) -> None:
     found = render_report(deployment(1, first), deployment(2, "03-13"))
-    note = f"Records start on 2024-{first}, inside the last 90 days; earlier days count as days without a deployment."
-    assert (note in found.text) is is_noted
+    date = first if first.startswith("2023") else f"2024-{first}"
+    assert f"Records start on {date}, inside the last 90 days. {earlier_days}" in found.text
+
+
+@pytest.mark.parametrize("first", ["2023-12-01", "2023-12-19", "2023-12-19T23:59"])
+def test_nothing_is_noted_if_records_start_before_the_ninety_days_or_on_their_first_day(first: str) -> None:
+    assert "Records start" not in render_report(deployment(1, first), deployment(2, "03-13")).text
 
 
 def test_levels_and_goals_are_read_from_ninety_days() -> None:

@@ -86,7 +86,7 @@ def test_the_settings_window_is_always_there_and_says_since_when_its_deployments
     assert [one.key for one in make_page(numbers).windows] == ["30d", "all"]
     card = card_of(numbers, "deployment_frequency")
     assert card.n == "2 deployments on 2 days; records start on 2024-03-20"
-    text = "records start on 2024-03-20, earlier days count as days without a deployment"
+    text = "records start on 2024-03-20, and the 18 days before it count as days without a deployment"
     assert card.details[0] == ("Days without records", text)
     assert card_of(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
     assert card_of(numbers, "lead_time").n == ""

@@ -266,7 +266,7 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
         for timeline, delivery in deliveries:
             stages = tuple(_stage_lines(context, change, delivery.deployment))
             sections.append(Section(f"Stages, {scope_text(timeline.scope)}", stages))
-        sections.append(Section("What it says about other deployments", tuple(_change_effects(context, change))))
+        sections.append(Section("Effect on deployments", tuple(_change_effects(context, change))))
     return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
 
 
@@ -467,7 +467,7 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
         if rule == "explicit" and "switched off" not in because:
             yield Md("A name that matches nothing is not replaced by another deployment.")
         return
-    reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
+    reason = f"{'it' if rule == 'explicit' else 'the incident was'} {context.replace_ids(because)}"
     yield md("{}, by the rule {}: {}.", context.fact_label(deployment.id), code_span(rule), reason)
     if rule == "incident":
         yield Md("It is the latest successful deployment in its scope before the incident was detected.")

@@ -37,6 +37,8 @@ def _unknown_reason(context: ExplainContext, deployment: Deployment, rule: str) 
             return "Git records no health checks."
         case "failed-run" if deployment.source == GIT_SOURCE:
             return "Git records no runs."
+        case "rollback" if deployment.source == GIT_SOURCE:
+            return "Git records no rollbacks."
         case "revert" if deployment.status == "success" and deployment.changes is None:
             return "What it delivered is not known, so it is not known whether that was reverted."
         case _:
@@ -79,6 +81,8 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
         if rollback_id and position_by_id[signal.deployment.id] < position < position_by_id[rollback_id]:
             sentence = "{} went back to a version before {}, and the rollback is attributed to that one."
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
+    if position == 0:
+        return Md("It is the first recorded success, so no later deployment can go back to an earlier one.")
     if position + 1 == len(successes):
         return Md("No deployment succeeded after it.")
     later_count = formatting.count(len(successes) - position - 1, "deployment")
@@ -106,20 +110,26 @@ def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:
     if position + 1 == len(deployments):
         return Md("No deployment came after it.")
     following = deployments[position + 1]
-    elapsed = _elapsed_text(deployment.finished_at, following.finished_at)
+    elapsed = following.finished_at - deployment.finished_at
     hotfix = _hotfix_delivered_by(context, following)
     if hotfix is None:
         note = _switched_off_note(context, "hotfix")
         return md(
             "The next deployment, {}, came {} later and delivered no hotfix.{}",
             deployment_link(following),
-            elapsed,
+            formatting.duration(elapsed.total_seconds()),
             note,
         )
     change_id, reason = hotfix
-    window = formatting.duration(context.policy.hotfix_window.total_seconds())
-    sentence = "The next deployment, {}, delivered {} with {}, but {} later: `hotfix-window` is {}."
-    return md(sentence, deployment_link(following), context.fact_label(change_id), reason, elapsed, window)
+    window = context.policy.hotfix_window
+    return md(
+        "The next deployment, {}, delivered {} with {}, but {} later: `hotfix-window` is {}.",
+        deployment_link(following),
+        context.fact_label(change_id),
+        reason,
+        formatting.duration_beyond(elapsed, window),
+        formatting.duration_setting(window),
+    )
 
 
 def _hotfix_delivered_by(context: ExplainContext, deployment: Deployment) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.metrics.document import build_scope_metrics
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
-from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
+from dora_metrics.core.metrics.start_of_records import days_before_records, earlier_days_text, start_text
 from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
@@ -251,7 +251,7 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         columns=_column_titles(report_input),
         lines=metric_lines(scope_metrics, basis_metrics, verdicts),
         overall=overall_level_text(basis_metrics.metrics, policy.benchmark),
-        chart=weekly_chart(_chart_weeks(report_input)),
+        chart=weekly_chart(_chart_weeks(report_input), history, policy),
         trends=trends_text(outlook),
         hints=hints_from(outlook),
         failed=TruncatedList((), 0),
@@ -297,11 +297,12 @@ def _column_titles(report_input: ReportInput) -> ColumnTitles:
 
 def _basis_note(report_input: ReportInput, basis: str) -> str:
     """Return a sentence on records that start inside the basis window, whose frequency counts the days before too."""
-    first = report_input.history.first_deployment_at
-    if first is None or not is_start_inside(first, report_input.period.basis):
+    first, zone = report_input.history.first_deployment_at, report_input.results.policy.zone
+    earlier_days = days_before_records(first, report_input.period.basis, zone)
+    if first is None or not earlier_days:
         return ""
-    start = start_text(first, report_input.results.policy.zone)
-    return f"{start.capitalize()}, inside the {basis}; {EARLIER_DAYS}."
+    earlier = earlier_days_text(earlier_days)
+    return f"{start_text(first, zone).capitalize()}, inside the {basis}. {earlier.capitalize()}."
 
 
 def previous_period_title(period: Period) -> str:
@@ -426,7 +427,7 @@ def _change_text(change_id: str, history: ScopeHistory) -> Md:
 def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
     """Return the first line of a report: the verdict, then what happened.
 
-    `**Lead time better.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and recovered …`
+    `**Lead time better.** 4 deployments reached production with 17 changes, …; 1 of 4 failed and recovered …`
     """
     open_incidents = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
     clauses = join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_incidents))
@@ -470,11 +471,18 @@ def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str,
     lead_time, previous = scope_metrics.metrics.lead_time, scope_metrics.previous
     if lead_time.p50_seconds is None:
         return Md("")
-    change_count = formatting.count(lead_time.changes, "measured change")
-    text = md(" with {}, median lead time {}", change_count, units.format_result(lead_time))
+    text = md(" with {}, median lead time {}", _change_count(lead_time), units.format_result(lead_time))
     if previous and verdicts.get("lead_time") in ("better", "worse"):
         return md("{} (from {})", text, units.format_result(previous.lead_time))
     return text
+
+
+def _change_count(lead_time: schema.LeadTime) -> str:
+    """Return `14 changes (11 in lead time)`; `14 changes` if none is excluded."""
+    excluded = lead_time.excluded
+    excluded_count = excluded.bots + excluded.first_deployment + excluded.negative + excluded.no_start
+    count = formatting.count(lead_time.changes + excluded_count, "change")
+    return f"{count} ({lead_time.changes:,} in lead time)" if excluded_count else count
 
 
 def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:

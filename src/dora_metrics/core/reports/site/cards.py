@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dora_metrics.core import schema
-from dora_metrics.core.formatting import NO_VALUE, count, duration
+from dora_metrics.core.formatting import NO_VALUE, count, duration, duration_setting
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
@@ -260,10 +260,8 @@ _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
     "explicit": lambda _: "an incident names it",
     "rollback": lambda _: "it was rolled back",
     "revert": lambda _: "one of its changes was reverted",
-    "hotfix": lambda policy: f"a hotfix followed within {duration(policy.hotfix_window.total_seconds())}",
-    "incident": lambda policy: (
-        f"an incident was detected within {duration(policy.incident_window.total_seconds())} after it"
-    ),
+    "hotfix": lambda policy: f"a hotfix followed within {duration_setting(policy.hotfix_window)}",
+    "incident": lambda policy: f"an incident was detected within {duration_setting(policy.incident_window)} after it",
     "health-check": lambda _: "its health check failed",
 }
 

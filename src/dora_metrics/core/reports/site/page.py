@@ -19,7 +19,7 @@ from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.start_of_records import EARLIER_DAYS, is_start_inside, start_text
+from dora_metrics.core.metrics.start_of_records import days_before_records, earlier_days_text, start_text
 from dora_metrics.core.metrics.weekly import count_trend_weeks
 from dora_metrics.core.reports.sections import overall_level_text
 from dora_metrics.core.reports.site.cards import (
@@ -262,11 +262,13 @@ def _with_start_of_records(
 ) -> list[MetricCard]:
     """Add the start of the records to the card of the deployment frequency, if they start inside the window."""
     frequency, *others = cards
-    first = history.first_deployment_at
-    if first is None or not is_start_inside(first, window):
+    first, zone = history.first_deployment_at, results.policy.zone
+    earlier_days = days_before_records(first, window, zone)
+    if first is None or not earlier_days:
         return cards
-    start = start_text(first, results.policy.zone)
-    details = [("Days without records", f"{start}, {EARLIER_DAYS}"), *frequency.details] if frequency.details else []
+    start = start_text(first, zone)
+    remark = ("Days without records", f"{start}, and {earlier_days_text(earlier_days)}")
+    details = [remark, *frequency.details] if frequency.details else []
     return [replace(frequency, n=f"{frequency.n}; {start}", details=details), *others]
 
 
