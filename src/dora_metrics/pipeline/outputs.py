@@ -1,12 +1,12 @@
 """Show a run to its user: the step's outputs, the job summary, annotations and the log."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Fact

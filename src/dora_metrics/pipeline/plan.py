@@ -1,7 +1,6 @@
 """What a run writes and shows, decided from what it gathered. Pure: the same input gives the same files."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -31,8 +30,7 @@ from dora_metrics.storage.base import Storage
 _ONE_MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """What a run knows before it decides.
 
     Attributes:
@@ -50,8 +48,7 @@ class Gathered:
     claims: Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class RunPlan:
+class RunPlan(msgspec.Struct, frozen=True):
     """The files to write, and the numbers that they hold.
 
     Attributes:
@@ -73,8 +70,7 @@ class RunPlan:
     is_without_news: bool
 
 
-@dataclass(frozen=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """A run's facts in the ledger, and the numbers with them.
 
     Attributes:

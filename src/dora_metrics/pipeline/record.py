@@ -2,8 +2,11 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.facts.model import Deployment, Fact, Repository
@@ -68,8 +71,7 @@ def _publish_nothing(_results: Results, _storage: Storage, _snapshot: Snapshot) 
     return {}
 
 
-@dataclass(frozen=True)
-class RecordRequest:
+class RecordRequest(Struct, frozen=True):
     """What to record, and what to write with it; the parts of recording that differ by mode.
 
     Attributes:

@@ -7,10 +7,11 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import GIT_SOURCE, Deployment, Incident
@@ -24,8 +25,7 @@ _MIN_SHA_DIGITS = 7
 """As many digits as GitHub shows of a commit; shorter names mean no commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttributedIncident:
+class AttributedIncident(Struct, frozen=True):
     """An incident, the scope it counts in, and the deployment it is attributed to.
 
     `attributed_to` is None for an unmatched incident. `is_explicit`: the incident names its deployment. `because` is
@@ -54,8 +54,7 @@ class NameReference(NamedTuple):
     repository: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentMatch:
+class DeploymentMatch(Struct, frozen=True):
     """A production deployment that a name or an incident matches, with its scope."""
 
     deployment: Deployment

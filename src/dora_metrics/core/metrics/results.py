@@ -1,7 +1,8 @@
 """Results: what reports are made from, and their comparison with the previous window."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
@@ -12,8 +13,7 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window, WindowSpec
 
 
-@dataclass(frozen=True)
-class Results:
+class Results(Struct, frozen=True):
     """Everything that a report is made from.
 
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that

@@ -1,7 +1,8 @@
 """The first lines of a job summary: the event, what follows from it, and which metrics it changed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
@@ -25,16 +26,14 @@ from dora_metrics.core.targets.metric import METRICS
 _MAX_LISTED_CHANGES = 5
 
 
-@dataclass(frozen=True)
-class EventStory:
+class EventStory(Struct, frozen=True):
     """A headline and the sentences below it."""
 
     headline: Md
     sentences: tuple[Md, ...] = ()
 
 
-@dataclass(frozen=True)
-class EventInfo:
+class EventInfo(Struct, frozen=True):
     """The event that started the run: a one-sentence title and the facts read from it.
 
     `part_count` is how many jobs the attempt's matrix has, if the event is a job of one; otherwise 1.
@@ -45,8 +44,7 @@ class EventInfo:
     part_count: int = 1
 
 
-@dataclass(frozen=True)
-class StoryContext:
+class StoryContext(Struct, frozen=True):
     """The scope that the event belongs to, with its metrics.
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
@@ -63,7 +61,7 @@ class StoryContext:
     window_text: str
     window_days: float
     security_sentence: str = ""
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = {}
     is_of_clone: bool = False
     has_other_scopes: bool = False
 

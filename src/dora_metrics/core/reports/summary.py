@@ -1,7 +1,8 @@
 """The content of the job summary, as text. The template only loops over it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
@@ -35,16 +36,14 @@ from dora_metrics.core.windows import Window, week_start
 _MAX_OTHER_SCOPES = 200
 
 
-@dataclass(frozen=True)
-class OtherScope:
+class OtherScope(Struct, frozen=True):
     """A table row of a scope that the event does not concern; its name links to the repository."""
 
     name: Md
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SummaryReport:
+class SummaryReport(Struct, frozen=True):
     """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `previous_heading`: column heading of the previous window. `alarms`: violated thresholds. `slowest_stage`: the stage
