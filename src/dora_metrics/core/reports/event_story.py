@@ -56,7 +56,7 @@ class StoryContext(Struct, frozen=True):
 
     history: ScopeHistory | None
     scope_metrics: schema.ScopeMetrics | None
-    metrics_before_event: schema.ScopeMetrics | None
+    metrics_before_event: schema.Metrics | None
     policy: Policy
     window_text: str
     window_days: float
@@ -71,7 +71,7 @@ def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory
     story = _event_story(event, context) if event else _status_story(context)
     if context.scope_metrics is None:
         return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences(context)))
-    differences = _metric_differences(context.scope_metrics, context.metrics_before_event)
+    differences = _metric_differences(context.scope_metrics.metrics, context.metrics_before_event)
     security = (md("{}", context.security_sentence),) if context.security_sentence else ()
     return EventStory(story.headline, (*story.sentences, *differences, *security))
 
@@ -282,15 +282,13 @@ def _change_story(change: Change, policy: Policy) -> EventStory:
     return EventStory(headline, (Md(sentence),))
 
 
-def _metric_differences(
-    scope_metrics: schema.ScopeMetrics, metrics_before_event: schema.ScopeMetrics | None
-) -> Iterator[Md]:
+def _metric_differences(metrics: schema.Metrics, metrics_before_event: schema.Metrics | None) -> Iterator[Md]:
     """Yield a sentence on the metrics whose displayed value the event changed, if there are any."""
     if metrics_before_event is None:
         return
     differences = []
     for metric in METRICS.values():
-        before, after = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
+        before, after = metric.result_in(metrics_before_event), metric.result_in(metrics)
         if units.format_result(before) != units.format_result(after):
             label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
             differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))
