@@ -36,6 +36,7 @@ def main() -> int:
         code = int(end.code or 0)
     finally:
         is_written = _finish(output, errors)
+        gc.freeze()  # the end of the interpreter looks for cycles even so: another tenth of the run
     return code if is_written else code or 1
 
 

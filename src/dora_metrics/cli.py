@@ -40,7 +40,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     Raises:
         DoraError: if they are wrong; two problems, what is wrong and where the options are listed.
     """
-    options, others = _parser().parse_known_args(arguments)
+    options, others = _parser(arguments).parse_known_args(arguments)
     if others:
         raise DoraError(_unknown_arguments(others, options))
     if options.command_name is None:
@@ -131,7 +131,8 @@ _COMMANDS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of all commands; only one that is among the arguments gets its options, since there are 200."""
     parser = _Parser(
         prog="dora-metrics",
         description="Compute the DORA metrics of a repository from recorded facts, GitHub's history or a git clone.",
@@ -150,7 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, summary in _COMMANDS.items():
         command = commands.add_parser(name, prog=f"dora-metrics {name}", help=summary, description="")
-        add_options[name](command)
+        if name in arguments:
+            add_options[name](command)
     return parser
 
 

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 import requests
+from msgspec import Struct
 from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
@@ -55,8 +56,7 @@ class BodyProblem(Enum):
     CUT = "cut off or not decompressible"
 
 
-@dataclass(frozen=True)
-class ExchangeLimits:
+class ExchangeLimits(Struct, frozen=True):
     """Bounds of one exchange.
 
     Attributes:
@@ -85,8 +85,7 @@ class HttpRequest:
     auth: AuthBase | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
-class HttpResponse:
+class HttpResponse(Struct, frozen=True):
     """An answer: `headers` with names in lower case, and the body as far as it was read."""
 
     status: int
@@ -95,8 +94,7 @@ class HttpResponse:
     body_problem: BodyProblem | None
 
 
-@dataclass(frozen=True)
-class ExchangeFailure:
+class ExchangeFailure(Struct, frozen=True):
     """No answer came; whether the request arrived is unknown. `name` is the exception's class."""
 
     kind: FailureKind

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, TextIO
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class HttpLimits:
+
+class HttpLimits(Struct, frozen=True):
     """Limits of one request to a sink or a health check.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -630,7 +629,7 @@ def test_the_reason_of_an_unmatched_incident_has_its_setting_as_code(browser: Br
 def test_names_in_backticks_are_code(browser: Browser, tmp_path: Path) -> None:
     note = "Set `report: weekly`, then run <b>it</b>."
     numbers = results_of(deployment(1))
-    noted = replace(numbers, document=msgspec.structs.replace(numbers.document, notes=[note]))
+    noted = msgspec.structs.replace(numbers, document=msgspec.structs.replace(numbers.document, notes=[note]))
     with open_page(browser, tmp_path, noted) as seen:
         assert seen.page.locator(".note").inner_text() == "Set report: weekly, then run <b>it</b>."
         assert texts(seen.page.locator(".note code")) == ["report: weekly"]

@@ -46,7 +46,9 @@ class InMemoryLedger:
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         within = (path for path in self.files if path.startswith(FACTS_FOLDER) and months.includes(month_of_path(path)))
-        return replace(snapshot, files={**snapshot.files, **{path: self.files[path] for path in within}}, months=months)
+        return msgspec.structs.replace(
+            snapshot, files={**snapshot.files, **{path: self.files[path] for path in within}}, months=months
+        )
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         return {path: git_blob_sha(content) for path, content in self.files.items() if is_at_one_of(path, paths)}

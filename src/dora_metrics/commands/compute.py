@@ -1,13 +1,14 @@
 """Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.metrics.results import Results

@@ -6,8 +6,9 @@ The words in this file are the only ones that decide; docs/events.md shows them 
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+from msgspec import Struct
 
 
 def _words(text: str) -> frozenset[str]:
@@ -64,8 +65,7 @@ def is_production_name(name: str, production_names: tuple[str, ...]) -> bool:
     return ProductionNames.of(production_names).fit(name)
 
 
-@dataclass(frozen=True)
-class ProductionNames:
+class ProductionNames(Struct, frozen=True, dict=True):
     """What the names of production environments have in common: one of these rows of words.
 
     A word such as `pre` takes that back, unless it is a production name by itself or part of the one that fits.

@@ -1,15 +1,15 @@
 """How an effect of a run went; the one type for the ledger, sinks, reports and inputs."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 OutcomeStatus = Literal["done", "failed", "skipped"]
 
 _SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗"}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How one effect of the run went.
 
     Attributes:

@@ -1,9 +1,10 @@
 """Periods of reports: the week, month or quarter that a report covers, and when it is due."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from dora_metrics.core.windows import Window
 
@@ -22,8 +23,7 @@ _MONTH_NAMES = (
 _MIN_BASIS = timedelta(days=90)
 
 
-@dataclass(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """A whole week, month or quarter.
 
     `name` is unique in its kind, and names of a kind sort by time: `2026-W47`, `2026-11`, `2026-Q4`. `short` is

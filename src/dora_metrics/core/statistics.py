@@ -7,11 +7,12 @@ test. The tests compare all of them with scipy and statsmodels, which the packag
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import combinations, groupby
 from statistics import median
 from typing import overload
+
+from msgspec import Struct
 
 Interval = tuple[float, float]
 
@@ -258,8 +259,7 @@ WeeklyPoint = tuple[float, float]
 """The number of a week (0 for the first one), and its value."""
 
 
-@dataclass(frozen=True)
-class TrendEstimate:
+class TrendEstimate(Struct, frozen=True):
     """A line through weekly values, and the p-value against no trend.
 
     `weeks` is the number of values. `change` is the change along the line from the first week to the last.

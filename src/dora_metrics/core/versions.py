@@ -3,8 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from dora_metrics.core.names import (
     NUMBER_PREFIXES,
@@ -49,8 +50,7 @@ _CALENDAR_YEARS = range(1990, 2200)
 """A version whose first number is one of these is a date."""
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True, dict=True):
     """A tag whose name reads as a version.
 
     `name` and `separator` precede it, as in `web@` and `shop-`, and `letters` stand before its first number without a

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from dora_metrics.core.facts.model import EPOCH
 
@@ -41,8 +42,7 @@ def parse_list(value: object) -> list[str]:
     return [text for item in value if (text := str(item).strip())]
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """Half-open interval of time `[start, end)`, in UTC."""
 
     start: datetime
@@ -62,8 +62,7 @@ class Window:
         return Window(self.start - (self.end - self.start), self.start)
 
 
-@dataclass(frozen=True)
-class WindowSpec:
+class WindowSpec(Struct, frozen=True):
     """A configured window, before `resolve` computes its instants.
 
     `length`: the window ends now and has this length. `start` and `end`: fixed instants. Neither: the window is `all`.
@@ -171,8 +170,7 @@ def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
     return parse_instant(text)
 
 
-@dataclass(frozen=True)
-class IsoWeek:
+class IsoWeek(Struct, frozen=True):
     """An ISO week, such as `2026-W47`.
 
     `is_complete`: inside the window, over by now, and not before the scope's first deployment.

@@ -24,6 +24,8 @@ from itertools import count
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
+
 from dora_metrics.github import queries, shapes, transport
 from dora_metrics.github.silence import Silence
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
@@ -108,8 +110,7 @@ class RateLimitError(GitHubError):
 Api = Literal["REST", "GraphQL"]
 
 
-@dataclass(frozen=True)
-class ExhaustedLimit:
+class ExhaustedLimit(Struct, frozen=True):
     """A rate limit that lasts longer than a run may wait: until when (Unix time), and its error."""
 
     until: float

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
@@ -38,13 +39,12 @@ _PATHS_PER_REQUEST = 20
 _MAX_REQUESTS = 30
 
 
-@dataclass
-class ComparedChange:
+class ComparedChange(Struct):
     """A change in a comparison, with its commits there. `files` is None if GitHub does not list all of them."""
 
     change: Change
     files: tuple[str, ...] | None
-    commit_shas: AbstractSet[str] = field(default_factory=frozenset)
+    commit_shas: AbstractSet[str] = frozenset()
 
 
 PullsByCommit = Mapping[str, Sequence[JsonObject]]

@@ -1,8 +1,10 @@
 """The workflow run that this process belongs to, and what its event reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 
@@ -44,8 +46,7 @@ class Run:
         return f"{self.server_url.rstrip('/')}/{self.repository}"
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """The facts of one event.
 
     `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
@@ -57,7 +58,7 @@ class Observation:
     facts: tuple[Fact, ...]
     title: str
     notes: tuple[str, ...] = ()
-    ledger_files: Mapping[str, bytes] = field(default_factory=dict)
+    ledger_files: Mapping[str, bytes] = {}
     may_repeat_since: datetime | None = None
     unstated_times: tuple[str, ...] = ()
 

@@ -10,12 +10,13 @@ https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil, inf
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.windows import parse_instant
@@ -56,8 +57,7 @@ _METHOD_KEEPING_STATUSES = (301, 307, 308)
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
 
 
-@dataclass(frozen=True)
-class ApiResponse:
+class ApiResponse(Struct, frozen=True):
     """An answer. Header names are in lower case; rate limit headers that are not numbers are left out.
 
     `data` is the parsed JSON; None where the body is not JSON, and for a redirect or an unfinished answer (202).
@@ -120,8 +120,7 @@ class ApiResponse:
                 return "", f"status {self.status}"
 
 
-@dataclass(frozen=True)
-class TransportFailure:
+class TransportFailure(Struct, frozen=True):
     """No complete answer came; whether the request arrived is unknown."""
 
     reason: str
@@ -239,8 +238,7 @@ _MINUTE_SECONDS, _TWO_HOURS_SECONDS, _MAX_WAIT_SECONDS = 60, 7_200, 86_400
 _API_SUFFIXES = {"core": " for REST", "graphql": " for GraphQL"}
 
 
-@dataclass(frozen=True)
-class RateLimitHit:
+class RateLimitHit(Struct, frozen=True):
     """A rate limit that an answer reports, the seconds to wait, and when that was: Unix time, by GitHub's clock."""
 
     description: str

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 from requests.auth import HTTPBasicAuth
 

@@ -1,8 +1,9 @@
 """What a run records, by mode: the facts of its event, GitHub's history, or nothing new (a rebuild)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts, win_over_future
 from dora_metrics.core.ledger.layout import LedgerContents

@@ -1,16 +1,17 @@
 """Show a run to its user: the step's outputs, the job summary, annotations and the log."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import structs
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import PAGE_FILE
+from dora_metrics.core.metrics.document import metrics_of_scope
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports import render, summary
@@ -279,11 +280,19 @@ def _summary(
     facts = result.facts if context.work == "record" else ()
     part_count = context.run.matrix_size if context.settings.environment else 1
     event = EventInfo(result.observation.title, facts, part_count)
-    report = summary.build(result.results, scope, event, result.before, context.outcomes)
+    report = summary.build(result.results, scope, event, _metrics_before(result, scope), context.outcomes)
     alarms = [summary.alarm_line(violation, scope) for violation in violations]
     notes = [*result.observation.notes, *result.notes, *report.notes]
     complete = replace(report, alarms=alarms, notes=notes, unrecorded=unrecorded)
     return render.summary_markdown(complete, load_template("summary.md.j2"), load_parts())
+
+
+def _metrics_before(result: RunResult, scope: Scope | None) -> schema.Metrics | None:
+    """The metrics of a scope without what this run recorded; only of this one, since no others are shown."""
+    evaluation, results = result.evaluation_before, result.results
+    if evaluation is None or scope is None:
+        return None
+    return metrics_of_scope(evaluation, scope, results.policy, results.window_spec, results.now)
 
 
 def _log(runner: Runner, result: RunResult, violations: Sequence[Violation], outcomes: Sequence[Outcome]) -> None:

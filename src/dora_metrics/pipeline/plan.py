@@ -1,8 +1,8 @@
 """What a run writes and shows, decided from what it gathered. Pure: the same input gives the same files."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
 import msgspec
 
@@ -31,8 +31,7 @@ from dora_metrics.storage.base import Storage
 _ONE_MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """What a run knows before it decides.
 
     Attributes:
@@ -50,13 +49,12 @@ class Gathered:
     claims: Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class RunPlan:
+class RunPlan(msgspec.Struct, frozen=True):
     """The files to write, and the numbers that they hold.
 
     Attributes:
         primary_files: changed files that cannot be computed again, in an order that is safe to interrupt.
-        derived_files: files that the numbers are served from.
+        derived_files: files that the numbers are served from; empty if they are too large for this run.
         results: the numbers with the new facts.
         totals: cumulative counts of everything that was ever recorded.
         marks: the greatest value that each counter ever had, with this run's totals.
@@ -73,8 +71,7 @@ class RunPlan:
     is_without_news: bool
 
 
-@dataclass(frozen=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """A run's facts in the ledger, and the numbers with them.
 
     Attributes:
@@ -83,7 +80,7 @@ class RunResult:
         facts: the observed facts, completed.
         merge: the ledger's facts with these.
         results: the numbers with these facts.
-        before: the numbers without them; None if nothing is new or no summary is written.
+        evaluation_before: what is known without them; None if nothing is new or no summary is written.
         totals: cumulative counts of everything that was ever recorded.
         marks: the greatest value that each counter ever had, with these totals.
         snapshot: the ledger as it was written.
@@ -96,7 +93,7 @@ class RunResult:
     facts: tuple[Fact, ...]
     merge: MergePlan
     results: Results
-    before: Results | None
+    evaluation_before: Evaluation | None
     totals: Totals
     marks: HighWaterMarks
     snapshot: Snapshot
@@ -104,7 +101,9 @@ class RunResult:
     notes: tuple[str, ...]
 
 
-def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now: datetime) -> RunPlan:
+def plan_run(
+    gathered: Gathered, evaluation: Evaluation, settings: Settings, now: datetime, max_derived_bytes: float = inf
+) -> RunPlan:
     """Decide what a run writes.
 
     Args:
@@ -112,6 +111,7 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
         evaluation: all facts after the merge, linked and judged.
         settings: the window, and which files there are.
         now: the time of the run.
+        max_derived_bytes: of all derived files together; without them if they are larger.
 
     Raises:
         SettingsError: if the window is not valid at `now`.
@@ -136,7 +136,7 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
     return RunPlan(
         primary_files=files,
-        derived_files=_numbers(results, prometheus_families(results, totals, sequence, marks=marks)),
+        derived_files=_numbers(results, prometheus_families(results, totals, sequence, marks=marks), max_derived_bytes),
         results=results,
         totals=totals,
         marks=marks,
@@ -169,11 +169,12 @@ def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     return snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(entries)})
 
 
-def _numbers(results: Results, families: LedgerCollector) -> Mapping[str, bytes]:
-    return {
-        layout.METRICS_FILE: msgspec.json.encode(numbers_of(results.document)) + b"\n",
-        layout.PROMETHEUS_FILE: exposition_text(families).encode(),
-    }
+def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:
+    """The numbers as files; none if they have more than `max_bytes`."""
+    files = {layout.METRICS_FILE: msgspec.json.encode(numbers_of(results.document)) + b"\n"}
+    if len(files[layout.METRICS_FILE]) <= max_bytes:  # of many scopes, the other one takes a fifth of a run to make
+        files[layout.PROMETHEUS_FILE] = exposition_text(families).encode()
+    return files if sum(map(len, files.values())) <= max_bytes else {}
 
 
 def _is_without_news(snapshot: Snapshot, files: Mapping[str, bytes]) -> bool:

@@ -2,8 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.facts.model import Deployment, Fact, Repository
@@ -22,7 +26,7 @@ from dora_metrics.core.scope import environment_of
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Observation
 from dora_metrics.pipeline.context import RunContext
-from dora_metrics.pipeline.evaluate import evaluate, policy_fingerprint
+from dora_metrics.pipeline.evaluate import policy_fingerprint
 from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import NoStorage, ReadOnlyStorage, Storage, attempts
@@ -32,7 +36,8 @@ MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
 _MAX_QUARANTINE_NOTES = 10
 _MAX_DERIVED_BYTES = 300_000
-"""Of `metrics.json` and `metrics.prom`, as a run of an event writes them. About ten scopes have as much."""
+"""Of `metrics.json` and `metrics.prom`, which have all scopes, as a run of an event writes them. About ten scopes have
+as much; the files of more are left to the next sync or rebuild."""
 _REWRITTEN = (
     "The ledger was rewritten during this run: its sequence went from {} back to {}. A sync brings back what GitHub "
     "still knows; other facts are only in the former commits of the branch."
@@ -68,8 +73,7 @@ def _publish_nothing(_results: Results, _storage: Storage, _snapshot: Snapshot) 
     return {}
 
 
-@dataclass(frozen=True)
-class RecordRequest:
+class RecordRequest(Struct, frozen=True):
     """What to record, and what to write with it; the parts of recording that differ by mode.
 
     Attributes:
@@ -160,7 +164,8 @@ class Recorder:
         for _ in attempts(MAX_TRIES, self._pause):
             gathered = self._gather(request, view or self._open(request))
             evaluation = evaluate_facts(gathered.merge.after.facts, self.settings.policy)
-            plan = plan_run(gathered, evaluation, self.settings, self.now)
+            max_derived_bytes = inf if request.reads_everything else _MAX_DERIVED_BYTES
+            plan = plan_run(gathered, evaluation, self.settings, self.now, max_derived_bytes)
             sequence = gathered.view.snapshot.sequence or 0
             highest_sequence = max(highest_sequence, sequence)
             if snapshot := self._write(request, gathered, plan):
@@ -226,8 +231,7 @@ class Recorder:
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
-        derived = plan.derived_files if request.reads_everything or _is_small(plan.derived_files) else {}
-        files = {**_readme(snapshot), **plan.primary_files, **derived, **site}
+        files = {**_readme(snapshot), **plan.primary_files, **plan.derived_files, **site}
         return self.storage.write(snapshot, files, plan.message)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
@@ -238,7 +242,7 @@ class Recorder:
             facts=gathered.facts,
             merge=gathered.merge,
             results=plan.results,
-            before=evaluate(view.contents.facts, self.settings, plan.results.now) if shows_change else None,
+            evaluation_before=evaluate_facts(view.contents.facts, self.settings.policy) if shows_change else None,
             totals=plan.totals,
             marks=plan.marks,
             snapshot=snapshot,
@@ -260,11 +264,6 @@ def _readme(snapshot: Snapshot) -> dict[str, bytes]:
     if present and not present.startswith(layout.README_TITLE):
         return {}
     return snapshot.changed({layout.README_FILE: load_template("ledger/README.md").encode()})
-
-
-def _is_small(files: Files) -> bool:
-    """Whether each event may write these files, which have all scopes; others are left to the next sync or rebuild."""
-    return sum(map(len, files.values())) <= _MAX_DERIVED_BYTES
 
 
 def _is_recent(snapshot: Snapshot, now: datetime, duration: timedelta) -> bool:

@@ -26,7 +26,7 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
     limits: HttpLimits = HttpLimits()
-    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits.total_seconds))
+    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits().total_seconds))
     name: str = "endpoint"
 
     def send(self, payload: SinkPayload) -> Outcome:

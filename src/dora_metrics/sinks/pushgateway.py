@@ -36,7 +36,7 @@ class Pushgateway:
     job: str
     auth: HTTPBasicAuth | None = field(default=None, repr=False)
     limits: HttpLimits = HttpLimits()
-    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits.total_seconds))
+    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits().total_seconds))
     name: str = "Pushgateway"
 
     def send(self, payload: SinkPayload) -> Outcome:

@@ -1,16 +1,16 @@
 """Where facts come from besides GitHub: files and git histories. The health check asks a service instead."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.settings.model import Settings
 
 
-@dataclass(frozen=True)
-class SourceFacts:
+class SourceFacts(Struct, frozen=True):
     """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed.
 
     `selection` says what was taken as deployments and what else there is; empty if everything was taken. `names` are

@@ -1,8 +1,10 @@
 """The port of all ledger storage: read what a run needs, write it back only if nobody wrote in between."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection
 from dora_metrics.core.ledger.snapshot import Snapshot

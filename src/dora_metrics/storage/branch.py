@@ -8,9 +8,11 @@ import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from dora_metrics.core.ledger.layout import ALL_MONTHS, ROOT_FILES, SEQUENCE_FILE, MonthSelection, is_at_one_of
 from dora_metrics.core.ledger.month_files import first_paths, month_of_path, month_of_time

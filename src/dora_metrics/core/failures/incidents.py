@@ -7,12 +7,13 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
@@ -27,8 +28,7 @@ _MIN_SHA_DIGITS = 7
 """As many digits as GitHub shows of a commit; shorter names mean no commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttributedIncident:
+class AttributedIncident(Struct, frozen=True):
     """An incident, the scope it counts in, and the deployment it is attributed to.
 
     `attributed_to` is None for an unmatched incident. `is_explicit`: the incident names its deployment. `because` is
@@ -68,8 +68,7 @@ class NameReference(NamedTuple):
     repository: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentMatch:
+class DeploymentMatch(Struct, frozen=True):
     """A production deployment that a name or an incident matches, with its scope."""
 
     deployment: Deployment

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.incidents import (
     AttributedIncident,
@@ -29,8 +31,7 @@ RULE_PRECEDENCE = ("explicit", "rollback", "revert", "hotfix", "incident", "heal
 _RULE_RANK = {rule: rank for rank, rule in enumerate(RULE_PRECEDENCE)}
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A deployment that failed, by the rule of highest precedence, and its remediation.
 
     `remediated_by` is the id of a deployment, or of an incident if `is_ended_by_incident`. It and `recovered_at` are
@@ -109,8 +110,7 @@ def _name_references(linked: LinkedFacts) -> Iterator[NameReference]:
                 yield NameReference(deployment.remediates, timeline.scope.repository)
 
 
-@dataclass(frozen=True, slots=True)
-class Remediation:
+class Remediation(Struct, frozen=True):
     """A deployment whose `remediates` field names what it repaired.
 
     `target` is the deployment so named, None for an incident or an unknown name.

@@ -6,8 +6,9 @@ The rules are defined in docs/definitions.md.
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec import Struct
 
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.failures.incidents import shas_of
@@ -19,8 +20,7 @@ from dora_metrics.core.scope import deployment_label
 _REVERT_TITLE = re.compile(r'Revert "(.*)"', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class FailureSignal:
+class FailureSignal(Struct, frozen=True):
     """A rule's finding that a deployment failed, with the reason and the deployment that repaired it, if one did.
 
     `marks_failure` is false if the repair counts as rework but came too late to mark the deployment as failed.

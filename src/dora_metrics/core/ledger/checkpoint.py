@@ -11,7 +11,6 @@ Links between facts are evaluated among retained and recent facts. Links to drop
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
@@ -42,8 +41,7 @@ LONGEST_GAUGE_WINDOW = timedelta(days=90)
 """The longest window of a Prometheus gauge."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True):
     """A summary of the months before `until`, or of none if that is None.
 
     `policy_fingerprint` identifies the version and settings that they were evaluated by. `retained_facts` are facts of
@@ -53,7 +51,7 @@ class Checkpoint:
 
     policy_fingerprint: str
     until: datetime | None = None
-    base_totals: Totals = field(default_factory=Counter)
+    base_totals: Totals = msgspec.field(default_factory=Counter)
     retained_facts: tuple[Fact, ...] = ()
     repositories: tuple[Repository, ...] = ()
 
@@ -128,8 +126,7 @@ def _without_empty_fields(fact: Fact) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
-@dataclass(frozen=True)
-class LedgerState:
+class LedgerState(msgspec.Struct, frozen=True):
     """Facts and their evaluation."""
 
     facts: Sequence[Fact]

@@ -8,12 +8,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
@@ -98,8 +98,7 @@ class QuarantinedLine(NamedTuple):
     bad_line: BadLine
 
 
-@dataclass(frozen=True)
-class LedgerContents:
+class LedgerContents(msgspec.Struct, frozen=True, dict=True):
     """The parsed files of a ledger.
 
     `lines_by_id`: the newest record of each id. `ids_by_month`: the ids in the files of each month. `quarantined`:
@@ -170,8 +169,7 @@ class LedgerContents:
         return open_ids | self.retained_ids | (self.delivered_change_ids & self.lines_by_id.keys())
 
 
-@dataclass(frozen=True)
-class MergePlan:
+class MergePlan(msgspec.Struct, frozen=True):
     """The effect of merging facts into a ledger.
 
     `after`: the ledger with the facts. `new_facts`: those that changed it, without names of repositories.

@@ -1,8 +1,10 @@
 """A ledger's files at one version, and the number that says how often its primary data has changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
@@ -19,8 +21,7 @@ from dora_metrics.core.ledger.layout import (
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A ledger's files at one version: the root files, and the facts of the selected months.
 
     Attributes:
@@ -32,12 +33,12 @@ class Snapshot:
         folders: the names in the root and in each folder of facts that was listed.
     """
 
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = {}
     sequence: int | None = None
     version: str = ""
     months: MonthSelection = ALL_MONTHS
     written_at: datetime | None = None
-    folders: FolderListing = field(default_factory=dict)
+    folders: FolderListing = {}
 
     def changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """Those of some files whose content differs from the snapshot's; an absent file counts as empty."""

@@ -1,8 +1,10 @@
 """A ledger as one run reads it: the months that its windows reach, and a checkpoint in place of older months."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint as checkpoints
@@ -27,8 +29,7 @@ _NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class LedgerView:
+class LedgerView(Struct, frozen=True):
     """The files that were read, the checkpoint that stands for the rest, and what both hold.
 
     Attributes:

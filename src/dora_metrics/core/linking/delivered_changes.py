@@ -198,7 +198,7 @@ class _Deliveries:
 
         A deployment that was compared with every earlier success lists all that it contains by itself.
         """
-        if deployment.descends_from is not None:
+        if deployment.descends_from is not None or not self.pending_ids:
             return []
         pending_ids, self.pending_ids = self.pending_ids, []
         self._add_parts(deployment, pending_ids)

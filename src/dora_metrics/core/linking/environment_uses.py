@@ -7,8 +7,9 @@ names of workflows only, so a file in the setting stands for the workflow whose 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
@@ -103,8 +104,7 @@ def is_file(name: str) -> bool:
     return name.lower().endswith(_FILE_SUFFIXES)
 
 
-@dataclass(frozen=True)
-class ListedWorkflows:
+class ListedWorkflows(Struct, frozen=True):
     """The entries of `deploy-workflows`: names of workflows, and files that stand for those with the same words.
 
     Attributes:

@@ -8,10 +8,10 @@ observed. Letter case does not matter in names, as on GitHub.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
@@ -39,15 +39,14 @@ _REFERENCE = re.compile(
 """An id, an address or `owner/name#12`: the texts that can name a repository."""
 
 
-@dataclass(frozen=True)
-class RepositoryNames:
+class RepositoryNames(Struct, frozen=True, dict=True):
     """All names of some repositories.
 
     Attributes:
         repositories: by id, each with every name that was seen.
     """
 
-    repositories: Mapping[str, Repository] = field(default_factory=dict)
+    repositories: Mapping[str, Repository] = {}
 
     @cached_property
     def _holders(self) -> Mapping[str, Sequence[Repository]]:

@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
@@ -15,17 +16,16 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
 
 
-@dataclass
-class ScopeTimeline:
+class ScopeTimeline(Struct):
     """The deployments of one scope and the changes that they delivered, both in order of time.
 
     `delivered_parts` has, by sha, the first success with a commit that is not a change itself (`Deliveries.parts`).
     """
 
     scope: Scope
-    deployments: list[Deployment] = field(default_factory=list)
-    delivered_changes: list[DeliveredChange] = field(default_factory=list)
-    delivered_parts: Mapping[str, DeliveredChange] = field(default_factory=dict)
+    deployments: list[Deployment] = []
+    delivered_changes: list[DeliveredChange] = []
+    delivered_parts: Mapping[str, DeliveredChange] = {}
 
     @property
     def successes(self) -> list[Deployment]:
@@ -38,8 +38,7 @@ class ScopeTimeline:
         return [deployment for deployment in self.deployments if has_reached_users(deployment)]
 
 
-@dataclass
-class LinkedFacts:
+class LinkedFacts(Struct):
     """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links.
 
     `parts` has the facts that one deployment was joined from, by its id, where there are several. `left_out` says of
@@ -51,8 +50,8 @@ class LinkedFacts:
     incidents: list[Incident]
     vulnerabilities: list[Vulnerability]
     notes: list[str]
-    parts: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, tuple[Deployment, ...]] = {}
+    left_out: Mapping[str, str] = {}
 
     def part_ids(self, deployment: Deployment) -> set[str]:
         """Return the ids of the facts that a deployment was joined from; its own if it is a single fact."""

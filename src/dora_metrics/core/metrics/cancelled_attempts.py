@@ -6,10 +6,11 @@ cancelled, and nothing turns red.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
@@ -23,8 +24,7 @@ MIN_ENDED_DURATION = timedelta(days=1)
 """A row that has ended is reported only if it lasted at least this long."""
 
 
-@dataclass(frozen=True)
-class CancelledStreak:
+class CancelledStreak(Struct, frozen=True):
     """Cancelled attempts without another attempt between them.
 
     `attempts` are in order. `next_attempt_at`: when the attempt after them ended; None if there is none before the

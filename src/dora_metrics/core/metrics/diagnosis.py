@@ -6,10 +6,11 @@ is multiplied by their number (Bonferroni). Nothing here is about a person.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
@@ -44,8 +45,7 @@ _MIN_PAUSE = timedelta(days=7)
 _HALF = 0.5
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A sentence without a full stop about a metric's data, and recommendations that follow from it.
 
     `evidence` is empty for recommendations that need none.
@@ -55,8 +55,7 @@ class Finding:
     recommendations: tuple[Measure, ...] = ()
 
 
-@dataclass(frozen=True)
-class DiagnosisInput:
+class DiagnosisInput(Struct, frozen=True):
     """A scope as of `now`, the window of its numbers, and a longer window for findings that need many deployments."""
 
     history: ScopeHistory

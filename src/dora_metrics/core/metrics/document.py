@@ -20,6 +20,7 @@ from dora_metrics.core.metrics.outlook import MetricsPair, build_outlook
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, redeployment_ids
 from dora_metrics.core.metrics.weekly import summarise_weeks
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks
 
 
@@ -71,6 +72,18 @@ def build_scope_metrics(
         evidence=_collect_evidence(history, window),
         outlook=build_outlook(history, window, MetricsPair(metrics, previous), policy, now),
     )
+
+
+def metrics_of_scope(
+    evaluation: Evaluation, scope: Scope, policy: Policy, window_spec: WindowSpec, now: datetime
+) -> schema.Metrics | None:
+    """Calculate the metrics of one scope only, in the window as of `now`; None if nothing is known of it."""
+    history = next((history for history in evaluation.histories if history.scope == scope), None)
+    if history is None:
+        return None
+    window = window_spec.resolve(now, evaluation.first_deployment_at)
+    touched_weeks = iso_weeks(window, policy.zone, now, history.first_deployment_at)
+    return calculate_metrics(history, window, touched_weeks, policy)
 
 
 def _previous_metrics(history: ScopeHistory, previous_window: Window, policy: Policy, now: datetime) -> schema.Metrics:

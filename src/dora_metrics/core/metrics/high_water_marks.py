@@ -9,8 +9,9 @@ had, until its total has caught up.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from itertools import accumulate
+
+from msgspec import Struct, field
 
 from dora_metrics.core.metrics.totals import (
     FACTS_FAMILY,
@@ -28,8 +29,7 @@ MAX_MARK = 2**63 - 1
 """The greatest value of a mark; as microseconds, 292,000 years."""
 
 
-@dataclass(frozen=True)
-class HighWaterMarks:
+class HighWaterMarks(Struct, frozen=True):
     """The greatest value that each counter and histogram ever had, and the scopes that ever had any.
 
     `values` are as Prometheus gets them: each bucket of a histogram includes the smaller ones. The sum of a histogram

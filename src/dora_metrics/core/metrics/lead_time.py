@@ -1,9 +1,10 @@
 """Lead time of each delivered change, in total and by stage (docs/definitions.md, "The five metrics")."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import GIT_SOURCE, Change
@@ -43,12 +44,11 @@ class ExcludedChange(NamedTuple):
     deployment_id: str
 
 
-@dataclass
-class LeadTimes:
+class LeadTimes(Struct):
     """All lead times and exclusions of a scope, both in the order of their deployments."""
 
-    measured: list[MeasuredChange] = field(default_factory=list)
-    excluded: list[ExcludedChange] = field(default_factory=list)
+    measured: list[MeasuredChange] = []
+    excluded: list[ExcludedChange] = []
 
 
 def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.metrics.cancelled_attempts import cancelled_attempts_text
@@ -29,8 +30,7 @@ from dora_metrics.core.targets.units import METRIC_NAMES, deciding_value
 from dora_metrics.core.windows import Window
 
 
-@dataclass(frozen=True)
-class MetricsPair:
+class MetricsPair(Struct, frozen=True):
     """A scope's metrics in the window and in the previous one, if there is one."""
 
     current: schema.Metrics
@@ -223,8 +223,7 @@ _MIN_FAILING_WEEKS = 2
 """Weeks with failures in a row before a first week without failure is an achievement."""
 
 
-@dataclass(frozen=True)
-class AchievementInput:
+class AchievementInput(Struct, frozen=True):
     """A scope's metrics, their comparison with the previous window, its complete weeks in order, its assessed goals."""
 
     metrics: MetricsPair

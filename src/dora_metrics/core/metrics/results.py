@@ -1,9 +1,10 @@
 """Results: what reports are made from, and their comparison with the previous window."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
@@ -14,8 +15,7 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window, WindowSpec
 
 
-@dataclass(frozen=True)
-class Results:
+class Results(Struct, frozen=True, dict=True):
     """Everything that a report is made from.
 
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that

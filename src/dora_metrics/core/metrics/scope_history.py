@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
+from msgspec import Struct
+
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Fact, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureStreak, failure_streaks, judge
@@ -108,8 +110,7 @@ def _finish(deployment: Deployment) -> datetime:
     return deployment.finished_at
 
 
-@dataclass
-class Evaluation:
+class Evaluation(Struct, dict=True):
     """The histories of all scopes, ordered by scope, and notes for readers about their data.
 
     `left_out` says of deployments by id why they do not count.

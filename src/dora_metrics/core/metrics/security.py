@@ -3,12 +3,13 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts import ids
@@ -78,8 +79,7 @@ class VulnerabilityGroup:
         return [time for time, _, _ in fixed], [vulnerability for _, _, vulnerability in fixed]
 
 
-@dataclass(frozen=True)
-class ScopeVulnerabilities:
+class ScopeVulnerabilities(Struct, frozen=True):
     """The vulnerabilities of a scope: those of its service, and those of its repository that name no service."""
 
     groups: tuple[VulnerabilityGroup, ...] = ()

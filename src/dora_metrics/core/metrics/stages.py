@@ -6,8 +6,9 @@ only over changes of which all are known, and only if these are at least half of
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
@@ -36,8 +37,7 @@ _STAGES_BY_START: dict[str, tuple[str, ...]] = {
 """The stages that make up the lead time, by value of the setting `lead-time-start`."""
 
 
-@dataclass(frozen=True)
-class StageBreakdown:
+class StageBreakdown(Struct, frozen=True, dict=True):
     """The stages of the changes in a window.
 
     `stages` make up the lead time. `complete` are the changes of which all of these are known, `incomplete` the others.

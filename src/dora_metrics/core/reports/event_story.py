@@ -1,7 +1,8 @@
 """The first lines of a job summary: the event, what follows from it, and which metrics it changed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
@@ -25,16 +26,14 @@ from dora_metrics.core.targets.metric import METRICS
 _MAX_LISTED_CHANGES = 5
 
 
-@dataclass(frozen=True)
-class EventStory:
+class EventStory(Struct, frozen=True):
     """A headline and the sentences below it."""
 
     headline: Md
     sentences: tuple[Md, ...] = ()
 
 
-@dataclass(frozen=True)
-class EventInfo:
+class EventInfo(Struct, frozen=True):
     """The event that started the run: a one-sentence title and the facts read from it.
 
     `part_count` is how many jobs the attempt's matrix has, if the event is a job of one; otherwise 1.
@@ -45,8 +44,7 @@ class EventInfo:
     part_count: int = 1
 
 
-@dataclass(frozen=True)
-class StoryContext:
+class StoryContext(Struct, frozen=True):
     """The scope that the event belongs to, with its metrics.
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
@@ -58,12 +56,12 @@ class StoryContext:
 
     history: ScopeHistory | None
     scope_metrics: schema.ScopeMetrics | None
-    metrics_before_event: schema.ScopeMetrics | None
+    metrics_before_event: schema.Metrics | None
     policy: Policy
     window_text: str
     window_days: float
     security_sentence: str = ""
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = {}
     is_of_clone: bool = False
     has_other_scopes: bool = False
 
@@ -73,7 +71,7 @@ def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory
     story = _event_story(event, context) if event else _status_story(context)
     if context.scope_metrics is None:
         return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences(context)))
-    differences = _metric_differences(context.scope_metrics, context.metrics_before_event)
+    differences = _metric_differences(context.scope_metrics.metrics, context.metrics_before_event)
     security = (md("{}", context.security_sentence),) if context.security_sentence else ()
     return EventStory(story.headline, (*story.sentences, *differences, *security))
 
@@ -284,15 +282,13 @@ def _change_story(change: Change, policy: Policy) -> EventStory:
     return EventStory(headline, (Md(sentence),))
 
 
-def _metric_differences(
-    scope_metrics: schema.ScopeMetrics, metrics_before_event: schema.ScopeMetrics | None
-) -> Iterator[Md]:
+def _metric_differences(metrics: schema.Metrics, metrics_before_event: schema.Metrics | None) -> Iterator[Md]:
     """Yield a sentence on the metrics whose displayed value the event changed, if there are any."""
     if metrics_before_event is None:
         return
     differences = []
     for metric in METRICS.values():
-        before, after = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
+        before, after = metric.result_in(metrics_before_event), metric.result_in(metrics)
         if units.format_result(before) != units.format_result(after):
             label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
             differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))

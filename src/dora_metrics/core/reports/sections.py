@@ -1,8 +1,9 @@
 """Sections that several reports share: table of the five metrics, derivation of the numbers, outlook, weekly chart."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.failures.incidents import AttributedIncident
@@ -21,8 +22,7 @@ from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
 
 
-@dataclass(frozen=True)
-class MetricRow:
+class MetricRow(Struct, frozen=True):
     """One metric in the table of the job summary.
 
     `before`: the value of the previous window, with the verdict on the difference.
@@ -65,8 +65,7 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
 
-@dataclass(frozen=True)
-class ShownLevel:
+class ShownLevel(Struct, frozen=True):
     """A level, with the lowest and the highest one that the data leave possible.
 
     `span` is None if there are too few values for an interval, so that any level is possible.
@@ -196,8 +195,7 @@ T = TypeVar("T")
 _MAX_LINES = 10
 
 
-@dataclass(frozen=True)
-class Derivation:
+class Derivation(Struct, frozen=True):
     """How the numbers of a scope were calculated: the window, a line per metric, failure and unmatched incident."""
 
     window: str
@@ -385,16 +383,14 @@ def _count_with_median(count: str, name: str, seconds: float | None) -> Md:
     return md("{}", count) if seconds is None else md("{} (median {} {})", count, name, formatting.duration(seconds))
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(Struct, frozen=True):
     """A metric to improve: the evidence as text, and a line per recommended measure."""
 
     text: Md
     measures: tuple[Md, ...]
 
 
-@dataclass(frozen=True)
-class OutlookText:
+class OutlookText(Struct, frozen=True):
     """A scope's outlook as text. Each field is empty if there is nothing to report."""
 
     remarks: tuple[Md, ...]
@@ -470,8 +466,7 @@ MAX_CHART_WEEKS = 12
 _MIN_CHART_WEEKS = 2
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """A chart of the last weeks, and its numbers as a table because GitHub may fail to draw the chart.
 
     `mermaid`: source of the chart. `rows`: week, deployments, lead time, failed, recovery, rework and incidents, the

@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Style = Literal["plain", "bold", "muted", "best", "good", "fair", "poor"]
 
@@ -15,8 +16,7 @@ _NARROWEST_LAST_COLUMN = 24
 _INVISIBLE_CATEGORIES = frozenset({"Mn", "Me", "Cf"})
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """A text in one style."""
 
     text: str
@@ -37,8 +37,7 @@ def _character_width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """Spans that follow each other, wrapped at spaces. Lines after the first are indented by `hanging` columns more."""
 
     spans: StyledLine = ()
@@ -57,8 +56,7 @@ class Paragraph:
             yield (Span(margin), *line) if margin and line else line
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows of as many cells each. The last column is wrapped if the width is too small for it.
 
     Where there is no room for that either, each row is a paragraph, the first cell on a line of its own.

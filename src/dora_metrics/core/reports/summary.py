@@ -1,7 +1,8 @@
 """The content of the job summary, as text. The template only loops over it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
@@ -35,16 +36,14 @@ from dora_metrics.core.windows import Window, week_start
 _MAX_OTHER_SCOPES = 200
 
 
-@dataclass(frozen=True)
-class OtherScope:
+class OtherScope(Struct, frozen=True):
     """A table row of a scope that the event does not concern; its name links to the repository."""
 
     name: Md
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SummaryReport:
+class SummaryReport(Struct, frozen=True):
     """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `previous_heading`: column heading of the previous window. `alarms`: violated thresholds. `slowest_stage`: the stage
@@ -74,7 +73,7 @@ def build(
     results: Results,
     main_scope: Scope | None,
     event: EventInfo | None,
-    results_before_event: Results | None,
+    metrics_before_event: schema.Metrics | None,
     outcomes: Sequence[Outcome] = (),
 ) -> SummaryReport:
     """Return the summary of one scope, with a table row for each other scope.
@@ -83,13 +82,12 @@ def build(
         results: metrics of all scopes.
         main_scope: the scope that the event belongs to; None if there is none yet.
         event: the event; None if no event started the run.
-        results_before_event: metrics without this event's facts, to show what it changed.
+        metrics_before_event: the scope's metrics without this event's facts, to show what it changed.
         outcomes: results of the run's side effects, such as sinks.
     """
     histories = {history.scope: history for history in results.evaluation.histories}
     history = histories.get(main_scope) if main_scope else None
     scope_metrics = results.metrics_of(main_scope) if main_scope else None
-    metrics_before_event = results_before_event.metrics_of(main_scope) if results_before_event and main_scope else None
     story = describe_event(event, _story_context(results, history, scope_metrics, metrics_before_event))
     document, window_text = results.document, results.window_text
     if history is None or scope_metrics is None:
@@ -117,7 +115,7 @@ def _story_context(
     results: Results,
     history: ScopeHistory | None,
     scope_metrics: schema.ScopeMetrics | None,
-    metrics_before_event: schema.ScopeMetrics | None,
+    metrics_before_event: schema.Metrics | None,
 ) -> StoryContext:
     sentence = security.security_sentence(history.vulnerabilities, results.window) if history else ""
     return StoryContext(

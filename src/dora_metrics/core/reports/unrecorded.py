@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting
 from dora_metrics.core.markdown import Md, code_block_line
@@ -18,8 +19,7 @@ JSON can write each as `\\u....`.
 """
 
 
-@dataclass(frozen=True)
-class UnrecordedFacts:
+class UnrecordedFacts(Struct, frozen=True):
     """The facts that a run could not record.
 
     Attributes:

@@ -6,8 +6,9 @@ still meets: a duration below it, a rate at most it, a frequency at least it. Be
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from dora_metrics.core.targets.metric import METRICS, Unit
 from dora_metrics.core.windows import parse_duration
@@ -32,8 +33,7 @@ _IS_MET: dict[Unit, Callable[[float, float], bool]] = {
 }
 
 
-@dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """A named table of levels.
 
     `edges` lists the levels of each metric, best first. A metric without edges has no level. `ranks` orders the names

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.statistics import MIN_TREND_POINTS, SIGNIFICANCE_LEVEL, TrendEstimate
@@ -15,8 +16,7 @@ from dora_metrics.core.targets.units import meets
 _KEYS = ("target", "by", "from")
 
 
-@dataclass(frozen=True)
-class GoalSpec:
+class GoalSpec(Struct, frozen=True):
     """A goal as configured.
 
     `target` and `start` are in the unit of the deciding value (per day, seconds, or a ratio). `by` is the last day on
@@ -87,8 +87,7 @@ def _require_supported_year(day: date) -> date:
     return day
 
 
-@dataclass(frozen=True)
-class MetricState:
+class MetricState(Struct, frozen=True):
     """What a goal is assessed by: the metric's value now and in the previous window, and the trend of its weeks.
 
     `reason` says why there is no value. `first_week_start` is the start of the week that the trend numbers 0; None

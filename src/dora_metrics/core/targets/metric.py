@@ -5,8 +5,9 @@ seconds, or a ratio.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from dora_metrics.core import schema
 
@@ -16,8 +17,7 @@ Unit = Literal["per day", "seconds", "ratio"]
 _DECIDING_FIELDS: dict[Unit, str] = {"per day": "per_day", "seconds": "p50_seconds", "ratio": "ratio"}
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """One of the five metrics.
 
     `key` is its name in settings and its field of `schema.Metrics`, whose type is `result_type`. `line_label` is its

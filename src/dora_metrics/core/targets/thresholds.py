@@ -8,7 +8,6 @@ data violates nothing.
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
@@ -30,8 +29,7 @@ _COMPARATORS: dict[str, Callable[[float, float], bool]] = {
 _COMPARATOR_TEXTS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 
 
-@dataclass(frozen=True)
-class ValueLimit:
+class ValueLimit(Struct, frozen=True):
     """A limit on a value: `lead_time > 2d` is violated by values above 2 d."""
 
     text: str
@@ -40,8 +38,7 @@ class ValueLimit:
     bound: float
 
 
-@dataclass(frozen=True)
-class RegressionLimit:
+class RegressionLimit(Struct, frozen=True):
     """A limit on regressions: `lead_time worse by 20%`, or `regression` for all metrics.
 
     `min_share` is the smallest increase that violates, as a share of the previous value; 0 means any.
@@ -68,8 +65,7 @@ class Violation(Struct, frozen=True, kw_only=True):
     text: str
 
 
-@dataclass(frozen=True)
-class ThresholdResult:
+class ThresholdResult(Struct, frozen=True):
     """The result of all thresholds on some scopes.
 
     `not_evaluated` has each threshold that could not be evaluated, with the reason.
@@ -103,8 +99,7 @@ def parse_threshold(text: str) -> Threshold:
     )
 
 
-@dataclass(frozen=True)
-class ThresholdInput:
+class ThresholdInput(Struct, frozen=True):
     """The numbers of one scope, and its comparison with the previous window by metric, if they can be compared."""
 
     scope: Scope

@@ -1,7 +1,9 @@
 """Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import names, versions
 from dora_metrics.core.facts import ids
@@ -82,8 +84,7 @@ def _deployment_of_status(
     )
 
 
-@dataclass(frozen=True)
-class DeployingJob:
+class DeployingJob(Struct, frozen=True):
     """The job that made a GitHub deployment, as far as its status says.
 
     `link` is None for a deployment that no job of this repository made. The `created_at` of a job's deployment is when

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
