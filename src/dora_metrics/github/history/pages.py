@@ -161,7 +161,9 @@ class GatheredHistory:
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
     until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
-    had since then. `has_new_services`: whether paths of services have changed since the last reading.
+    had since then. `has_new_services`: whether paths of services have changed since the last reading. `is_read`:
+    whether the reading has ended. `link_notes` are about linking. `final_cursors` are those that came with all facts;
+    None until then, or if they had not changed.
     """
 
     name: str = ""
@@ -176,6 +178,9 @@ class GatheredHistory:
     notes: list[str] = field(default_factory=list)
     graph: CommitGraph = field(default_factory=CommitGraph)
     has_new_services: bool = False
+    link_notes: tuple[str, ...] = ()
+    is_read: bool = False
+    final_cursors: dict[str, Cursor] | None = None
 
     def add(self, part: PartOrFailure) -> None:
         match part:
