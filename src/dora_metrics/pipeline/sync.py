@@ -34,6 +34,7 @@ from dora_metrics.github.history import (
     RepositoryInfo,
     read_history,
 )
+from dora_metrics.github.history.changes import read_services_of_pulls
 from dora_metrics.github.history.job_backlog import recorded_jobs
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
@@ -344,6 +345,8 @@ class Sync:
         graph, policy = gathered.graph, self.settings.policy
         recompared_ids = self._recompared_ids(gathered, facts)
         linked = resolve_changes(facts, graph, policy, recompared_ids)
+        if linked.pulls_without_services and self._read_services(gathered, linked.pulls_without_services):
+            linked = resolve_changes(facts, graph, policy, recompared_ids)
         if not (linked.unread and graph.commits_by_sha):
             return linked, []
         name = gathered.name
@@ -359,6 +362,19 @@ class Sync:
             self.note(Outcome("changes", "failed", f"GitHub did not return the commits of other branches: {error}"))
             graph = CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete)
             return resolve_changes(facts, graph, policy, recompared_ids), []
+
+    def _read_services(self, gathered: GatheredHistory, change_ids: Iterable[str]) -> bool:
+        """Read which services pull requests belong to that an earlier sync read; whether GitHub returned any."""
+        node_ids = gathered.graph.pull_node_ids()
+        wanted = [node_ids[change_id] for change_id in change_ids if change_id in node_ids]
+        services = self.settings.policy.services
+        try:
+            services_by_pull = read_services_of_pulls(self.client, gathered.name, services, wanted)
+        except GitHubError as error:
+            self.note(Outcome("changes", "failed", f"GitHub did not return the files of pull requests: {error}"))
+            return False
+        gathered.graph.services_by_pull.update(services_by_pull)
+        return bool(services_by_pull)
 
     def _recompared_ids(self, gathered: GatheredHistory, facts: Iterable[Fact]) -> frozenset[str]:
         """Return the ids of deployments whose changes were selected by other paths than those in `services` now."""
