@@ -98,11 +98,12 @@ def connection(
     make_node: Callable[[T], object] = lambda item: item,
 ) -> dict[str, object]:
     """One page of a connection. Fails as on GitHub without `first` or `last`, or above 100."""
+    head = items[0] if info.field_name == "history" and items else ""
     start, end = _page_bounds(info.field_name, len(items), arguments)
     if info.field_name in LONG_CONNECTIONS:
         end = min(end, start + context(info).state.longest_page)
     nodes = [make_node(item) for item in items[start:end]]
-    cursors = [_cursor(start + index) for index in range(len(nodes))]
+    cursors = [_cursor(start + index, str(head)) for index in range(len(nodes))]
     return {
         "totalCount": len(items),
         "nodes": nodes,
@@ -134,12 +135,15 @@ def _page_bounds(name: str, total: int, arguments: Mapping[str, Any]) -> tuple[i
     return start, max(start, end)
 
 
-def _cursor(position: int) -> str:
-    return base64.b64encode(f"cursor:{position}".encode()).decode()
+def _cursor(position: int, head: str = "") -> str:
+    """The token of a position; for commits GitHub shows it as the first one and the number."""
+    return f"{head} {position}" if head else base64.b64encode(f"cursor:{position}".encode()).decode()
 
 
 def _position(cursor: str) -> int:
     try:
+        if " " in cursor:
+            return int(cursor.partition(" ")[2])
         return int(base64.b64decode(cursor).decode().removeprefix("cursor:"))
     except ValueError as error:
         raise TypedError("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.") from error

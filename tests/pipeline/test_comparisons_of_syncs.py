@@ -10,10 +10,12 @@ from dora_metrics.pipeline import sync
 from fakes.faults import Fault, ReplacedAnswer, RequestInFlight, custom_answer
 from fakes.github import FakeGitHub
 from fakes.routing import Answer
-from support.monorepo import Monorepo, at
+from support.monorepo import SERVICES, Monorepo, at
 from support.runs import NOW, ActionRun
 
 COMPARE = "GET /repos/acme/shop/compare/*"
+MANY_FOLDERS = {**SERVICES, "other": [f"other/{number}/**" for number in range(50)]}
+"""More folders of services than are read with commits, so that deployments are compared."""
 NOT_FOUND = custom_answer(404, {"message": "Not Found"})
 
 
@@ -52,7 +54,7 @@ class Shop(Monorepo):
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     with FakeGitHub(now=lambda: NOW) as github:
-        yield Shop(github, tmp_path)
+        yield Shop(github, tmp_path, MANY_FOLDERS)
 
 
 @pytest.mark.parametrize("times", [1, None], ids=["once", "for good"])

@@ -1,7 +1,7 @@
 """Map files of a monorepo to services, by glob patterns like those of a workflow's `paths:` filter."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -83,6 +83,11 @@ class Services:
     def fixed_prefixes(self) -> tuple[str, ...]:
         """The folders that `touched_by_folders` asks for."""
         return tuple(sorted({prefix for globs in self.globs.values() for prefix in globs.fixed_prefixes if prefix}))
+
+
+def only_service(services: Collection[str]) -> str | None:
+    """Return the service of a change: the only one that it touches; None if there are several, or none."""
+    return next(iter(services)) if len(services) == 1 else None
 
 
 def fixed_prefix(pattern: str) -> str:

@@ -27,6 +27,7 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from dora_metrics.github import queries, shapes, transport
+from dora_metrics.github.response_time import ResponseTime
 from dora_metrics.github.silence import Silence
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
 from dora_metrics.runtime import Deadline
@@ -143,6 +144,7 @@ class Client:
         spent_seconds: waited for GitHub, with pauses and without announced waits, and for a health check, since the
             run began or since other runs were last faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
+        response_time: how long GitHub has worked in the last minute, for this client and those copied from it.
         repeats_slow_reads: whether a read is sent again for which GitHub took about as long as it gives any request.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
@@ -163,6 +165,7 @@ class Client:
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
     spent_seconds: float = 0
     silence: Silence = field(default_factory=Silence)
+    response_time: ResponseTime = field(default_factory=ResponseTime)
     repeats_slow_reads: bool = True
     _deadlines: tuple[Deadline, ...] = ()
     _max_waited_seconds: float = math.inf
@@ -449,8 +452,11 @@ class Client:
             is_down = self._seconds_until_down <= 0
             raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds) if is_down else _NO_TIME)
         self.request_count += 1
+        began = self.monotonic()
         with self._counting():
             response = send(self.seconds_left)
+        ended = self.monotonic()
+        self.response_time.add(ended - began, ended)
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub did not answer ({response.reason}); it may be down or unreachable")
         return response

@@ -23,7 +23,7 @@ from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses
 from dora_metrics.core.linking.landed_commits import LandedCommit, MergedPull, changes_of_commits
 from dora_metrics.core.scope import scope_of
-from dora_metrics.core.services import Services
+from dora_metrics.core.services import Services, only_service
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, owner_and_name
@@ -122,6 +122,7 @@ class RepositoryComparer:
             merged_at=parse_instant(pull["mergedAt"]),
             merge_sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
             head_sha=pull["headRefOid"],
+            node_id=pull.get("id"),
         )
 
     def _changes_of_service(
@@ -341,11 +342,6 @@ def listed_files(pull: JsonObject) -> tuple[str, ...] | None:
     connection = pull.get("files") or {"totalCount": None, "nodes": []}
     paths = tuple(node["path"] for node in connection["nodes"] if node)
     return paths if len(paths) == connection["totalCount"] else None
-
-
-def only_service(services: AbstractSet[str]) -> str | None:
-    """Return the service of a change: the only one that it touches; None if there are several, or none."""
-    return next(iter(services)) if len(services) == 1 else None
 
 
 def _path_variables(batch: Sequence[tuple[str, str | None]]) -> dict[str, object]:

@@ -314,6 +314,7 @@ class CommitNode(TypedDict):
 
 
 class CommitHistory(TypedDict):
+    totalCount: NotRequired[int]
     pageInfo: PageInfo
     nodes: list[CommitNode]
 
@@ -338,6 +339,10 @@ class CommitPageRepository(TypedDict):
 
 class CommitPageAnswer(TypedDict):
     repository: CommitPageRepository
+
+
+class TreeEntryId(TypedDict):
+    oid: str | None
 
 
 class PathHistory(TypedDict):
@@ -616,11 +621,21 @@ class DefaultBranchWithHistory(TypedDict):
     target: BranchHeadWithHistory
 
 
+class UpdatedNode(TypedDict):
+    updatedAt: Instant
+
+
+class OldestPull(TypedDict):
+    totalCount: int
+    nodes: list[UpdatedNode | None]
+
+
 class NewestItemsRepository(TypedDict):
     databaseId: int | None
     nameWithOwner: str
     hasIssuesEnabled: bool
     defaultBranchRef: DefaultBranchWithHistory | None
+    oldestPull: NotRequired[OldestPull]
     pullRequests: PullConnection
     deployments: DeploymentConnection
     releases: ReleaseConnection
@@ -712,6 +727,9 @@ class QueryShape(NamedTuple):
 OF_QUERIES: Mapping[str, QueryShape] = {
     "Append": QueryShape(AppendAnswer),
     "CommitPage": QueryShape(CommitPageAnswer),
+    "CommitPageWithFolders": QueryShape(
+        CommitPageAnswer, ("repository", "object", "history", "nodes"), TreeEntryId | None
+    ),
     "CommitsByPath": QueryShape(CommitsByPathAnswer, ("repository", "object"), PathHistory),
     "DeploymentPage": QueryShape(DeploymentPageAnswer),
     "DeploymentsById": QueryShape(DeploymentsByIdAnswer),
@@ -755,12 +773,20 @@ def problem_of_graphql(query_name: str, variables: Mapping[str, object], answer:
 
 def _problem_of_slots(shape: QueryShape, variables: Mapping[str, object], data: Any) -> str | None:  # noqa: ANN401 - JSON
     """Check the numbered values of an answer whose other parts were checked; there are none where nothing is."""
+    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if shape.slot_place else []
+    pairs = [(holder, name) for holder in _slot_holders(shape, data) for name in names]
+    if missing := next((name for holder, name in pairs if name not in holder), None):
+        return f"Object missing required field `{missing}`"
+    return next(filter(None, (problem_of(holder[name], shape.slot) for holder, name in pairs)), None)
+
+
+def _slot_holders(shape: QueryShape, data: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    """Return the objects that have slots: one, or all of a list."""
+    holders = [data]
     for key in shape.slot_place:
-        data = data and data[key]
-    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if shape.slot_place and data else []
-    if missing := [name for name in names if name not in data]:
-        return f"Object missing required field `{missing[0]}`"
-    return next(filter(None, (problem_of(data[name], shape.slot) for name in names)), None)
+        values = [holder[key] for holder in holders if holder]
+        holders = [each for value in values for each in (value if isinstance(value, list) else [value])]
+    return [holder for holder in holders if holder]
 
 
 def _decode(kind: type, value: object) -> object:

@@ -145,6 +145,23 @@ def plan_run(
     )
 
 
+def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
+    """The files that a step of a long sync changes: what was read, and how far. The last write computes the rest.
+
+    A checkpoint that does not fit the facts any more is removed first: without one, a run reads the facts.
+    """
+    view, merge = gathered.view, gathered.merge
+    outdated = {layout.CHECKPOINT_FILE: b""} if view.outdates_checkpoint(merge) else {}
+    cursors = view.snapshot.changed(gathered.observation.ledger_files)
+    files = {**view.snapshot.changed(outdated), **_outbox(gathered, settings), **merge.file_changes, **cursors}
+    return {} if _is_without_news(view.snapshot, files) else files
+
+
+def step_message(gathered: Gathered) -> str:
+    """What a step recorded, in one line."""
+    return _message(gathered.merge.new_facts) if gathered.merge.new_facts else "Remember how far GitHub was read"
+
+
 def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:
     """What readers must know about security alerts, from the cursors after this run."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}

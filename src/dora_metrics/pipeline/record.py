@@ -27,7 +27,7 @@ from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Observation
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import policy_fingerprint
-from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run
+from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run, step_files, step_message
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import NoStorage, ReadOnlyStorage, Storage, attempts
 from dora_metrics.templates import load_template
@@ -81,7 +81,8 @@ class RecordRequest(Struct, frozen=True):
         identify: which names repositories have; known before anything is observed, and recorded with it.
         enrich: what GitHub adds to the observed facts.
         reads_everything: whether all months of the ledger are needed.
-        read_in_steps: reads what `observe` tells; the ledger is written after each step that it yields, and at the end.
+        read_in_steps: reads what `observe` tells; facts and cursors are written after each step that it
+            yields, and everything at the end.
         claim: claims reports, in the last write.
         publish: makes the site of a ledger that was read completely, in the last write.
         unchanged_for: without news, numbers that are younger than this are left as they are.
@@ -153,10 +154,26 @@ class Recorder:
         """
         view = self._open(request)
         view = view.knowing(request.identify(view.contents.recorded_names))
-        step = replace(request, claim=_claim_nothing, publish=_publish_nothing)
         for _ in request.read_in_steps(view.contents):
-            self._compare_and_swap(step)
+            view = self._record_step(replace(request, claim=_claim_nothing), view)
         return self._compare_and_swap(request, view)
+
+    def _record_step(self, request: RecordRequest, view: LedgerView) -> LedgerView:
+        """Write what was read so far, and nothing that can be computed from it; return the ledger with it."""
+        if not self.storage.is_persistent:
+            return view
+        latest: LedgerView | None = view
+        for _ in attempts(MAX_TRIES, self._pause):
+            gathered = self._gather(request, latest or self._open(request))
+            view, latest = gathered.view, None
+            files = step_files(gathered, self.settings)
+            if not files:
+                return view
+            if written := self.storage.write(
+                view.snapshot, {**_readme(view.snapshot), **files}, step_message(gathered)
+            ):
+                return view.after_write(written)
+        raise self._overtaken()
 
     def _compare_and_swap(self, request: RecordRequest, view: LedgerView | None = None) -> RunResult:
         """Gather, evaluate, plan and write; with a view that was read before, the first attempt reads nothing again."""
@@ -171,9 +188,12 @@ class Recorder:
             if snapshot := self._write(request, gathered, plan):
                 return self._result(gathered, plan, snapshot, _rewrite_notes(highest_sequence, sequence))
             view = None
+        raise self._overtaken()
+
+    def _overtaken(self) -> LedgerError:
         # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
         name = self.storage.name
-        raise LedgerError(f"{name}: other runs wrote first {MAX_TRIES} times; run this job again when they are done")
+        return LedgerError(f"{name}: other runs wrote first {MAX_TRIES} times; run this job again when they are done")
 
     def _pause(self, attempt: int) -> None:
         self.sleep(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter

@@ -10,7 +10,7 @@ import msgspec
 
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
-from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, relinked_facts
+from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
@@ -34,6 +34,7 @@ from dora_metrics.github.history import (
     RepositoryInfo,
     read_history,
 )
+from dora_metrics.github.history.changes import read_services_of_pulls
 from dora_metrics.github.history.job_backlog import recorded_jobs
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
@@ -53,6 +54,9 @@ _UNANSWERED = "unanswered"
 
 _REQUESTED = "asked"
 """The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
+
+_UNFINISHED, _NO_REPOSITORY = "unfinished", ""
+"""The cursor of a sync that has recorded facts and not yet the numbers; the next one computes them, news or not."""
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -117,23 +121,34 @@ class Sync:
         """What was read and the ledger does not know, and the cursors to go on from."""
         recorded = {fact.id: fact for fact in contents.facts}
         cursors = self._recorded_cursors(contents)
+        cursors.pop(_NO_REPOSITORY, None)
         observed: dict[str, Fact] = {}
-        notes: list[str] = []
         for gathered in self._gathered:
             key = contents.names.stable_name(gathered.name)
-            own_cursors = _merged_cursors(cursors.get(key, {}), gathered)
-            cursors[key] = own_cursors
-            facts = (contents.names.observed_now(fact) for fact in gathered.facts.values())
-            observed |= _by_id(changed_facts(recorded, facts))
-            notes += gathered.notes
-            if self._is_complete:
-                name = contents.names.present_name(gathered.name)
-                with self.client.sending_slow_reads_once():
-                    observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
+            before = cursors.get(key, {})
+            if gathered.final_cursors != before:
+                cursors[key], facts = self._observe_repository(gathered, contents, before, recorded | observed)
+                observed |= facts
         self._try_something_else(self._gathered)  # its writing
+        if observed and not self._is_complete:
+            cursors[_NO_REPOSITORY] = {_UNFINISHED: Cursor()}
         title = _title(observed.values(), self._gathered)
-        files = {CURSORS_FILE: encode_cursors(cursors)}
-        return Observation(tuple(observed.values()), title, tuple(notes), files)
+        notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
+        return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
+
+    def _observe_repository(
+        self, gathered: GatheredHistory, contents: LedgerContents, before: dict[str, Cursor], recorded: dict[str, Fact]
+    ) -> tuple[dict[str, Cursor], dict[str, Fact]]:
+        """Return the next cursors of a repository, and what is new of it; linked once it was read to the end."""
+        cursors = _merged_cursors(before, gathered)
+        facts = (contents.names.observed_now(fact) for fact in gathered.facts.values())
+        observed = _by_id(changed_facts(recorded, facts))
+        if gathered.is_read:
+            name = contents.names.present_name(gathered.name)
+            with self.client.sending_slow_reads_once():
+                observed |= _by_id(self._link(gathered, name, cursors, recorded | observed))
+            gathered.final_cursors = dict(cursors) if cursors != before else None
+        return cursors, observed
 
     def read_in_steps(self, contents: LedgerContents) -> Iterator[None]:
         """Read GitHub's history, once; yields whenever enough was read to be recorded.
@@ -152,7 +167,7 @@ class Sync:
         self._is_complete = True
 
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
-        started, unsaved = time.monotonic(), 0
+        unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
         requested_names = self._repositories()
         for count_before, requested_name in enumerate(requested_names):
@@ -169,11 +184,12 @@ class Sync:
                 gathered.add(part)
                 if isinstance(part, HistoryPart):
                     gathered.cursors[_REQUESTED] = gathered.cursors_read_from[_REQUESTED]
-                    unsaved += len(part.facts)
+                    unsaved.add(part)
                 self._show(gathered.name, part)
-                if unsaved >= _MAX_UNSAVED_FACTS or time.monotonic() - started > _MAX_UNSAVED_SECONDS:
+                if unsaved.is_much():
                     yield
-                    started, unsaved = time.monotonic(), 0
+                    unsaved.reset()
+            gathered.is_read = True
 
     def _try_something_else(self, read_before: Iterable[GatheredHistory]) -> None:
         """Go on after requests that GitHub never answers, if it has answered others for these repositories."""
@@ -267,7 +283,6 @@ class Sync:
         repository: str,
         cursors: dict[str, Cursor],
         recorded: Mapping[str, Fact],
-        notes: list[str],
     ) -> Iterable[Fact]:
         """Complete deployments with their changes: from the history of commits, otherwise by comparing commits.
 
@@ -280,7 +295,7 @@ class Sync:
         if linked.cursor and gathered.has_all_new_deployments and gathered.continues("commits", cursors.get("commits")):
             cursors["commits"] = linked.cursor
         completed |= self._compare_unresolved(gathered, linked.unresolved, cursors, {**recorded, **completed})
-        notes += linked.notes
+        gathered.link_notes = linked.notes
         return completed.values()
 
     def _compare_unresolved(
@@ -331,6 +346,8 @@ class Sync:
         graph, policy = gathered.graph, self.settings.policy
         recompared_ids = self._recompared_ids(gathered, facts)
         linked = resolve_changes(facts, graph, policy, recompared_ids)
+        if linked.pulls_without_services and self._read_services(gathered, linked.pulls_without_services):
+            linked = resolve_changes(facts, graph, policy, recompared_ids)
         if not (linked.unread and graph.commits_by_sha):
             return linked, []
         name = gathered.name
@@ -346,6 +363,19 @@ class Sync:
             self.note(Outcome("changes", "failed", f"GitHub did not return the commits of other branches: {error}"))
             graph = CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete)
             return resolve_changes(facts, graph, policy, recompared_ids), []
+
+    def _read_services(self, gathered: GatheredHistory, change_ids: Iterable[str]) -> bool:
+        """Read which services pull requests belong to that an earlier sync read; whether GitHub returned any."""
+        node_ids = gathered.graph.pull_node_ids()
+        wanted = [node_ids[change_id] for change_id in change_ids if change_id in node_ids]
+        services = self.settings.policy.services
+        try:
+            services_by_pull = read_services_of_pulls(self.client, gathered.name, services, wanted)
+        except GitHubError as error:
+            self.note(Outcome("changes", "failed", f"GitHub did not return the files of pull requests: {error}"))
+            return False
+        gathered.graph.services_by_pull.update(services_by_pull)
+        return bool(services_by_pull)
 
     def _recompared_ids(self, gathered: GatheredHistory, facts: Iterable[Fact]) -> frozenset[str]:
         """Return the ids of deployments whose changes were selected by other paths than those in `services` now."""
@@ -405,6 +435,28 @@ class Sync:
         if compared.uncompared:
             self.note(Outcome("changes", "skipped", uncompared_note(deployment, compared.uncompared)))
         return compared.facts
+
+
+@dataclass
+class _Unsaved:
+    """What was read since the ledger was last written: facts that it does not have, and seconds."""
+
+    contents: LedgerContents
+    fact_count: int = 0
+    began_at: float = field(default_factory=time.monotonic)
+
+    def add(self, part: HistoryPart) -> None:
+        """Count the facts of a part that are new."""
+        named = (self.contents.names.observed_now(fact) for fact in part.facts)
+        self.fact_count += sum(1 for fact in named if reconcile(self.contents.fact_by_id(fact.id), fact))
+
+    def is_much(self) -> bool:
+        """Whether it is to be written, so that a run that is stopped keeps it."""
+        seconds = time.monotonic() - self.began_at
+        return self.fact_count >= _MAX_UNSAVED_FACTS or seconds > _MAX_UNSAVED_SECONDS
+
+    def reset(self) -> None:
+        self.fact_count, self.began_at = 0, time.monotonic()
 
 
 def _services_in(selecting_settings: str) -> object:

@@ -73,6 +73,20 @@ def test_short_files_are_merged_without_what_was_replaced_and_large_ones_stay() 
     assert max(map(len, files.values())) <= month_files.MAX_FILE_BYTES
 
 
+def test_many_new_facts_leave_large_files_alone() -> None:
+    files, _ = added({}, map(fact, range(600)))
+    files, changes = added(files, map(fact, range(600, 800)))
+    assert f"{MONTH}.jsonl" not in changes
+    assert len(statuses(files)) == 800
+
+
+def test_a_month_most_of_whose_facts_are_replaced_is_written_again_without_the_old_ones() -> None:
+    files, _ = added({}, map(fact, range(600)))
+    files, _ = added(files, (fact(number, "failure", seen=5) for number in range(300)))
+    assert sum(content.count(b"\n") for content in files.values()) == 600
+    assert sum(status == "failure" for status in statuses(files).values()) == 300
+
+
 def test_what_is_written_grows_with_the_facts_and_not_with_the_month() -> None:
     files: dict[str, bytes] = {}
     written: list[int] = []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dora_metrics.github.history.read import iterate_concurrently
+from dora_metrics.github.history.streams import iterate_concurrently
 
 
 def test_all_items_come_and_those_of_a_stream_in_their_order() -> None:

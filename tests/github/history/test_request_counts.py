@@ -11,6 +11,7 @@ from fakes import schema
 from fakes.github import FakeGitHub
 from support.github_history import NOW, at, deploy, ledger_after, read_fake_history
 from support.large_repository import DEPLOYMENT_COUNT, ISSUE_COUNT, PULL_COUNT, fill_repository
+from support.many_repositories import fill_organisation
 
 REQUEST_BUDGET = 25
 WIDEST_VARIABLES: dict[str, Any] = {"first": 100, "owner": "acme", "name": "shop", "ids": [], "open": []}
@@ -82,6 +83,17 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:
     """https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api."""
-    size = schema.query_size(schema.parse_query(queries.load(name)), name, WIDEST_VARIABLES)
+    variables = {**WIDEST_VARIABLES, **({"first": 40, "extent": True} if name == "NewestItems" else {})}
+    size = schema.query_size(schema.parse_query(queries.load(name)), name, variables)
     assert size.nodes <= schema.NODE_LIMIT / 20
     assert size.cost <= points
+
+
+def test_a_small_repository_is_first_read_in_three_requests() -> None:
+    """One for the newest items, one for older commits, and one for alerts."""
+    with FakeGitHub(now=lambda: NOW) as github:
+        fill_organisation(github, 1)
+        found = read_fake_history(github, security="auto")
+    assert found.requests == 3
+    assert len([fact for fact in found.changes if fact.startswith("github:pull:")]) == 30
+    assert len(found.deployments) == 30

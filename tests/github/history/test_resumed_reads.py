@@ -157,14 +157,14 @@ def test_what_production_lags_behind_is_linked_when_it_comes(github: FakeGitHub,
 def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    for number in range(150):
+    for number in range(165):
         merge_pull_request(shop, f"Pull {number}", 1 + number)
     github.fail(primary_limit(), to="PullPage", times=None, skip=1)
     first = read_fake_history(github)
     failures = {one.kind: str(one) for one in first.gathered.failures}
     assert "rate limit" in failures["pulls"]
     assert failures.keys() <= {"pulls", "commits"}, "commits are read at the same time: before the limit, or not at all"
-    assert len([one for one in first.changes if one.startswith("github:pull:")]) == 125
+    assert len([one for one in first.changes if one.startswith("github:pull:")]) == 140
     assert str(first.gathered.last_parts["pulls"]) == "pull requests back to 2026-09-02"
     github.heal()
     merge_pull_request(shop, "While nobody looked", 200)
@@ -186,10 +186,10 @@ def test_incidents_that_a_limit_left_unread_come_with_the_next_reading(github: F
         shop.issue(f"Question {number}", created_at=at(number))
     github.fail(primary_limit(), to="IssuePage", times=None)
     first = read_fake_history(github)
-    assert len(first.incidents) == 25
+    assert len(first.incidents) == 40
     github.heal()
     second, found = read_again(github, first)
-    assert len(found) == 55
+    assert len(found) == 40
     assert str(second.gathered.last_parts["issues"]) == "all incidents"
     assert read_again(github, second)[0].requests == 1
 
@@ -214,7 +214,7 @@ def test_older_deployments_that_come_later_are_linked_all_the_same(github: FakeG
         deploy(shop, number + 0.5)
     github.fail(primary_limit(), to="DeploymentPage", times=None)
     first = read_fake_history(github)
-    assert len(first.deployments) == 25
+    assert len(first.deployments) == 40
     github.heal()
     second, _ = read_again(github, first)
     ledger = ledger_after(ledger_after({}, first), second)

@@ -266,8 +266,8 @@ def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine
 def plan_merge(contents: LedgerContents, observed: Iterable[StoredFact]) -> MergePlan:
     """Plan the merge of observed facts into a ledger, whose contents know all names of repositories among them.
 
-    A month is rewritten only if many of its facts are new, if one has left it, or if one of its lines is not a fact.
-    Such lines are moved to `quarantine.jsonl`. A few new facts are added to one of its files.
+    A month is rewritten only if many of its facts are replaced, if one has left it, or if a line of it is not a fact.
+    Such lines are moved to `quarantine.jsonl`. Otherwise facts are added to it, and its large files stay as they are.
     """
     lines_by_id = dict(contents.lines_by_id)
     changed = [
@@ -319,7 +319,8 @@ def _rewritten_files(after: LedgerContents, changed_ids: set[str], broken_months
     for month in (*sorted(gained_lines), *sorted(other_months - gained_lines.keys())):
         lines = gained_lines.get(month, [])
         files = {path: after.files[path] for path in after.files if _is_of_month(path, month)}
-        if month not in other_months and month_files.is_addition(lines, files):
+        replaced_count = len(after.ids_by_month.get(month, set()) & changed_ids)
+        if month not in other_months and month_files.is_addition(lines, files, replaced_count):
             file_changes |= month_files.extended_month(month, lines, files, after.is_newest)
         else:
             all_lines = [*lines, *_remaining_lines(after, month, changed_ids)]

@@ -31,6 +31,9 @@ MAX_SHORT_FILES = 3
 _LARGE_FILE_BYTES = MAX_FILE_BYTES // 2
 """A file of at least this size stays as it is when short files are merged."""
 
+_MAX_REPLACED_SHARE = 0.25
+"""Of the lines that are added to a month without rewriting it."""
+
 _SUFFIX = re.compile(r"(?:-(\d+))?\.jsonl$")
 
 
@@ -100,18 +103,32 @@ def extended_month(
         extended = _joined((*_newest_lines(files[paths[-1]], is_newest), *lines))
         if len(extended) <= max_bytes:
             return {paths[-1]: extended}
-    if sum(len(files[path]) <= MAX_SHORT_FILE_BYTES for path in paths) < MAX_SHORT_FILES:
-        return {f"{month}-{_number(paths[-1]) + 1}.jsonl": _joined(lines)}
-    merged_paths = [path for path in paths if len(files[path]) < _LARGE_FILE_BYTES]
+    added, short_count = _joined(lines), sum(len(files[path]) <= MAX_SHORT_FILE_BYTES for path in paths)
+    if len(added) <= MAX_SHORT_FILE_BYTES and short_count < MAX_SHORT_FILES:
+        return {f"{month}-{_number(paths[-1]) + 1}.jsonl": added}
+    return _with_merged_files(month, lines, {path: files[path] for path in paths}, is_newest)
+
+
+def _with_merged_files(
+    month: str, lines: Iterable[LedgerLine], files: Mapping[str, bytes], is_newest: IsNewest
+) -> dict[str, bytes]:
+    """Return the file changes that add lines to a month and merge its files that are not large with them."""
+    merged_paths = [path for path in files if len(files[path]) < _LARGE_FILE_BYTES]
     merged_lines = chain(lines, *(_newest_lines(files[path], is_newest) for path in merged_paths))
-    contents = dict(zip(merged_paths, _parts(merged_lines), strict=False))
+    free_paths = chain(merged_paths, (path for path in _numbered_paths(month) if path not in files))
+    contents = dict(zip(free_paths, _parts(merged_lines), strict=False))
     return _changes({**contents, **dict.fromkeys(merged_paths[len(contents) :], b"")}, files)
 
 
-def is_addition(lines: Iterable[LedgerLine], files: Mapping[str, bytes]) -> bool:
-    """Whether some lines are so few that they are added to a month with these files, which need not be rewritten."""
+def is_addition(lines: Sequence[LedgerLine], files: Mapping[str, bytes], replaced_count: int) -> bool:
+    """Whether some lines are added to a month with these files, so that its large files need not be rewritten.
+
+    `replaced_count` of the lines replace others. These stay in their files, so they may be few or short only.
+    """
     is_within_limit = all(len(content) <= MAX_FILE_BYTES for content in files.values())
-    return bool(files) and is_within_limit and sum(len(line.json) + 1 for line in lines) <= MAX_SHORT_FILE_BYTES
+    is_short = sum(len(line.json) + 1 for line in lines) <= MAX_SHORT_FILE_BYTES
+    has_mostly_new = replaced_count <= len(lines) * _MAX_REPLACED_SHARE
+    return bool(files) and is_within_limit and (is_short or has_mostly_new)
 
 
 def _changes(contents: Mapping[str, bytes], files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from dora_metrics.core.ledger.layout import (
     MonthSelection,
     parse_ledger,
 )
-from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_time
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_path, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.policy import Policy
@@ -87,6 +87,18 @@ class LedgerView(Struct, frozen=True):
         fingerprint = self.stored_checkpoint.policy_fingerprint
         used = self.checkpoint if snapshot.months.since else Checkpoint(fingerprint)
         return LedgerView.of(snapshot, self.since, self.stored_checkpoint, used)
+
+    def after_write(self, snapshot: Snapshot) -> "LedgerView":
+        """Return the view of a ledger into which files were written on top of this one."""
+        is_kept = CHECKPOINT_FILE in snapshot.files
+        stored = self.stored_checkpoint if is_kept else Checkpoint(self.stored_checkpoint.policy_fingerprint)
+        return LedgerView.of(snapshot, self.since, stored, self.checkpoint)
+
+    def outdates_checkpoint(self, plan: MergePlan) -> bool:
+        """Whether a merge changes files of months that the stored checkpoint stands for."""
+        until = self.stored_checkpoint.until
+        months = (month_of_path(path) for path in plan.file_changes if path.startswith(FACTS_FOLDER))
+        return until is not None and any(month < month_of_time(until) for month in months)
 
     def missing_months(self, plan: MergePlan) -> MonthSelection | None:
         """Return the months to read before new facts can be merged; None if nothing is missing.

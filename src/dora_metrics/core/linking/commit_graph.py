@@ -5,7 +5,7 @@ commits once and each scope visits each commit once. A comparison by GitHub woul
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,10 +19,11 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
-from dora_metrics.core.linking.landed_commits import LandedCommit, changes_of_commits
+from dora_metrics.core.linking.landed_commits import ChangeWithCommits, LandedCommit, changes_of_commits
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
+from dora_metrics.core.services import Services, only_service
 
 MAX_SCOPE_LAG = timedelta(days=30)
 """A scope whose last success is older than the newest by this much is not an anchor, so old commits need not be read.
@@ -31,16 +32,22 @@ Its next deployment is compared by GitHub.
 """
 
 
+ServicesOfPull = AbstractSet[str] | None
+"""The services that the files of a pull request belong to; None if GitHub does not list all of the files."""
+
+
 @dataclass
 class CommitGraph:
     """Commits of the default branch by sha, newest first.
 
     `side_commits` are deployed commits outside that branch: of release branches, or of a branch before it was
-    merged. `is_complete`: no deployment needs commits beyond these, or the history ends here.
+    merged. `services_by_pull` are those of the pull requests that were read. `is_complete`: no deployment needs commits
+    beyond these, or the history ends here.
     """
 
     commits_by_sha: dict[str, LandedCommit] = field(default_factory=dict)
     side_commits: dict[str, LandedCommit] = field(default_factory=dict)
+    services_by_pull: dict[str, ServicesOfPull] = field(default_factory=dict)
     is_complete: bool = False
 
     def add(self, commits: Iterable[LandedCommit]) -> None:
@@ -62,6 +69,30 @@ class CommitGraph:
     def commit(self, sha: str) -> LandedCommit | None:
         """Return the commit with this sha, of the default branch or outside it."""
         return self.commits_by_sha.get(sha) or self.side_commits.get(sha)
+
+    def touched_folders(self, commits: Iterable[LandedCommit]) -> set[str] | None:
+        """Return the folders of services that some of the commits have changed, None if that is not known.
+
+        A merge has changed those that are as in none of its parents, as for git.
+        """
+        touched: set[str] = set()
+        for commit in commits:
+            parents = [self.commit(sha) for sha in commit.parents]
+            folders_of_parents = [parent.folders if parent else None for parent in parents]
+            if commit.folders is None or None in folders_of_parents:
+                return None
+            touched |= {
+                folder
+                for folder, folder_id in commit.folders.items()
+                if all(folders and folders[folder] != folder_id for folders in folders_of_parents)
+                and (parents or folder_id)
+            }
+        return touched
+
+    def pull_node_ids(self) -> dict[str, str]:
+        """Return GitHub's ids of the pull requests of all commits, by the ids of the changes."""
+        pulls = (pull for commit in self.commits_by_sha.values() for pull in commit.pulls)
+        return {pull.change_id: pull.node_id for pull in pulls if pull.node_id}
 
     def missing_parents(self) -> set[str]:
         """Return the shas of parents that are not in the graph."""
@@ -196,13 +227,15 @@ class ResolvedChanges:
     """Facts that the commit graph resolves: deployments with their changes, then the changes that are single commits.
 
     `unresolved`: deployments that need a comparison by GitHub. `unread`: deployments outside the default branch whose
-    histories would resolve more. `cursor`: where the next reading of commits may stop, None to keep the previous one.
+    histories would resolve more. `pulls_without_services`: ids of pull requests whose services would resolve more, in a
+    monorepo. `cursor`: where the next reading of commits may stop, None to keep the previous one.
     It is valid only together with these facts.
     """
 
     facts: tuple[Fact, ...]
     unresolved: tuple[Deployment, ...]
     unread: tuple[Deployment, ...]
+    pulls_without_services: tuple[str, ...]
     cursor: Cursor | None
     notes: tuple[str, ...]
 
@@ -223,7 +256,9 @@ def resolve_changes(
         recompared_ids: the ids of deployments whose changes are not known any more, by the present settings.
     """
     all_facts = list(facts)
-    unlisted_pulls = {fact.id for fact in all_facts if isinstance(fact, Change) and fact.commits is None}
+    changes = {fact.id: fact for fact in all_facts if isinstance(fact, Change)}
+    unlisted_pulls = {change.id for change in changes.values() if change.commits is None}
+    matcher = _TouchedServices(graph, policy.services)
     counted = _counted_deployments(all_facts, policy, recompared_ids)
     resolved: dict[str, Fact] = {each.id: each for each in counted.reset}
     unknown: list[UnknownReach] = []
@@ -231,8 +266,9 @@ def resolve_changes(
     outside_shas: set[str] = set()
     for successes in _successes_by_scope(counted.deployments, policy):
         for delivered in islice(delivered_commits(successes, graph), 1, None):
-            if isinstance(delivered, DeliveredCommits) and _is_resolvable(delivered, policy):
-                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, unlisted_pulls))
+            landed = _changes_of_scope(delivered, unlisted_pulls, matcher)
+            if isinstance(delivered, DeliveredCommits) and landed is not None:
+                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, landed, changes))
             elif delivered.deployment.changes is None:
                 blocking = delivered.blocking if isinstance(delivered, UnknownReach) else ()
                 unknown.append(UnknownReach(delivered.deployment, blocking))
@@ -242,7 +278,9 @@ def resolve_changes(
     unresolved = tuple(each.deployment for each in unknown)
     cursor = _next_cursor(graph, newest_successes, outside_shas)
     notes = _unresolved_notes(unresolved, graph)
-    return ResolvedChanges(tuple(resolved.values()), unresolved, tuple(unread.values()), cursor, notes)
+    return ResolvedChanges(
+        tuple(resolved.values()), unresolved, tuple(unread.values()), tuple(matcher.unknown_pulls), cursor, notes
+    )
 
 
 class _CountedDeployments(NamedTuple):
@@ -291,32 +329,86 @@ def _successes_by_scope(deployments: Sequence[Deployment], policy: Policy) -> It
         yield sorted(successes, key=deployment_order)
 
 
-def _is_resolvable(delivered: DeliveredCommits, policy: Policy) -> bool:
-    """Whether the graph tells the changes: it has all commits, and nobody who reported the deployment named others.
+class _ChangeOfService(NamedTuple):
+    """A change of a deployment, and the services that it touches; None outside a monorepo, or if nobody knows."""
 
-    Services by path also need the changed files.
+    landed: ChangeWithCommits
+    services: AbstractSet[str] | None
+
+
+@dataclass
+class _TouchedServices:
+    """Tells which services of a monorepo changes touch; `unknown_pulls` are those for which it lacks the files."""
+
+    graph: CommitGraph
+    services: Services
+    unknown_pulls: dict[str, None] = field(default_factory=dict)
+
+    def of(self, landed: ChangeWithCommits) -> AbstractSet[str] | None:
+        """Return the services by the files that GitHub lists, otherwise by the folders; None if neither is known."""
+        if not self.services:
+            return None
+        is_pull = landed.change is None
+        if is_pull and landed.change_id not in self.graph.services_by_pull:
+            return None
+        by_files = self.graph.services_by_pull.get(landed.change_id)
+        if by_files is not None:
+            return by_files
+        folders = self.graph.touched_folders(landed.commits) if self.services.fixed_prefixes else set()
+        return None if folders is None else self.services.touched_by_folders(folders.__contains__)
+
+
+def _changes_of_scope(
+    delivered: DeliveredCommits | UnknownReach, unlisted_pulls: AbstractSet[str], matcher: _TouchedServices
+) -> list[_ChangeOfService] | None:
+    """Return the changes that a deployment brought to its service, None if the graph does not tell.
+
+    It tells if it has all commits, nobody who reported the deployment named other changes and, for a service with
+    paths, the services of all changes are known.
     """
+    if not isinstance(delivered, DeliveredCommits) or not _is_resolvable(delivered):
+        return None
+    deployment = delivered.deployment
+    landed = changes_of_commits(delivered.commits, deployment.finished_at, unlisted_pulls)
+    changes = [_ChangeOfService(each, matcher.of(each)) for each in landed]
+    service = scope_of(deployment).service
+    if service not in matcher.services:
+        return changes
+    unknown = [change.landed for change in changes if change.services is None]
+    if deployment.changes is None:
+        matcher.unknown_pulls.update((each.change_id, None) for each in unknown if each.change is None)
+    return None if unknown else [change for change in changes if service in (change.services or ())]
+
+
+def _is_resolvable(delivered: DeliveredCommits) -> bool:
+    """Whether the graph has all commits, and nobody who reported the deployment named other changes."""
     deployment = delivered.deployment
     is_named_by_reporter = deployment.changes is not None and deployment.previous is None
-    has_all = delivered.is_complete and delivered.previous is not None
-    return has_all and not is_named_by_reporter and scope_of(deployment).service not in policy.services
+    return delivered.is_complete and delivered.previous is not None and not is_named_by_reporter
 
 
-def _resolved_facts(delivered: DeliveredCommits, unlisted_pulls: AbstractSet[str]) -> Iterator[Fact]:
-    """Yield the deployment with its changes, oldest first, then the changes that are single commits."""
+def _resolved_facts(
+    delivered: DeliveredCommits, changes: Sequence[_ChangeOfService], recorded: Mapping[str, Change]
+) -> Iterator[Fact]:
+    """Yield the deployment with its changes, oldest first, then what is only known now of the changes.
+
+    That is a commit that is a change by itself, and the service of a pull request of which GitHub lists no files.
+    """
     deployment = delivered.deployment
-    changes = changes_of_commits(delivered.commits, deployment.finished_at, unlisted_pulls)
     yield replace(
         deployment,
-        changes=tuple(landed.change_id for landed in changes),
+        changes=tuple(change.landed.change_id for change in changes),
         previous=delivered.previous.id if delivered.previous else None,
         commit_count=len(delivered.commits),
         descends_from=delivered.descends_from,
     )
-    for landed in changes:
-        if landed.change:
-            observed_at = landed.change.first_commit_at or deployment.finished_at
-            yield replace(landed.change, service=deployment.service, observed_at=observed_at)
+    for (change_id, change, _), services in changes:
+        service = deployment.service if services is None else only_service(services)
+        if change:
+            observed_at = change.first_commit_at or deployment.finished_at
+            yield replace(change, service=service, observed_at=observed_at)
+        elif services is not None and change_id in recorded:
+            yield replace(recorded[change_id], service=service)
 
 
 def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside_shas: set[str]) -> Cursor | None:

@@ -6,7 +6,7 @@ that events and `sync` record the same changes.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class MergedPull(NamedTuple):
     """A merged pull request that contains a commit, or made it.
 
     `merge_sha` is the commit that merging made; `head_sha` was the newest commit of its branch. One from the default
-    branch into another is none: it brings nothing to where the commits are.
+    branch into another is none: it brings nothing to where the commits are. `node_id` is GitHub's, to read more of it.
     """
 
     change_id: str
@@ -26,13 +26,15 @@ class MergedPull(NamedTuple):
     merged_at: datetime
     merge_sha: str | None
     head_sha: str | None
+    node_id: str | None = None
 
 
 class LandedCommit(NamedTuple):
     """A commit of the deployed history.
 
     `pulls` are the merged pull requests that GitHub names for it. `change` is the change that it is by itself if no
-    pull request brought it; None for a merge commit.
+    pull request brought it; None for a merge commit. `folders` has git's ids of the services' folders in it, None for
+    a folder that it does not have; None if they were not read.
     """
 
     sha: str
@@ -40,6 +42,7 @@ class LandedCommit(NamedTuple):
     committed_at: datetime | None
     pulls: tuple[MergedPull, ...] = ()
     change: Change | None = None
+    folders: Mapping[str, str | None] | None = None
 
     @property
     def is_merge(self) -> bool:

@@ -15,8 +15,9 @@ from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Fact, Severity, Vulnerability
 from dora_metrics.core.selection import AlertKind, selected_alert_kinds
+from dora_metrics.core.services import only_service
 from dora_metrics.errors import EventError
-from dora_metrics.github import compare, text
+from dora_metrics.github import text
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.history.pages import (
     HistoryPart,
@@ -179,7 +180,7 @@ class _AlertList:
     def _prepare_fact(self, fact: Vulnerability | None, path: str | None) -> Fact | None:
         """Return the fact as it is recorded; in a monorepo, with the only service that the file belongs to."""
         services = self.reader.request.settings.policy.services
-        service = compare.only_service(services.touched_by([path])) if fact and path and services else None
+        service = only_service(services.touched_by([path])) if fact and path and services else None
         return self.reader.prepare_fact(replace(fact, service=service)) if fact else None
 
 

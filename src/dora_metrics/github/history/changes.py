@@ -3,19 +3,37 @@
 Data that cannot be right is counted, and described in notes for the reader of the numbers.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.linking.commit_graph import CommitGraph
+from dora_metrics.core.facts import ids
+from dora_metrics.core.linking.commit_graph import CommitGraph, ServicesOfPull
 from dora_metrics.core.linking.landed_commits import LandedCommit
+from dora_metrics.core.services import Services, only_service
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
+from dora_metrics.github.client import Client
 from dora_metrics.github.compare import OLDEST_PLAUSIBLE_YEAR, RepositoryComparer
+from dora_metrics.github.history.both_ends import BothEnds, EndStep
 from dora_metrics.github.history.commit_nodes import landed_commit
-from dora_metrics.github.history.pages import MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader, ResultPage
+from dora_metrics.github.history.commit_pages import CommitPages
+from dora_metrics.github.history.pages import (
+    MAX_IDS_PER_REQUEST,
+    HistoryKind,
+    HistoryPart,
+    HistoryReader,
+    PagedQuery,
+    PageStep,
+    ResultPage,
+)
 from dora_metrics.github.queries import JsonObject
+
+_MANY_PULLS = 500
+_CAUTION = 0.7
+_MAX_FOLDERS_PER_PAGE, _MIN_COMMITS_PER_PAGE = 500, 10
+"""Folders of services that GitHub looks up for one page of commits; it has ten seconds for that."""
 
 
 def read_pulls(reader: HistoryReader) -> Iterator[HistoryPart]:
@@ -29,18 +47,57 @@ def read_pulls(reader: HistoryReader) -> Iterator[HistoryPart]:
     """
     quality = DataQualityNotes("Pull requests with commits", reader.run.now)
     query = reader.paged_query("PullPage", "pullRequests", files=reader.needs_files)
-    for step in reader.incremental_read("pulls", query, "updatedAt").steps():
-        pulls = [node for node in step.nodes if _is_counted(reader, node)]
+    steps = reader.incremental_read("pulls", query, "updatedAt").steps()
+    read_numbers: set[int] = set()
+    for part in _from_both_ends(reader, query, steps) if _is_read_from_both_ends(reader) else map(_one_end, steps):
+        pulls = [node for node in part.nodes if node["number"] not in read_numbers and _is_counted(reader, node)]
+        read_numbers.update(node["number"] for node in pulls)
         for pull in pulls:
             quality.add_pull(pull)
-        notes = quality.notes() if step.is_complete else ()
-        yield HistoryPart("pulls", _changes(reader, pulls), step.cursor, step.reached, step.is_complete, notes)
+        yield _with_step(_part_of_pulls(reader, "pulls", pulls), part.step, quality)
 
 
-def _changes(reader: HistoryReader, pulls: Iterable[JsonObject]) -> tuple[Fact, ...]:
+def _with_step(part: HistoryPart, step: PageStep | None, quality: "DataQualityNotes") -> HistoryPart:
+    """Return a part with the cursor of the step that it comes from; without a step the cursor stays."""
+    if step is None:
+        return part
+    notes = quality.notes() if step.is_complete else ()
+    return replace(part, cursor=step.cursor, reached=step.reached, is_complete=step.is_complete, notes=notes)
+
+
+def _one_end(step: PageStep) -> EndStep:
+    return EndStep(step.nodes, step)
+
+
+def _is_read_from_both_ends(reader: HistoryReader) -> bool:
+    """Whether all pull requests are to be read, none was read before, and they are many."""
+    extent, since = reader.extent, reader.request.since
+    has_all = extent.oldest_pull is not None and (since is None or extent.oldest_pull >= since)
+    return has_all and reader.cursor("pulls").newest is None and extent.pull_count >= _MANY_PULLS
+
+
+def _from_both_ends(reader: HistoryReader, query: PagedQuery, from_newest: Iterator[PageStep]) -> Iterator[EndStep]:
+    """Yield pull requests from both ends, the older ones with a client of their own."""
+    client = replace(reader.client, request_count=0)
+    oldest_first = replace(query, client=client, variables={**query.variables, "direction": "ASC"})
+    try:
+        yield from BothEnds(from_newest, oldest_first.pages_after(None), reader.extent.oldest_pull).steps()
+    finally:
+        reader.client.add_usage([client])
+
+
+def _part_of_pulls(reader: HistoryReader, kind: HistoryKind, pulls: Iterable[JsonObject]) -> HistoryPart:
     """Return merged pull requests as changes."""
-    comparer = RepositoryComparer(reader.client, reader.repository.name)
-    return tuple(reader.prepare_fact(comparer.change_from_pull(pull, _service_of(reader, pull))) for pull in pulls)
+    comparer, services = (
+        RepositoryComparer(reader.client, reader.repository.name),
+        reader.request.settings.policy.services,
+    )
+    pulls_by_id = {ids.pull_request(comparer.repository, pull["number"]): pull for pull in pulls}
+    changes = (comparer.change_from_pull(pull, _service_of(reader, pull)) for pull in pulls_by_id.values())
+    services_by_pull = {change_id: services_of_pull(services, pull) for change_id, pull in pulls_by_id.items()}
+    return HistoryPart(
+        kind, tuple(map(reader.prepare_fact, changes)), services_by_pull=services_by_pull if services else {}
+    )
 
 
 def _service_of(reader: HistoryReader, pull: JsonObject) -> str | None:
@@ -48,7 +105,13 @@ def _service_of(reader: HistoryReader, pull: JsonObject) -> str | None:
     settings, files = reader.request.settings, compare.listed_files(pull)
     if not settings.services:
         return settings.service
-    return None if files is None else compare.only_service(settings.policy.services.touched_by(files))
+    return None if files is None else only_service(settings.policy.services.touched_by(files))
+
+
+def services_of_pull(services: Services, pull: JsonObject) -> ServicesOfPull:
+    """Return the services that the files of a pull request belong to; None if GitHub does not list all of them."""
+    files = compare.listed_files(pull)
+    return None if files is None else services.touched_by(files)
 
 
 def _is_counted(reader: HistoryReader, pull: JsonObject) -> bool:
@@ -73,10 +136,11 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
         return
     other_pulls: dict[str, None] = {}
     quality = DataQualityNotes("Commits without a pull request", reader.run.now)
-    query = reader.paged_query("CommitPage", "object", "history", head=repository.head_sha)
-    comparer = RepositoryComparer(reader.client, repository.name)
-    for page in query.pages_after(None, reader.first_pages.get("commits")):
-        commits = tuple(landed_commit(comparer, node, _pull_nodes(reader, node), reader.run.now) for node in page.nodes)
+    comparer, folders = RepositoryComparer(reader.client, repository.name), _folders_to_read(reader)
+    for page in _commit_pages(reader, folders, graph):
+        commits = tuple(
+            landed_commit(comparer, node, _pull_nodes(reader, node), reader.run.now, folders) for node in page.nodes
+        )
         graph.add(commits)
         other_pulls |= {pull_id: None for node in page.nodes for pull_id in _ids_of_other_pulls(reader, node)}
         for node, commit in zip(page.nodes, commits, strict=True):
@@ -88,6 +152,35 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
         if done:
             break
     yield from _read_pulls_by_id(reader, list(other_pulls))
+
+
+def _folders_to_read(reader: HistoryReader) -> tuple[str, ...]:
+    """Return the folders of the services, by whose ids a commit tells which of them it has changed."""
+    folders = reader.request.settings.policy.services.fixed_prefixes
+    return folders if len(folders) <= _MAX_FOLDERS_PER_PAGE // _MIN_COMMITS_PER_PAGE else ()
+
+
+def _commit_pages(reader: HistoryReader, folders: tuple[str, ...], graph: CommitGraph) -> Iterator[ResultPage]:
+    """Yield the pages of the default branch's history, the first of which may have been read already."""
+    name, head = "CommitPageWithFolders" if folders else "CommitPage", str(reader.repository.head_sha)
+    query = reader.paged_query(name, "object", "history", head=head)
+    if folders:
+        query.slots, query.page_size = folders, min(query.page_size, _MAX_FOLDERS_PER_PAGE // len(folders))
+    since = reader.request.since
+
+    def pages_left() -> float:
+        return _share_left(graph, since) * len(graph.commits_by_sha) / query.page_size
+
+    pages = CommitPages(query, head, reader.extent.commit_count, pages_left)
+    return pages.read(None if folders else reader.first_pages.get("commits"))
+
+
+def _share_left(graph: CommitGraph, since: datetime | None) -> float:
+    """Return how much is probably left to read, as a multiple of what was read; rather too little than too much."""
+    times = [commit.committed_at for commit in graph.commits_by_sha.values() if commit.committed_at]
+    if since is None or not times or max(times) == min(times):
+        return math.inf
+    return _CAUTION * (min(times) - since) / (max(times) - min(times))
 
 
 def _is_history_complete(
@@ -126,7 +219,25 @@ def _read_pulls_by_id(reader: HistoryReader, ids: list[str]) -> Iterator[History
     for start in range(0, len(ids), MAX_IDS_PER_REQUEST):
         variables = {"ids": ids[start : start + MAX_IDS_PER_REQUEST], "files": reader.needs_files}
         pulls = filter(None, reader.client.query_existing("PullsById", variables)["nodes"])
-        yield HistoryPart("commits", _changes(reader, pulls))
+        yield _part_of_pulls(reader, "commits", list(pulls))
+
+
+def read_services_of_pulls(
+    client: Client, repository: str, services: Services, node_ids: Sequence[str]
+) -> dict[str, ServicesOfPull]:
+    """Read the services that pull requests belong to, by the ids of their changes.
+
+    Raises:
+        GitHubError: if GitHub refuses a request or does not answer.
+    """
+    services_by_pull: dict[str, ServicesOfPull] = {}
+    for start in range(0, len(node_ids), MAX_IDS_PER_REQUEST):
+        variables = {"ids": node_ids[start : start + MAX_IDS_PER_REQUEST], "files": True}
+        pulls = filter(None, client.query_existing("PullsById", variables)["nodes"])
+        services_by_pull |= {
+            ids.pull_request(repository, pull["number"]): services_of_pull(services, pull) for pull in pulls
+        }
+    return services_by_pull
 
 
 @dataclass

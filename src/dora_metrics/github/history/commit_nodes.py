@@ -1,6 +1,6 @@
 """Commits as GraphQL shows them, with the fields of the fragment `CommitFields`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from dora_metrics.core.facts.model import Change, Deployment
@@ -11,16 +11,24 @@ from dora_metrics.github.queries import JsonObject
 
 
 def landed_commit(
-    comparer: RepositoryComparer, node: JsonObject, pull_nodes: Iterable[JsonObject], now: datetime
+    comparer: RepositoryComparer,
+    node: JsonObject,
+    pull_nodes: Iterable[JsonObject],
+    now: datetime,
+    folders: Sequence[str] = (),
 ) -> LandedCommit:
     """Return a commit with its parents, the merged pull requests that contain it, and the change it is by itself.
 
-    `now` stands for the time of a commit whose own is unreadable.
+    `now` stands for the time of a commit whose own is unreadable. `folders` are those whose ids the node has in slots.
     """
     parents = tuple(parent["oid"] for parent in node["parents"]["nodes"])
     pulls = tuple(map(comparer.merged_pull, pull_nodes))
     change = None if len(parents) > 1 else _change_from_commit(comparer, node, now)
-    return LandedCommit(node["oid"], parents, parse_instant_or_none(node["committedDate"]), pulls, change)
+    entries = {folder: node[f"slot{number}"] for number, folder in enumerate(folders)}
+    ids_by_folder = {folder: entry and entry["oid"] for folder, entry in entries.items()} if folders else None
+    return LandedCommit(
+        node["oid"], parents, parse_instant_or_none(node["committedDate"]), pulls, change, ids_by_folder
+    )
 
 
 def _change_from_commit(comparer: RepositoryComparer, node: JsonObject, now: datetime) -> Change:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.core.linking.commit_graph import CommitGraph
+from dora_metrics.core.linking.commit_graph import CommitGraph, ServicesOfPull
 from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
@@ -93,8 +93,8 @@ class HistoryPart:
     """Some facts of one kind, the newest first.
 
     `cursor` is where the next reading of this kind resumes once these facts are recorded; None if that does not change.
-    `reached` is how far back the part goes. `is_complete` means that nothing of the kind is left. `landed_commits` are
-    for linking, see `GatheredHistory`.
+    `reached` is how far back the part goes. `is_complete` means that nothing of the kind is left. `landed_commits`
+    and `services_by_pull` are for linking, see `CommitGraph`.
     """
 
     kind: HistoryKind
@@ -104,6 +104,7 @@ class HistoryPart:
     is_complete: bool = False
     notes: tuple[str, ...] = ()
     landed_commits: tuple[LandedCommit, ...] = ()
+    services_by_pull: Mapping[str, ServicesOfPull] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return how far this got: `pull requests back to 2026-09-03`, `all pull requests`."""
@@ -166,7 +167,9 @@ class GatheredHistory:
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
     until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
-    had since then. `has_new_services`: whether paths of services have changed since the last reading.
+    had since then. `has_new_services`: whether paths of services have changed since the last reading. `is_read`:
+    whether the reading has ended. `link_notes` are about linking. `final_cursors` are those that came with all facts;
+    None until then, or if they had not changed.
     """
 
     name: str = ""
@@ -181,6 +184,9 @@ class GatheredHistory:
     notes: list[str] = field(default_factory=list)
     graph: CommitGraph = field(default_factory=CommitGraph)
     has_new_services: bool = False
+    link_notes: tuple[str, ...] = ()
+    is_read: bool = False
+    final_cursors: dict[str, Cursor] | None = None
 
     def add(self, part: PartOrFailure) -> None:
         match part:
@@ -219,6 +225,7 @@ class GatheredHistory:
         self.facts.update((fact.id, fact) for fact in part.facts)
         self.notes += [note for note in part.notes if note not in self.notes]
         self.graph.add(part.landed_commits)
+        self.graph.services_by_pull.update(part.services_by_pull)
         self.graph.is_complete |= part.kind == "commits" and part.is_complete
         self.last_parts[part.kind] = part
         if part.cursor is not None:
@@ -259,6 +266,7 @@ class PagedQuery:
     variables: Mapping[str, object]
     connection_path: tuple[str, ...]
     page_size: int = _MAX_PAGE_SIZE
+    slots: tuple[str, ...] = ()
 
     def pages_after(self, page_token: str | None, first_page: ResultPage | None = None) -> Iterator[ResultPage]:
         """Yield all pages after a token (None: from the start); `first_page` if the first was read already.
@@ -266,30 +274,42 @@ class PagedQuery:
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        page, pages_read = first_page or self._read_page(page_token), PagesRead(self.query)
+        page, pages_read = first_page or self.read_page(page_token), PagesRead(self.query)
         pages_read.add(page_token)
         yield page
         while page.next_page_token:
             pages_read.add(page.next_page_token)
-            page = self._read_page(page.next_page_token)
+            page = self.read_page(page.next_page_token)
             yield page
 
-    def _read_page(self, page_token: str | None) -> ResultPage:
-        variables = {**self.variables, "after": page_token}
+    def read_page(self, page_token: str | None) -> ResultPage:
+        """Read the page after a token, and with it as many items as GitHub can return in time.
+
+        Raises:
+            GitHubError: if GitHub refuses the request or does not answer.
+        """
         while True:
             try:
-                data: Any = self.client.query(self.query, {**variables, "first": self.page_size})
+                return self.read_whole_page(page_token)
             except GitHubError as problem:
-                if self.page_size <= _MIN_PAGE_SIZE or not _is_too_large(problem):
+                if self.page_size <= _MIN_PAGE_SIZE or not is_too_large(problem):
                     raise
                 self.page_size //= 2
-                continue
-            for name in self.connection_path:
-                data = data and data[name]
-            return ResultPage.from_connection(data) if data else ResultPage((), None)
+
+    def read_whole_page(self, page_token: str | None) -> ResultPage:
+        """Read the page after a token.
+
+        Raises:
+            GitHubError: if GitHub refuses the request or does not answer.
+        """
+        variables = {**self.variables, "after": page_token, "first": self.page_size}
+        data: Any = self.client.query(self.query, variables, self.slots)
+        for name in self.connection_path:
+            data = data and data[name]
+        return ResultPage.from_connection(data) if data else ResultPage((), None)
 
 
-def _is_too_large(problem: GitHubError) -> bool:
+def is_too_large(problem: GitHubError) -> bool:
     """Whether a smaller page may succeed."""
     is_named = isinstance(problem, UncertainOutcomeError | TooExpensiveError)
     return is_named or not TIMEOUT_PHRASES.isdisjoint(problem.phrases)
@@ -393,17 +413,31 @@ class RepositoryInfo:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How much a repository has, as a first reading asks for it.
+
+    `commit_count` are those of the default branch, `pull_count` the merged pull requests, `oldest_pull` when the one
+    that has not changed for longest did. None if nobody has asked.
+    """
+
+    commit_count: int | None = None
+    pull_count: int = 0
+    oldest_pull: datetime | None = None
+
+
+@dataclass(frozen=True)
 class HistoryReader:
     """What is needed to read the history of one repository: client, repository and request.
 
-    `first_pages` are pages that came with the first request. `open_deployments` are the first 100 of those that had not
-    ended at the last reading; None if the first request did not return them.
+    `first_pages` are pages that came with the first request. `extent` is how much there is. `open_deployments` are the
+    first 100 of those that had not ended at the last reading; None if the first request did not return them.
     """
 
     client: Client
     repository: RepositoryInfo
     request: HistoryRequest
     first_pages: Mapping[HistoryKind, ResultPage] = field(default_factory=dict)
+    extent: Extent = field(default_factory=Extent)
     open_deployments: tuple[JsonObject, ...] | None = None
 
     @property

@@ -1,11 +1,9 @@
 """Reads the history of one repository, several kinds in parallel, and yields the parts as they arrive."""
 
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from queue import Queue
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
@@ -13,6 +11,7 @@ from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import EventError
 from dora_metrics.github.client import INVALID_CURSOR, Client, GitHubError, owner_and_name
 from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts
@@ -27,6 +26,7 @@ from dora_metrics.github.history.incidents import newest_issue_variables, read_i
 from dora_metrics.github.history.pages import (
     DEPLOYMENT_KINDS,
     MAX_IDS_PER_REQUEST,
+    Extent,
     HistoryKind,
     HistoryPart,
     HistoryReader,
@@ -38,9 +38,9 @@ from dora_metrics.github.history.pages import (
     ResultPage,
     read_failure,
 )
+from dora_metrics.github.history.streams import iterate_concurrently
 from dora_metrics.github.queries import JsonObject
 
-T = TypeVar("T")
 KindReader = Callable[[HistoryReader], Iterator[HistoryPart | RefusedAlerts]]
 """A function that reads one kind."""
 _DEPLOYMENT_SOURCES: tuple[tuple[str, HistoryKind, KindReader], ...] = (
@@ -49,6 +49,9 @@ _DEPLOYMENT_SOURCES: tuple[tuple[str, HistoryKind, KindReader], ...] = (
     ("workflow-runs", "runs", read_workflow_runs),
 )
 
+
+_FIRST_ITEMS = 40
+"""Of each kind, in the first request of a first reading: all there is of a small repository. Later ones ask for 25."""
 
 Confirm = Callable[[RepositoryInfo], HistoryRequest | None]
 """From the repository that GitHub found under a name to the request to go on with; None: it is not to be read."""
@@ -99,6 +102,8 @@ def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
     names = owner_and_name(request.run.repository)
     open_ids = list(request.cursors.get("deployments", Cursor()).open[:MAX_IDS_PER_REQUEST])
     variables = {**names, **newest_issue_variables(request), "open": open_ids, "files": bool(request.settings.services)}
+    if "commits" not in request.cursors:
+        variables |= {"extent": True, "first": _FIRST_ITEMS}
     try:
         with client.sending_slow_reads_once():
             data = client.query_existing("NewestItems", variables)
@@ -106,7 +111,15 @@ def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
         node = client.query("RepositoryInfo", names)["repository"]
         return HistoryReader(client, RepositoryInfo.from_node(node), request)
     info, first_pages = RepositoryInfo.from_node(data["repository"]), dict(_first_pages(data["repository"]))
-    return HistoryReader(client, info, request, first_pages, tuple(filter(None, data["nodes"])))
+    open_deployments = tuple(filter(None, data["nodes"]))
+    return HistoryReader(client, info, request, first_pages, _extent(data["repository"]), open_deployments)
+
+
+def _extent(repository: JsonObject) -> Extent:
+    history = repository["defaultBranchRef"]["target"]["history"] if repository["defaultBranchRef"] else {}
+    pulls = repository.get("oldestPull") or {"totalCount": 0, "nodes": []}
+    times = (parse_instant(node["updatedAt"]) for node in pulls["nodes"] if node)
+    return Extent(history.get("totalCount"), pulls["totalCount"], next(times, None))
 
 
 def _first_pages(repository: JsonObject) -> Iterator[tuple[HistoryKind, ResultPage]]:
@@ -247,45 +260,3 @@ def _final_parts(reader: HistoryReader, sources: SourceSelection, merges: Mappin
 
 
 _UNREADABLE = "its answer cannot be read ({}); the other kinds are recorded, please report this as a bug"
-
-
-class _StreamEnd:
-    """The end of a stream, or the exception that ended it."""
-
-    def __init__(self, problem: BaseException | None = None) -> None:
-        self.problem = problem
-
-
-def iterate_concurrently(streams: Sequence[Iterator[T]]) -> Iterator[T]:
-    """Yield the items of all streams as they arrive, each stream in its own thread. The order within a stream is kept.
-
-    Closing the generator stops the streams, each after its current item. An exception in a stream is raised here.
-    """
-    queue: Queue[T | _StreamEnd] = Queue()
-    stop_requested = threading.Event()
-    for stream in streams:
-        threading.Thread(target=_fill_queue, args=(stream, queue, stop_requested), daemon=True).start()
-    running_count = len(streams)
-    try:
-        while running_count:
-            item = queue.get()
-            if not isinstance(item, _StreamEnd):
-                yield item
-                continue
-            running_count -= 1
-            if item.problem:
-                raise item.problem
-    finally:
-        stop_requested.set()
-
-
-def _fill_queue(stream: Iterator[T], queue: "Queue[T | _StreamEnd]", stop_requested: threading.Event) -> None:
-    try:
-        for item in stream:
-            queue.put(item)
-            if stop_requested.is_set():
-                break
-    except BaseException as problem:  # noqa: BLE001 - raised in the consumer's thread
-        queue.put(_StreamEnd(problem))
-    else:
-        queue.put(_StreamEnd())
