@@ -3,6 +3,7 @@
 A folder has no commits: files change one by one, and a run may die, or another one read, between any two of them.
 """
 
+import json
 import shutil
 import signal
 import sys
@@ -56,9 +57,14 @@ def aged_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kill_before_change(root: Path, fact: Fact, change: int) -> bool:
     """Kill a run with this fact before its file change number `change`; return whether it made that many."""
-    code = killed_run.exit_code_of_run(root, NOVEMBER, fact, change)
+    code = killed_run.exit_code_of_run(root, NOVEMBER, [fact], change)
     assert code in (0, -signal.SIGKILL)
     return code != 0
+
+
+def ids_in_facts_files(root: Path) -> set[str]:
+    lines = (line for path in root.glob("facts/**/*.jsonl") for line in path.read_bytes().splitlines())
+    return {json.loads(line)["id"] for line in lines}
 
 
 def primary_files(root: Path) -> dict[str, bytes]:
@@ -97,6 +103,25 @@ def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(
             found = record_facts_at(root, NOVEMBER + days * DAY, deployment(2000 + days, NOVEMBER))
             assert exposition_lines(root) == exposition_from_all_facts(root, found), change
         change += 1
+
+
+def test_a_run_that_is_killed_while_it_rewrites_a_month_of_several_files_loses_no_fact(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    record_facts_at(base, NOVEMBER, *(deployment(number, NOVEMBER) for number in range(1_200)))
+    assert len(list(base.glob("facts/2025/11*.jsonl"))) > 1
+    recorded_ids = ids_in_facts_files(base)
+    url = "https://github.com/acme/shop/deployments"
+    longer = [deployment(n, NOVEMBER, url=url, observed_at=NOVEMBER + timedelta(seconds=1)) for n in range(400)]
+    change, goes_on = 0, True
+    while goes_on:
+        root = shutil.copytree(base, tmp_path / str(change))
+        goes_on = killed_run.exit_code_of_run(root, NOVEMBER, longer, change) != 0
+        assert recorded_ids <= ids_in_facts_files(root), change
+        change += 1
+    assert change > 4
+    assert (
+        sum(url.encode() in line for path in root.glob("facts/*/*") for line in path.read_bytes().splitlines()) == 400
+    )
 
 
 def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has_not_seen(

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from multiprocessing import forkserver
@@ -20,9 +21,9 @@ from support.ledger_runs import record_facts_at
 ENDPOINT = "http://127.0.0.1:1"
 
 
-def exit_code_of_run(root: Path, now: datetime, fact: Fact, change: int) -> int | None:
-    """Run the recording of a fact; it dies before its file change number `change`, if it makes that many."""
-    process = _fork_server().Process(target=_run, args=(str(root), now, encode_fact(fact), change))
+def exit_code_of_run(root: Path, now: datetime, facts: Sequence[Fact], change: int) -> int | None:
+    """Run the recording of facts; it dies before its file change number `change`, if it makes that many."""
+    process = _fork_server().Process(target=_run, args=(str(root), now, [*map(encode_fact, facts)], change))
     process.start()
     process.join()
     return process.exitcode
@@ -39,11 +40,10 @@ def _fork_server() -> ForkServerContext:
     return context
 
 
-def _run(root: str, now: datetime, fact: bytes, change: int) -> None:
-    decoded = decode_line(fact)
-    assert not isinstance(decoded, Repository | UnknownRecord)
+def _run(root: str, now: datetime, lines: Sequence[bytes], change: int) -> None:
+    facts = [fact for fact in map(decode_line, lines) if not isinstance(fact, Repository | UnknownRecord)]
     _kill_before_change(change)
-    record_facts_at(Path(root), now, decoded, endpoint_url=ENDPOINT)
+    record_facts_at(Path(root), now, *facts, endpoint_url=ENDPOINT)
 
 
 def _kill_before_change(change: int) -> None:

@@ -27,7 +27,7 @@ from dora_metrics.core.ledger.layout import (
     MonthSelection,
     git_blob_sha,
 )
-from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_path
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER, changes_one_by_one, month_of_path
 from dora_metrics.core.ledger.snapshot import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 from dora_metrics.errors import LedgerError
 from dora_metrics.storage.folder import Folder
@@ -100,7 +100,7 @@ class DirectoryStorage:
         return {path: content for path, content in contents if content is not None}
 
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
-        """See Storage. Files are written in the order of `changes`.
+        """See Storage. Files are written in the order of `changes`, but facts files gain lines before any loses one.
 
         Raises:
             LedgerError: if the folder cannot be written, or another run holds its lock for 30 seconds.
@@ -157,7 +157,7 @@ class DirectoryStorage:
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         if CHECKPOINT_FILE in changes:
             self._folder.remove(CHECKPOINT_FILE)
-        for path, content in changes.items():
+        for path, content in changes_one_by_one(changes, snapshot.files):
             if content:
                 self._folder.replace(path, content)
             else:

@@ -120,3 +120,26 @@ def test_however_facts_come_the_files_hold_the_newest_of_each(batches: list[list
         assert all(len(content) <= SMALL["MAX_FILE_BYTES"] for content in files.values())
         again, changes = added(files, [fact(n, "failure" if s % 2 else "success", s) for n, s in newest.items()])
         assert (again, changes) == (files, {})
+
+
+CONTENTS = st.dictionaries(
+    st.sampled_from([f"{MONTH}.jsonl", f"{MONTH}-2.jsonl", f"{MONTH}-3.jsonl", "facts/2024/04.jsonl", "cursors.json"]),
+    st.sets(st.sampled_from("abcdefgh")).map(lambda lines: "".join(f"{line}\n" for line in sorted(lines)).encode()),
+)
+
+
+@given(CONTENTS, CONTENTS)
+def test_one_by_one_no_line_is_lost_before_all_new_ones_are_there(
+    files: dict[str, bytes], changes: dict[str, bytes]
+) -> None:
+    def facts_lines(contents: Mapping[str, bytes]) -> set[bytes]:
+        facts_files = (content for path, content in contents.items() if path.startswith(month_files.FACTS_FOLDER))
+        return {line for content in facts_files for line in content.splitlines()}
+
+    state = dict(files)
+    after = facts_lines({**files, **changes})
+    for path, content in month_files.changes_one_by_one(changes, files):
+        state[path] = content
+        is_whole = facts_lines(files) <= facts_lines(state)
+        assert is_whole or after <= facts_lines(state)
+    assert {path: state.get(path, b"") for path in {**files, **changes}} == {**files, **changes}

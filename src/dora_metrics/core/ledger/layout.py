@@ -173,8 +173,7 @@ class MergePlan(msgspec.Struct, frozen=True):
     """The effect of merging facts into a ledger.
 
     `after`: the ledger with the facts. `new_facts`: those that changed it, without names of repositories.
-    `file_changes`: new contents by path, ordered so that an interrupted write loses nothing. Empty contents delete the
-    file.
+    `file_changes`: new contents by path; empty contents delete the file.
     """
 
     after: LedgerContents

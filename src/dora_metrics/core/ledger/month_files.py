@@ -75,7 +75,7 @@ def first_paths(month: str) -> list[str]:
 
 
 def rewritten_month(month: str, lines: Iterable[LedgerLine], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the file changes after which a month has these lines and no others, the large files first.
+    """Return the file changes after which a month has these lines and no others.
 
     Args:
         month: the month.
@@ -131,8 +131,38 @@ def is_addition(lines: Sequence[LedgerLine], files: Mapping[str, bytes], replace
     return bool(files) and is_within_limit and (is_short or has_mostly_new)
 
 
+def changes_one_by_one(changes: Mapping[str, bytes], files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield file changes in the order for storage that makes one after another, and may be stopped between any two.
+
+    Where several facts files change, lines may move from any to any other. So each of them gains its lines before any
+    of them loses one: in between, a line may be in two files, which is read as one.
+    """
+    facts_changes = {path: content for path, content in changes.items() if path.startswith(FACTS_FOLDER)}
+    if len(facts_changes) < 2:  # noqa: PLR2004 - nothing can move between files
+        yield from changes.items()
+        return
+    first_facts_path = next(iter(facts_changes))
+    for path, content in changes.items():
+        if path == first_facts_path:
+            yield from _gains_before_losses(facts_changes, files)
+        elif path not in facts_changes:
+            yield path, content
+
+
+def _gains_before_losses(changes: Mapping[str, bytes], files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    losing_paths = []
+    for path, content in changes.items():
+        old_lines, new_lines = files.get(path, b"").splitlines(), content.splitlines()
+        lost_lines = sorted(set(old_lines) - set(new_lines))
+        if set(new_lines) - set(old_lines):
+            yield path, content + b"".join(line + b"\n" for line in lost_lines)
+        if lost_lines:
+            losing_paths.append(path)
+    yield from ((path, changes[path]) for path in losing_paths)
+
+
 def _changes(contents: Mapping[str, bytes], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the contents that differ from the present files; those that delete a file come last."""
+    """Return the contents that differ from the present files."""
     return {path: content for path, content in contents.items() if files.get(path) != content}
 
 
