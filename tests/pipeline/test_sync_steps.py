@@ -4,7 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, CURSORS_FILE, METRICS_FILE, PAGE_FILE
+from dora_metrics.core.ledger.layout import (
+    CHECKPOINT_FILE,
+    CURSORS_FILE,
+    EVIDENCE_FILE,
+    HISTORY_FILE,
+    METRICS_FILE,
+    PAGE_FILE,
+    PUBLISHED_FILE,
+)
 from dora_metrics.pipeline import sync
 from fakes.faults import unavailable
 from support.github_history import NOW
@@ -33,7 +41,6 @@ def test_steps_write_facts_and_cursors_and_the_end_writes_the_rest(sync_shop: Sy
     assert all(path in allowed or path.startswith("facts/") for step in steps for path in step)
     assert {METRICS_FILE, PAGE_FILE} <= end
     assert len(sync_shop.github.requests_matching("Ledger")) == 1
-    assert b"unfinished" not in (sync_shop.repository.read(CURSORS_FILE, BRANCH) or b"")
 
 
 def test_a_later_sync_without_news_reads_the_ledger_once_and_writes_nothing(sync_shop: SyncShop) -> None:
@@ -71,3 +78,22 @@ def test_a_checkpoint_that_does_not_fit_the_facts_any_more_is_removed_with_the_f
     assert PAGE_FILE not in first
     assert CHECKPOINT_FILE in last
     assert sync_shop.repository.read(CHECKPOINT_FILE, BRANCH)
+
+
+def test_the_sync_after_an_event_brings_the_page_up_to_date_though_the_ledger_was_just_written(
+    sync_shop: SyncShop,
+) -> None:
+    sync_shop.run()
+    deployed = {
+        "environment": "production", "service": "web", "status": "success", "version": "9.1",
+        "sha": sync_shop.repository.head("main"), "finished_at": f"{NOW + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+    }  # fmt: skip
+    payload = {"action": "dora-deployment", "client_payload": deployed}
+    sync_shop.run("repository_dispatch", payload, delay=timedelta(days=1))
+    assert b'"9.1"' not in (sync_shop.repository.read(PAGE_FILE, BRANCH) or b"")
+    sync_shop.run(delay=timedelta(days=1, minutes=17))
+    assert b'"9.1"' in (sync_shop.repository.read(PAGE_FILE, BRANCH) or b"")
+    assert {PAGE_FILE, HISTORY_FILE, EVIDENCE_FILE, PUBLISHED_FILE} <= written_files(sync_shop)[-1]
+    commits = len(written_files(sync_shop))
+    sync_shop.run(delay=timedelta(days=1, minutes=34))
+    assert len(written_files(sync_shop)) == commits

@@ -80,7 +80,6 @@ class ObjectHolder(TypedDict):
 
 class LedgerTarget(TypedDict):
     oid: str
-    committedDate: str
     tree: Tree
 
 

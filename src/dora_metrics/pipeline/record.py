@@ -169,9 +169,8 @@ class Recorder:
             files = step_files(gathered, self.settings)
             if not files:
                 return view
-            if written := self.storage.write(
-                view.snapshot, {**_readme(view.snapshot), **files}, step_message(gathered)
-            ):
+            files = {**_readme(view.snapshot), **_unpublished(view.snapshot), **files}
+            if written := self.storage.write(view.snapshot, files, step_message(gathered)):
                 return view.after_write(written)
         raise self._overtaken()
 
@@ -245,14 +244,17 @@ class Recorder:
     def _write(self, request: RecordRequest, gathered: Gathered, plan: RunPlan) -> Snapshot | None:
         """Write the planned files and the site; None if another run wrote in between."""
         snapshot = gathered.view.snapshot
-        if plan.is_without_news and _is_recent(snapshot, self.now, request.unchanged_for):
+        if plan.is_without_news and _is_recent(snapshot.published_at, self.now, request.unchanged_for):
             return snapshot
         if not snapshot.files and not gathered.merge.new_facts and not plan.primary_files:
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
         files = {**_readme(snapshot), **plan.primary_files, **plan.derived_files, **site}
-        return self.storage.write(snapshot, files, plan.message)
+        if request.reads_everything:
+            published = {layout.PUBLISHED_FILE: f"{self.now:%Y-%m-%dT%H:%M:%SZ}\n".encode()}
+            return self.storage.write(snapshot, files | published, plan.message)
+        return self.storage.write(snapshot, {**_unpublished(snapshot), **files}, plan.message)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
         view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary
@@ -286,9 +288,14 @@ def _readme(snapshot: Snapshot) -> dict[str, bytes]:
     return snapshot.changed({layout.README_FILE: load_template("ledger/README.md").encode()})
 
 
-def _is_recent(snapshot: Snapshot, now: datetime, duration: timedelta) -> bool:
-    """Whether the ledger was written less than this long ago."""
-    return snapshot.written_at is not None and timedelta() <= now - snapshot.written_at < duration
+def _unpublished(snapshot: Snapshot) -> dict[str, bytes]:
+    """The change that says that page and numbers do not have all facts any more; it goes before facts."""
+    return snapshot.changed({layout.PUBLISHED_FILE: b""})
+
+
+def _is_recent(published_at: datetime | None, now: datetime, duration: timedelta) -> bool:
+    """Whether all numbers were written less than this long ago, and no facts were added since."""
+    return published_at is not None and timedelta() <= now - published_at < duration
 
 
 def _longest_pause_seconds(attempt: int) -> float:

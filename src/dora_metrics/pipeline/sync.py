@@ -55,9 +55,6 @@ _UNANSWERED = "unanswered"
 _REQUESTED = "asked"
 """The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
 
-_UNFINISHED, _NO_REPOSITORY = "unfinished", ""
-"""The cursor of a sync that has recorded facts and not yet the numbers; the next one computes them, news or not."""
-
 _SELECTING_SETTINGS = {
     "incident_labels",
     "deployment_source",
@@ -121,7 +118,6 @@ class Sync:
         """What was read and the ledger does not know, and the cursors to go on from."""
         recorded = {fact.id: fact for fact in contents.facts}
         cursors = self._recorded_cursors(contents)
-        cursors.pop(_NO_REPOSITORY, None)
         observed: dict[str, Fact] = {}
         for gathered in self._gathered:
             key = contents.names.stable_name(gathered.name)
@@ -130,8 +126,6 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded | observed)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
-        if observed and not self._is_complete:
-            cursors[_NO_REPOSITORY] = {_UNFINISHED: Cursor()}
         title = _title(observed.values(), self._gathered)
         notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from dora_metrics.core.ledger.layout import ALL_MONTHS, ROOT_FILES, SEQUENCE_FILE, MonthSelection, is_at_one_of
 from dora_metrics.core.ledger.month_files import first_paths, month_of_path, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
-from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.errors import LedgerError
 from dora_metrics.github import shapes
 from dora_metrics.github.client import (
@@ -177,7 +176,7 @@ class BranchStorage:
         sequence = parse_sequence(files.pop(SEQUENCE_FILE, b""))
         listed_folders = [path for path in paths if path.startswith("facts") and not path.endswith(".jsonl")]
         folders = {"": root_names, **_names_by_folder(objects_by_path, *listed_folders)}
-        return Snapshot(files, sequence, target["oid"], months, parse_instant_or_none(target["committedDate"]), folders)
+        return Snapshot(files, sequence, target["oid"], months, folders)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See Storage. Takes one request for each fifty files, and one for each level of subfolders.

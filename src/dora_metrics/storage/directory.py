@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +20,6 @@ from dora_metrics.core.ledger.layout import (
     BADGES_FOLDER,
     CHECKPOINT_FILE,
     DERIVED_FILES,
-    METRICS_FILE,
     ROOT_FILES,
     SEQUENCE_FILE,
     MonthSelection,
@@ -63,7 +61,7 @@ class DirectoryStorage:
             self._refuse_irregular()
             folders = self._list_folders()  # before the README, which is the first file of a new ledger
             files = self._read_contents(name for name in ROOT_FILES if name != SEQUENCE_FILE)
-            snapshot = Snapshot(files, sequence, written_at=self._written_at(), folders=folders)
+            snapshot = Snapshot(files, sequence, folders=folders)
             return self.read_more(snapshot, months)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
@@ -163,11 +161,6 @@ class DirectoryStorage:
             else:
                 self._folder.remove(path)
         return snapshot.with_changes(changes, sequence)
-
-    def _written_at(self) -> datetime | None:
-        """Return when the metrics were last computed, None if never."""
-        modified_at = self._folder.modified_at(METRICS_FILE)
-        return None if modified_at is None else datetime.fromtimestamp(modified_at, UTC)
 
     def _read_sequence(self) -> int:
         return parse_sequence(self._folder.read(SEQUENCE_FILE) or b"")

@@ -118,16 +118,9 @@ class Folder:
     def refuse_irregular(self, paths: Iterable[str]) -> None:
         """Accept these paths if each is missing, a folder or a regular file."""
         for path in paths:
-            self.modified_at(path)
-
-    def modified_at(self, path: str) -> float | None:
-        """Return when a file was modified, in seconds since 1970; None if it is missing."""
-        folder, _, name = path.rpartition("/")
-        try:
-            with self._opened(folder) as position:
-                return self._look_at(position, name).st_mtime
-        except FileNotFoundError:
-            return None
+            folder, _, name = path.rpartition("/")
+            with suppress(FileNotFoundError), self._opened(folder) as position:
+                self._look_at(position, name)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, None if it is missing."""

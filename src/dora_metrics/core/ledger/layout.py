@@ -34,6 +34,8 @@ CURSORS_FILE = "cursors.json"
 REPORTS_FILE = "reports.json"
 COUNTERS_FILE = "counters.json"
 NEW_COUNTERS_FILE = "counters-new.json"
+PUBLISHED_FILE = "published"
+"""When a run last wrote all that is computed from the facts. A run that adds facts and does not, removes the file."""
 METRICS_FILE = "metrics.json"
 PROMETHEUS_FILE = "metrics.prom"
 PAGE_FILE = "index.html"
@@ -49,6 +51,7 @@ ROOT_FILES = (
     REPORTS_FILE,
     COUNTERS_FILE,
     NEW_COUNTERS_FILE,
+    PUBLISHED_FILE,
     OUTBOX_FILE,
     QUARANTINE_FILE,
 )

@@ -12,6 +12,7 @@ from dora_metrics.core.ledger.layout import (
     CURSORS_FILE,
     NEW_COUNTERS_FILE,
     OUTBOX_FILE,
+    PUBLISHED_FILE,
     QUARANTINE_FILE,
     REPORTS_FILE,
     SEQUENCE_FILE,
@@ -19,6 +20,7 @@ from dora_metrics.core.ledger.layout import (
     MonthSelection,
 )
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER
+from dora_metrics.core.windows import parse_instant_or_none
 
 
 class Snapshot(Struct, frozen=True):
@@ -29,7 +31,6 @@ class Snapshot(Struct, frozen=True):
         sequence: grows by one with every change of primary data; None for storage that keeps nothing.
         version: the exact name of this state where the storage has one, such as a commit; else empty.
         months: which months of facts `files` holds.
-        written_at: when the ledger was last written, if that is known.
         folders: the names in the root and in each folder of facts that was listed.
     """
 
@@ -37,8 +38,12 @@ class Snapshot(Struct, frozen=True):
     sequence: int | None = None
     version: str = ""
     months: MonthSelection = ALL_MONTHS
-    written_at: datetime | None = None
     folders: FolderListing = {}
+
+    @property
+    def published_at(self) -> datetime | None:
+        """When all that is computed from these facts was last written; None if facts were added since, or never."""
+        return parse_instant_or_none(self.files.get(PUBLISHED_FILE, b"").decode("ascii", "replace").strip())
 
     def changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """Those of some files whose content differs from the snapshot's; an absent file counts as empty."""
