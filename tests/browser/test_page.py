@@ -53,7 +53,7 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",
-        "low (possibly high)",
+        "low (possibly up to high)",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
         "1 of 7 in the previous 30 days · no clear change",
