@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if others:
         raise DoraError(_unknown_arguments(others, options))
     if options.command_name is None:
-        raise DoraError(["COMMAND is missing", _help_hint("")])
+        raise DoraError(["no command given", _help_hint("")])
     if name := _missing_option(options):
         raise DoraError([f"{options.command_name}: --{name} is missing", _help_hint(options.command_name)])
     return options
@@ -75,8 +76,18 @@ class _Parser(argparse.ArgumentParser):
         raise DoraError([f"{command}: {message}" if command else message, _help_hint(command)])
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Help whose values can be copied: a line never ends inside a word with hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(f"{indent}{line}" for line in self._split_lines(text, width - len(indent)))
+
+
 def _wide_formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.HelpFormatter(prog, max_help_position=32)
+    return _HelpFormatter(prog, max_help_position=32)
 
 
 def _suggestion(message: str) -> str:
@@ -125,7 +136,7 @@ _COMMANDS = {
     "compute": "metrics from facts files; no network",
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
-    "rebuild": "compute a ledger's files again from its facts",
+    "rebuild": "recompute a ledger's files from its facts",
     "demo": "one event on sample data",
     "action": "what the GitHub Action runs",
 }
@@ -181,7 +192,7 @@ def _add_sync(parser: argparse.ArgumentParser) -> None:
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compute all numbers and files of a ledger again from its facts. It changes no facts. A ledger on a branch "
+        "Recompute all numbers and files of a ledger from its facts. It changes no facts. A ledger on a branch "
         "needs a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY."
     )
     _add_ledger_options(parser, "rebuild")
@@ -313,7 +324,7 @@ def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> 
     parser.set_defaults(command_without_effect=without_effect)
     parser.epilog = "All options except those in the first group are also settings of the config file, and override it."
     if defaults:
-        parser.epilog += f" The file's {' and '.join(defaults)} do not count here."
+        parser.epilog += f" This command ignores {' and '.join(repr(name) for name in defaults)} in the config file."
 
 
 def _setting_help(name: str, command_default: str | None) -> str:

@@ -90,6 +90,7 @@ const rateParts = (field) => (scope, range, value, style, legend) => ({
 
 function frequencyParts({ weeks }, range) {
   const hatched = hatchPattern(color("bad"));
+  const outcome = mayBeHigher(weeks, "change_failure_rate") ? "no known failure" : "did not fail";
   const succeeded = (week) => weeks.deployments[week] - weeks.deployments_failed[week];
   return {
     valueAxis: countAxis,
@@ -97,7 +98,7 @@ function frequencyParts({ weeks }, range) {
       barDataset(weeks, range, succeeded, color("bar")),
       barDataset(weeks, range, (week) => weeks.deployments_failed[week], hatched, hatched),
     ],
-    legend: [["box", color("bar"), "did not fail"], ["box", hatched, "failed"]],
+    legend: [["box", color("bar"), outcome], ["box", hatched, "failed"]],
     partialLegend: ["outline", color("bar"), PARTIAL_WEEK, "bar-partial"],
   };
 }
@@ -150,22 +151,18 @@ const SERIES = {
   rework_rate: ["rework_rate", percent],
 };
 
-/** Numerator and denominator of a rate, and what its numerator counts. */
-const RATE_COUNTS = {
-  change_failure_rate: ["failed", "counted", "failed"],
-  rework_rate: ["rework", "reached", "rework"],
-};
+/** What the numerator of a rate counts. */
+const COUNTED = { change_failure_rate: "failed", rework_rate: "rework" };
 
 function rateText(metric, counts, week, ratio, isAtLeast) {
-  const [part, total, text] = RATE_COUNTS[metric];
+  const [part, total] = RATE_FIELDS[metric];
   if (ratio === null) return "no data";
-  const rate = metric === "change_failure_rate" ? failurePercent(ratio, isAtLeast) : percent(ratio);
-  return `${rate}: ${counts[part][week]} of ${counts[total][week]} ${text}`;
+  return `${ratePercent(ratio, isAtLeast)}: ${counts[part][week]} of ${counts[total][week]} ${COUNTED[metric]}`;
 }
 
 function weekTooltip(metric, weeks, week) {
   const [field, format] = SERIES[metric], value = weeks[field][week], lines = [];
-  if (RATE_COUNTS[metric]) lines.push(rateText(metric, weeks, week, value, weeks.at_least));
+  if (RATE_FIELDS[metric]) lines.push(rateText(metric, weeks, week, value, mayBeHigher(weeks, metric)));
   else lines.push(value === null ? "no data" : format(value));
   if (metric === "deployment_frequency") lines.push(`${weeks.deployments_failed[week]} of them failed`);
   return isPartial(weeks, week) ? [...lines, PARTIAL_WEEK] : lines;
@@ -173,7 +170,7 @@ function weekTooltip(metric, weeks, week) {
 
 const rollingTooltip = (metric, weeks, week) =>
   ["over four weeks, this one included",
-    rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week], weeks.at_least)];
+    rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week], mayBeHigher(weeks, metric))];
 
 /** The mean time of each stage, with its share. */
 const stageLines = (weeks, week) => STAGES.map(([title], stage) =>
@@ -213,7 +210,7 @@ function showMetric(metric, scope, scopeWindow) {
   const values = weeks ? weeks[SERIES[metric][0]].slice(range.start, range.end).filter((value) => value !== null) : [];
   const isEmpty = metric === "deployment_frequency" ? !values.some(Boolean) : !values.length;
   notice.hidden = !isEmpty;
-  notice.textContent = isEmpty ? noDataText(metric, values, scopeWindow.cards[metric].reason, weeks?.at_least) : "";
+  notice.textContent = isEmpty ? noDataText(metric, values, scopeWindow.cards[metric].reason, weeks) : "";
   section.querySelector(".trend").textContent = scopeWindow.trends?.[METRICS.indexOf(metric)] || "";
   prepareTable(section, metric, scope, range);
   showChart(metric, container, scope, range, isEmpty ? "" : chartDescription(metric, weeks, range));
@@ -246,9 +243,15 @@ function showChart(key, container, scope, range, description) {
   copy.append(copyButton(title, key, () => chartImage(metric, container)));
 }
 
-function noDataText(metric, values, reason, isAtLeast) {
+/** Why the weeks of a git history have no rate. */
+const NONE_KNOWN = {
+  change_failure_rate: "No failure is known; a git history has no incidents",
+  rework_rate: "No rework is known; a git history records no rollbacks",
+};
+
+function noDataText(metric, values, reason, weeks) {
   if (reason) return `No data: ${reason}`;
-  if (metric === "change_failure_rate" && isAtLeast) return "No failure is known; a git history has no incidents";
+  if (weeks && mayBeHigher(weeks, metric)) return NONE_KNOWN[metric];
   if (metric === "deployment_frequency" && values.length) return "No deployment succeeded in these weeks";
   return "The weeks of this window are in history.json, not on this page";
 }

@@ -25,9 +25,15 @@ const rollingSums = (values) =>
 /** Ratios of counts; null where there is nothing to divide by. */
 const ratios = (counts, totals) => counts.map((count, index) => (totals[index] ? count / totals[index] : null));
 
-/** Failure rates; null instead of zero where a git history shows only some of the failures. */
-const failureRates = (failed, counted, isAtLeast) =>
-  ratios(failed, counted).map((ratio) => (isAtLeast && ratio === 0 ? null : ratio));
+/** Rates; null instead of zero where a git history shows only some of what they count. */
+const knownRates = (counts, totals, isAtLeast) =>
+  ratios(counts, totals).map((ratio) => (isAtLeast && ratio === 0 ? null : ratio));
+
+/** Whether the rates of a metric may be higher. */
+const mayBeHigher = (weeks, metric) => weeks.at_least.includes(metric);
+
+/** For each rate: the fields of its numerator and its denominator. */
+const RATE_FIELDS = { change_failure_rate: ["failed", "counted"], rework_rate: ["rework", "reached"] };
 
 /** The weeks of a scope, with the rates of each week and of four weeks. */
 function namedWeeks(values) {
@@ -35,14 +41,13 @@ function namedWeeks(values) {
   for (const field of COMPACT_FIELDS) {
     if (!Array.isArray(weeks[field])) weeks[field] = Array(length + (field === "incidents_at")).fill(weeks[field]);
   }
-  for (const field of ["failed", "counted", "rework", "reached"]) rolling[field] = rollingSums(weeks[field]);
-  return {
-    ...weeks, rolling,
-    change_failure_rate: failureRates(weeks.failed, weeks.counted, weeks.at_least),
-    rework_rate: ratios(weeks.rework, weeks.reached),
-    rolling_change_failure_rate: failureRates(rolling.failed, rolling.counted, weeks.at_least),
-    rolling_rework_rate: ratios(rolling.rework, rolling.reached),
-  };
+  for (const [metric, [part, total]] of Object.entries(RATE_FIELDS)) {
+    rolling[part] = rollingSums(weeks[part]);
+    rolling[total] = rollingSums(weeks[total]);
+    weeks[metric] = knownRates(weeks[part], weeks[total], mayBeHigher(weeks, metric));
+    weeks[`rolling_${metric}`] = knownRates(rolling[part], rolling[total], mayBeHigher(weeks, metric));
+  }
+  return { ...weeks, rolling };
 }
 
 for (const scope of PAGE.scopes) {

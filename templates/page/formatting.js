@@ -32,7 +32,7 @@ function percent(ratio) {
 }
 
 /** A failure rate; in a git history, which shows only some of the failures, it is at least that. */
-const failurePercent = (ratio, isAtLeast) => `${isAtLeast && ratio !== null ? "at least " : ""}${percent(ratio)}`;
+const ratePercent = (ratio, isAtLeast) => `${isAtLeast && ratio !== null ? "at least " : ""}${percent(ratio)}`;
 
 /** Put a no-break space between each number and its unit. */
 const keepUnitsTogether = (text) => text.replace(/(\d) (?=(?:d|h|min|s|%)(?:\s|$))/g, "$1\u00a0");

@@ -1,17 +1,20 @@
 /* The weekly values as a table. Each week is a button that opens its evidence. */
 
+const rateCell = (weeks, week, metric, prefix = "") =>
+  ratePercent(weeks[prefix + metric][week], mayBeHigher(weeks, metric));
+
 /** By key: the title of a column, and the value of its cell in a week. */
 const COLUMNS = {
   deployments: ["Deployments", (weeks, week) => weeks.deployments[week]],
   failedOfCounted: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
   failedDeployments: ["Of which failed", (weeks, week) => weeks.deployments_failed[week]],
-  failureRate: ["Failure rate", (weeks, week) => failurePercent(weeks.change_failure_rate[week], weeks.at_least)],
-  rollingFailureRate: ["Over four weeks", (weeks, week) => failurePercent(weeks.rolling_change_failure_rate[week], weeks.at_least)],
+  failureRate: ["Failure rate", (weeks, week) => rateCell(weeks, week, "change_failure_rate")],
+  rollingFailureRate: ["Over four weeks", (weeks, week) => rateCell(weeks, week, "change_failure_rate", "rolling_")],
   leadTime: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
   recoveryTime: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
   reworkOfReached: ["Rework", (weeks, week) => `${weeks.rework[week]} of ${weeks.reached[week]}`],
-  reworkRate: ["Rework rate", (weeks, week) => percent(weeks.rework_rate[week])],
-  rollingReworkRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_rework_rate[week])],
+  reworkRate: ["Rework rate", (weeks, week) => rateCell(weeks, week, "rework_rate")],
+  rollingReworkRate: ["Over four weeks", (weeks, week) => rateCell(weeks, week, "rework_rate", "rolling_")],
   ...Object.fromEntries(STAGES.map(([title], stage) =>
     [title, [`${title} (mean)`, (weeks, week) => duration(weeks.stages[week]?.[stage])]])),
 };

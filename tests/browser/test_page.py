@@ -53,7 +53,7 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",
-        "low (possibly high)",
+        "low (possibly up to high)",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
         "1 of 7 in the previous 30 days · no clear change",
@@ -341,21 +341,25 @@ def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as
         assert row.inner_text().split("\t")[1:] == ["2", "1"]
 
 
-def test_no_known_failure_is_not_drawn_as_zero_percent_where_incidents_are_unknown(
+def test_a_rate_of_a_git_history_is_not_drawn_as_zero_percent_where_none_is_known(
     browser: Browser, tmp_path: Path
 ) -> None:
     facts = [deployment(number, day, source="git") for number, day in ((1, "03-05"), (2, "03-12"))]
     with open_page(browser, tmp_path, results_of(*facts, window="30d")) as seen:
         section = seen.page.locator("#change_failure_rate")
         expect(section.locator(".nothing")).to_have_text("No failure is known; a git history has no incidents")
+        rework = seen.page.locator("#rework_rate .nothing")
+        expect(rework).to_have_text("No rework is known; a git history records no rollbacks")
+        expect(seen.page.locator("#deployment_frequency .legend")).to_contain_text("no known failure")
         section.locator("summary").click()
         assert section.locator("tbody tr").nth(2).inner_text().split("\t")[1:] == ["0 of 1", "–", "–"]
     reverted = [change(1, "03-04"), change(2, "03-11", reverts=pull_id(1))]
     tags = [deployment(number, f"03-{5 + number:02}", source="git", changes=[number]) for number in (1, 2)]
     history = results_of(deployment(0, "03-01", source="git"), *reverted, *tags, window="30d")
     with open_page(browser, tmp_path, history) as seen:
-        seen.page.locator("#change_failure_rate summary").click()
-        assert "at least 50 %" in seen.page.locator("#change_failure_rate tbody").inner_text()
+        for rate in ("#change_failure_rate", "#rework_rate"):
+            seen.page.locator(f"{rate} summary").click()
+            assert "at least 50 %" in seen.page.locator(f"{rate} tbody").inner_text()
 
 
 def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:

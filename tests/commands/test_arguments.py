@@ -104,9 +104,19 @@ def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
     assert f"dora-metrics: --{name} has no effect on compute\n" in err
 
 
+@pytest.mark.parametrize("command", ["compute", "sync"])
+def test_a_line_of_help_ends_only_between_words_so_that_values_can_be_copied(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow_words = help_of(command).split()
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert narrow_words == help_of(command).split()
+
+
 def test_help_names_the_settings_of_the_file_that_do_not_count() -> None:
     text = " ".join(help_of("sync").split())
-    assert text.endswith("and override it. The file's strict and report do not count here.")
+    assert text.endswith("and override it. This command ignores 'strict' and 'report' in the config file.")
     assert " ".join(help_of("compute").split()).endswith("and override it.")
 
 
@@ -119,7 +129,7 @@ NO_WINDW = "unknown option --windw; did you mean --window?"
 @pytest.mark.parametrize(
     ("arguments", "problem", "command"),
     [
-        ((), "COMMAND is missing", ""),
+        ((), "no command given", ""),
         (("--foo",), "unknown option --foo", ""),
         (("--verison",), "unknown option --verison; did you mean --version?", ""),
         (("compute",), "compute: --facts is missing", " compute"),

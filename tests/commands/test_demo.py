@@ -41,7 +41,7 @@ def test_what_has_the_name_of_its_files_stays(tmp_path: Path, name: str, kind: s
     assert code == 2
     assert problem == (
         f"dora-metrics: {tmp_path / name} is not from a demo of this version, so it stays as it is; "
-        "name another folder with --output\n"
+        "pass another folder with --output\n"
     )
     assert contents(tmp_path) == before
     assert (tmp_path / name).is_symlink() == (kind == "link")

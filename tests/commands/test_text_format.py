@@ -99,7 +99,7 @@ def test_an_empty_folder_has_no_scopes_and_says_so(tmp_path: Path) -> None:
     document = json.loads(out)
     assert document["scopes"] == []
     (note,) = document["notes"]
-    assert note.startswith(f"{tmp_path} has no *.jsonl file, so there are no facts. Name a ledger's folder; ")
+    assert note.startswith(f"{tmp_path} has no *.jsonl file, so there are no facts. Pass the folder of a ledger; ")
     code, out, _ = run(*COMPUTE, "--facts", str(tmp_path), "--format", "text", COLUMNS="300")
     assert code == 0
     assert "No production deployment or incident is recorded." in out
@@ -186,7 +186,7 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     assert (out + err).splitlines() == [
         (
             "dora-metrics: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
-            "repository and, for a ledger on a branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
+            "repository and, for a ledger on a branch, write to it. For example: GITHUB_TOKEN=$(gh auth token)."
         )
     ]
 
@@ -236,7 +236,7 @@ def test_a_demo_that_cannot_write_says_so_in_two_lines(tmp_path: Path) -> None:
     assert (code, out) == (2, "")
     first, second = err.splitlines()
     assert first.startswith(f"dora-metrics: demo: {output} cannot be written (")
-    assert second == "dora-metrics: name another folder with --output"
+    assert second == "dora-metrics: pass another folder with --output"
 
 
 # A real terminal

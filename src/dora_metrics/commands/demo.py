@@ -65,7 +65,7 @@ def run(output: Path, runtime: Runtime) -> int:
     return code
 
 
-_OTHER_FOLDER = "name another folder with --output"
+_OTHER_FOLDER = "pass another folder with --output"
 
 
 def _write_files(output: Path, paths: _Paths, runtime: Runtime) -> int:

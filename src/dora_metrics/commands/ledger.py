@@ -82,7 +82,7 @@ def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
 
 _MISSING_ACCESS = (
     "sync: GITHUB_TOKEN is not set. Set it to a token that can read the repository and, for a ledger on a "
-    "branch, write to it, such as GITHUB_TOKEN=$(gh auth token)."
+    "branch, write to it. For example: GITHUB_TOKEN=$(gh auth token)."
 )
 
 

@@ -1,6 +1,6 @@
 """Formats numbers and times for people. Numbers are rounded nowhere else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date as calendar_date
 from datetime import datetime, timedelta
 from math import ceil
@@ -8,13 +8,20 @@ from zoneinfo import ZoneInfo
 
 NO_VALUE = "–"
 
-EXCLUSION_TEXTS = {
-    "first_deployment": "{:,} from the first deployment",
-    "bots": "{:,} by bots",
-    "no_start": "{:,} without a known start",
-    "negative": "{:,} with a start after the deployment",
+_EXCLUSION_TEXTS = {
+    "first_deployment": ("from the first deployment",) * 2,
+    "bots": ("by bots",) * 2,
+    "no_start": ("without a known start",) * 2,
+    "negative": ("that started after its deployment", "that started after their deployments"),
 }
-"""By field of `schema.Excluded`: how many changes have no lead time, and why."""
+"""By field of `schema.Excluded`, in singular and plural: why changes have no lead time."""
+
+
+def exclusion_counts(count_by_reason: Mapping[str, int]) -> str:
+    """List how many changes have no lead time, by reason: `5 from the first deployment, 1 by bots`; empty if none."""
+    texts = ((count_by_reason[reason], *forms) for reason, forms in _EXCLUSION_TEXTS.items())
+    return ", ".join(count(number, singular, plural) for number, singular, plural in texts if number)
+
 
 _UNIT_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 

@@ -101,11 +101,16 @@ class RecoveryTime(MetricVerdict, frozen=True, kw_only=True):
 
 
 class ReworkRate(MetricVerdict, frozen=True, kw_only=True):
-    """Deployments that repaired production divided by those that reached users. Decided by `ratio`; no levels."""
+    """Deployments that repaired production divided by those that reached users. Decided by `ratio`; no levels.
+
+    `at_least`: present and true if rollbacks are unknown, as in a git history. The rate may then be higher, even beyond
+    its interval.
+    """
 
     rework: int
     deployments: int
     ratio: float | None
+    at_least: bool | UnsetType = UNSET
 
 
 class IncidentRestore(Struct, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ def _no_facts_note(location: str, file_count: int) -> str:
     """Say that there are no facts, and where some come from."""
     place = "Standard input" if location == "-" else location
     reason = f"{place} holds no facts" if file_count else f"{place} has no *.jsonl file, so there are no facts"
-    return f"{reason}. Name a ledger's folder; `dora-metrics sync --ledger dir:ledger` makes one."
+    return f"{reason}. Pass the folder of a ledger; `dora-metrics sync --ledger dir:ledger` creates one."
 
 
 def _repository_names(records: Iterable[FactRecord]) -> set[str]:

@@ -222,7 +222,7 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     found = metrics_of(*facts)
     assert (
         found.lead_time.reason
-        == "every delivered change is excluded (1 without a known start, 1 with a start after the deployment)"
+        == "every delivered change is excluded (1 without a known start, 1 that started after its deployment)"
     )
     assert found.recovery_time.reason == "every recorded recovery is before its failure"
     assert found.incident_restore.p50_seconds is None

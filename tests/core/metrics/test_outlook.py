@@ -53,8 +53,9 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "shares the lowest measured level, medium, with deployment frequency. There are too few lead times "
-        "to be sure of that level. The level of change failure rate may also be low (95 % interval)"
+        "shares the lowest measured level in the last 31 days with deployment frequency: medium "
+        "(20 d 23 h). There are too few lead times "
+        "to be sure of that level. Change failure rate could have a lower level: its 95 % interval reaches low"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -67,7 +68,7 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
     """30 deployments, all of them good: elite, and a failure rate of 0 to 11 %. Lead times of 3 or 200 hours."""
     days = days_of_march(*range(1, 31))
     slow = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=800)
-    assert advice_by_metric(*slow)["lead_time"].because == "has the lowest level, low"
+    assert advice_by_metric(*slow)["lead_time"].because == "has the lowest level in the last 31 days: low (33 d 11 h)"
     weekly = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=100)
     metrics = scope_of(FIRST, *weekly).metrics
     assert (metrics.lead_time.level_span, metrics.change_failure_rate.level_span) == (
@@ -75,8 +76,8 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
         ("medium", "elite"),
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
-        "shares the lowest measured level, high, with deployment frequency. "
-        "The level of change failure rate may also be medium (95 % interval)"
+        "shares the lowest measured level in the last 31 days with deployment frequency: high (4 d 7 h). "
+        "Change failure rate could have a lower level: its 95 % interval reaches medium"
     )
 
 
@@ -84,9 +85,10 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "shares the lowest measured level, medium, with deployment frequency, and has not yet reached its goal of "
+        "shares the lowest measured level in the last 31 days with deployment frequency: medium "
+        "(20 d 23 h), and has not yet reached its goal of "
         "at most 1 d by 2024-06-01. There are too few lead times to be sure of that level. "
-        "The level of change failure rate may also be low (95 % interval)"
+        "Change failure rate could have a lower level: its 95 % interval reaches low"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
     assert "lead_time" not in advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
@@ -199,7 +201,7 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
     large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
     advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
-        "In 90 days, 5 of 15 deployments failed (rule `incident`).",
+        "Over 90 days, 5 of 15 deployments failed (rule `incident`).",
         "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -216,7 +218,7 @@ def test_a_difference_that_may_be_chance_is_not_told() -> None:
         *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
     assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
-        "In 90 days, 3 of 7 deployments failed (rule `incident`)."
+        "Over 90 days, 3 of 7 deployments failed (rule `incident`)."
     ]
 
 
@@ -255,7 +257,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
         deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
-    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed (rule `rollback`)."
+    assert advice.evidence[0] == "Over 90 days, 3 of 7 deployments failed (rule `rollback`)."
     assert advice.measures[0].do == "Test in a production-like environment first"
 
 
@@ -291,7 +293,7 @@ def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
     advice = advice_by_metric(
         *broken_deployments(noticed, fixed), goals=parse_goals({"recovery_time": {"target": "1h"}})
     )["recovery_time"]
-    noticed_text = f"In 90 days, failures with an incident were noticed after {noticed} h"
+    noticed_text = f"Over 90 days, failures with an incident were noticed after {noticed} h"
     assert advice.evidence == [f"{noticed_text} and fixed {fixed} h later (medians of 3)."]
     assert advice.measures[0].do == first
 
@@ -310,7 +312,7 @@ def test_without_incidents_nobody_knows_when_a_failure_was_noticed() -> None:
     health = [deployment(n, days_of_march(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
     advice = advice_by_metric(*health, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     assert advice.evidence == [
-        "In 90 days, 4 of 4 failed deployments recovered; no incident says when they were noticed."
+        "Over 90 days, 4 of 4 failed deployments recovered; no incident says when they were noticed."
     ]
     assert advice.measures[0].do == "Record incidents"
 
@@ -327,7 +329,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
         "deployment_frequency"
     ]
     assert advice.evidence == [
-        "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
+        "Over 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
         "The longest time without a deployment in 90 days was 65 d 12 h, up to 2024-03-07.",
         "1 of 4 runs failed.",
     ]
@@ -423,7 +425,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
             deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
         ]
     advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
-    assert advice.evidence == ["In 90 days, 4 deployments repaired production (rule `explicit`)."]
+    assert advice.evidence == ["Over 90 days, 4 deployments repaired production (rule `explicit`)."]
 
 
 # Achievements
@@ -534,7 +536,7 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
     assert outlook_text(found).trends == (
-        "Over 12 weeks, lead time for changes **fell from about 1 d 6 h to 22 h 30 min** (p < 0.05)."
+        "Trend over 12 weeks: lead time for changes **fell from about 1 d 6 h to 22 h 30 min** (p < 0.05)."
     )
     assert found.trends["deployment_frequency"].slope_per_week == 0
     flat = outlook_of(*weekly_deployments(*(False,) * 12, hours=(20, 30) * 6))
@@ -607,8 +609,9 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
         "too few weeks for a trend: it needs 5 complete weeks with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency** has the lowest measured level, medium. It may be as good as high (95 % interval). "
-        "There are too few lead times to be sure of their level. "
-        "The level of change failure rate may also be low (95 % interval)."
+        "**Deployment frequency** has the lowest measured level in the last 31 days: medium (4 in 31 days). "
+        "It may be as good as high (95 % interval). "
+        "There are too few lead times to be sure of the level of lead time. "
+        "Change failure rate could have a lower level: its 95 % interval reaches low."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

@@ -66,7 +66,7 @@ def test_what_hides_the_stages_is_said_by_kind_the_most_frequent_first() -> None
     assert breakdown_of(*facts).hidden_stages_text() == (
         "2 of 6 changes were squash-merged, which hides when coding began; "
         "2 have no record of when their pull requests were opened; "
-        "1 is a commit without a pull request, which has neither coding nor review; "
+        "1 is a commit without a pull request, so it has no coding or review stage; "
         "1 has stages that are not recorded, or not in order"
     )
 
@@ -75,7 +75,7 @@ def test_a_direct_commit_hides_the_stages_although_its_delivery_is_measured_from
     breakdown = breakdown_of(*map(direct_commit, range(1, 4)))
     assert [each.change_id for each in breakdown.incomplete] == [commit_id(number) for number in range(1, 4)]
     assert breakdown.hidden_stages_text() == (
-        "all 3 changes are commits without a pull request, which have neither coding nor review"
+        "all 3 changes are commits without a pull request, so they have no coding or review stage"
     )
 
 

@@ -21,7 +21,7 @@ def test_the_overall_level_could_be_as_low_as_the_lowest_that_an_interval_reache
     assert metrics.deployment_frequency.level_span == ("high", "high")
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert overall_level_text(metrics, BENCHMARK) == (
-        "high (possibly low), set by deployment frequency, the lowest of the 2 metrics with a level"
+        "high (possibly down to low), set by deployment frequency, the lowest of the 2 metrics with a level"
     )
 
 
@@ -30,7 +30,7 @@ def test_the_overall_level_could_be_no_higher_than_the_metric_that_reaches_least
     metrics = scope_of(*daily(10), incident(1, "03-01T13:00")).metrics
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert metrics.overall_level is not None
-    assert overall_level_name(metrics, BENCHMARK) == "high (possibly low)"
+    assert overall_level_name(metrics, BENCHMARK) == "high (possibly down to low)"
 
 
 def test_a_level_that_intervals_decide_has_no_doubt() -> None:
@@ -44,7 +44,7 @@ def test_a_metric_without_an_interval_could_have_any_level() -> None:
     slow = incident(1, "03-01T13:00", resolved_at="03-20T13:00")
     metrics = scope_of(*daily(10), slow).metrics
     assert overall_level_text(metrics, BENCHMARK) == (
-        "low (possibly high), set by recovery time, the lowest of the 3 metrics with a level"
+        "low (possibly up to high), set by recovery time, the lowest of the 3 metrics with a level"
     )
 
 
@@ -65,12 +65,20 @@ def test_without_an_overall_level_there_is_no_name() -> None:
     assert overall_level_name(scope_of(incident(1)).metrics, BENCHMARK) == ""
 
 
+def test_two_levels_are_adjacent_where_a_metric_has_none_between_them() -> None:
+    """In 2019 a change failure rate is elite or low; other metrics have all four levels."""
+    benchmark = published_benchmark("2019")
+    assert ShownLevel("low", ("low", "elite"), benchmark.ladder("change_failure_rate")).text == "low (possibly elite)"
+    assert ShownLevel("low", ("low", "elite"), benchmark.ladder()).text == "low (possibly up to elite)"
+
+
 @pytest.mark.parametrize(
     ("span", "text", "is_open"),
     [
         (("high", "high"), "high", False),
         (("high", "elite"), "high (possibly elite)", True),
-        (("low", "high"), "high (possibly low)", True),
+        (("medium", "high"), "high (possibly medium)", True),
+        (("low", "high"), "high (possibly down to low)", True),
         (("low", "elite"), "high (possibly low to elite)", True),
         (None, "high (too few values to be sure)", True),
     ],
@@ -80,5 +88,5 @@ def test_a_level_is_open_where_another_one_is_possible(
     text: str,
     is_open: bool,  # noqa: FBT001
 ) -> None:
-    level = ShownLevel("high", span)
+    level = ShownLevel("high", span, BENCHMARK.ladder())
     assert (level.text, level.is_open) == (text, is_open)

@@ -42,7 +42,7 @@ def test_the_whole_summary() -> None:
         "                                                      deployment",
         "  Lead time for changes  5 d (p90 5 d)  high          1 change; too few values to be sure of the",
         "                                                      level",
-        "  Change failure rate    50 %           low           1 of 2; level possibly high",
+        "  Change failure rate    50 %           low           1 of 2; level possibly up to high",
         "  Recovery time          –              –             no failed deployment has recovered yet (1",
         "                                                      open)",
         "  Rework rate            0 %            –             0 of 2",

@@ -47,8 +47,14 @@ def test_a_rate_of_fewer_than_ten_deployments_is_counts_where_its_interval_is_no
     assert units.format_counts(rate) == f"{failed} of {total}"
 
 
-def test_a_rate_that_may_be_higher_says_at_least_in_every_form() -> None:
-    rate = schema.ChangeFailureRate(failed=1, deployments=4, ratio=0.25, at_least=True)
+@pytest.mark.parametrize(
+    "rate",
+    [
+        schema.ChangeFailureRate(failed=1, deployments=4, ratio=0.25, at_least=True),
+        schema.ReworkRate(rework=1, deployments=4, ratio=0.25, interval95=(0.05, 0.7), at_least=True),
+    ],
+)
+def test_a_rate_that_may_be_higher_says_at_least_in_every_form(rate: schema.MetricVerdict) -> None:
     formats = (units.format_result, units.format_brief, units.format_counts, units.format_with_counts)
     assert [each(rate) for each in formats] == [
         "at least 25 %",
@@ -56,10 +62,17 @@ def test_a_rate_that_may_be_higher_says_at_least_in_every_form() -> None:
         "at least 1 of 4",
         "at least 25 % (1 of 4)",
     ]
+    assert units.format_interval(rate) == ""
 
 
-def test_where_incidents_are_unknown_no_failure_is_none_that_is_known() -> None:
-    rate = schema.ChangeFailureRate(failed=0, deployments=12, ratio=0.0, at_least=True)
+@pytest.mark.parametrize(
+    "rate",
+    [
+        schema.ChangeFailureRate(failed=0, deployments=12, ratio=0.0, at_least=True),
+        schema.ReworkRate(rework=0, deployments=12, ratio=0.0, at_least=True),
+    ],
+)
+def test_a_rate_of_zero_that_may_be_higher_is_none_known(rate: schema.MetricVerdict) -> None:
     assert (units.format_result(rate), units.format_brief(rate)) == ("none known", "none known")
     assert (units.format_counts(rate), units.format_with_counts(rate)) == (
         "none known (0 of 12)",

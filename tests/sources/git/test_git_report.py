@@ -128,8 +128,8 @@ def test_a_week_of_a_report_says_that_more_deployments_may_have_failed(
 ) -> None:
     shop(repository)
     out = report(repository.folder, *NEXT_MONTH).out
-    assert "| 2024-W10 | 3 | 1 d | ≥ 66.7 % | 2 d 3 h | 66.7 % | – |" in out
-    assert "\n≥: at least. A git history has no incidents.\n" in out
+    assert "| 2024-W10 | 3 | 1 d | ≥ 66.7 % | 2 d 3 h | ≥ 66.7 % | – |" in out
+    assert "\n≥: at least. A git history has no incidents and records no rollbacks.\n" in out
 
 
 def test_a_week_of_a_report_says_that_its_lead_time_may_be_longer(
@@ -137,7 +137,7 @@ def test_a_week_of_a_report_says_that_its_lead_time_may_be_longer(
 ) -> None:
     squashes(repository, 2)
     out = report(repository.folder, *NEXT_MONTH).out
-    assert "| 2024-W10 | 1 | ≥ 2 d | – | – | 0 % | – |" in out
+    assert "| 2024-W10 | 1 | ≥ 2 d | – | – | – | – |" in out
     assert "\n≥: at least. A git history lacks the branches of squash-merged pull requests.\n" in out
 
 
@@ -148,6 +148,8 @@ def test_without_a_known_failure_a_history_does_not_say_that_there_was_none(
     assert report(repository.folder).metrics["recovery_time"]["reason"] == "no known failed deployment in the window"
     out = report(repository.folder, "--explain", "v1.1.0").out
     assert "- `rollback`: not known. Git records no rollbacks." in out
+    assert out.splitlines()[0].endswith(": no known failure")
+    assert "Why it does not count as failed, as far as git shows" in out
 
 
 def test_a_revert_and_a_hotfix_mark_the_deployment_that_they_repaired(
@@ -191,11 +193,24 @@ def test_reports_say_at_least_and_leave_incidents_out(repository: GitRepository,
     assert "at least 2 of 4 failed" in monthly
 
 
+def test_a_rework_rate_is_at_least_what_is_known_since_a_history_records_no_rollbacks(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    shop(repository)
+    found = report(repository.folder)
+    rework = found.metrics["rework_rate"]
+    assert (rework["rework"], rework["deployments"], rework["ratio"], rework["at_least"]) == (2, 4, 0.5, True)
+    out = report(repository.folder, "--format", "markdown").out
+    assert "| Rework rate | **at least 50 %** | – | 2 of 4 |" in out
+    assert "2 repairs in 4 deployments that reached users. It may be higher, because a git history records no " in out
+
+
 def test_a_history_without_known_failures_claims_no_rate(repository: GitRepository, report: ReportCommand) -> None:
     repository.release("v1.0.0", "Start", at="03-01")
     out = report(repository.folder, "--format", "markdown").out
     assert "failed" not in out.splitlines()[0]
     assert "| Change failure rate | **none known** | – | 0 of 1 |" in out
+    assert "| Rework rate | **none known** | – | 0 of 1 |" in out
 
 
 def test_the_first_line_under_the_headline_says_what_was_taken(

@@ -120,7 +120,11 @@ def _metric_lines(results: Results, scope: Scope) -> Iterator[str]:
     if scope_metrics is None:
         return
     metric_results = [(metric.label, metric.result_in(scope_metrics.metrics)) for metric in METRICS.values()]
-    rows = [(label, units.format_result(each), level_text(each), sample_size(each)) for label, each in metric_results]
+    benchmark = results.policy.benchmark
+    rows = [
+        (label, units.format_result(each), level_text(each, benchmark), sample_size(each))
+        for label, each in metric_results
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -223,10 +223,7 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
     if not successful:
         return "no successful deployment in the window"
     if any(excluded_counts.values()):
-        reasons = ", ".join(
-            formatting.EXCLUSION_TEXTS[reason].format(count) for reason, count in excluded_counts.items() if count
-        )
-        return f"every delivered change is excluded ({reasons})"
+        return f"every delivered change is excluded ({formatting.exclusion_counts(excluded_counts)})"
     baseline = history.first_success
     if successful == [baseline]:
         return "the first recorded deployment is the baseline and has no lead time"
@@ -282,6 +279,7 @@ def _rework_rate(history: ScopeHistory, deployments: Iterable[Deployment]) -> sc
         ratio=value,
         interval95=wilson_interval(rework_count, len(reaching_users)),
         reason=NO_DEPLOYMENT if value is None else None,
+        at_least=(value is not None and "rework_rate" in history.incomplete_rates) or UNSET,
     )
 
 

@@ -65,8 +65,15 @@ class DiagnosisInput(Struct, frozen=True):
     now: datetime
 
     @property
-    def long_window_text(self) -> str:
-        return f"in {round(self.long_window.days)} days"
+    def window_text(self) -> str:
+        """`in the last 30 days`; `over these 30 days` of a window that has ended."""
+        days = formatting.days_or_hours(self.window.days)
+        return f"in the last {days}" if self.window.end == self.now else f"over these {days}"
+
+    @property
+    def long_window_days(self) -> str:
+        """The length of the long window, such as `90 days`."""
+        return f"{round(self.long_window.days)} days"
 
 
 def recommend(do: str, because: str) -> Measure:
@@ -223,7 +230,7 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
         "Deploy each change when it is ready", "small deployments are easier to check and to roll back"
     )
     yield Finding(
-        f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} were delivered in "
+        f"over {data.long_window_days}, {formatting.count(sum(sizes), 'change')} were delivered in "
         f"{formatting.count(len(sizes), 'deployment')}, {median_size:g} at a time (median)",
         (deploy_each_change,) if median_size > 1 else (),
     )
@@ -242,7 +249,7 @@ def _searched_time_text(data: DiagnosisInput) -> str:
     """Return `in 90 days`; where the first success is inside them, only the time since then was searched."""
     first = data.history.first_success
     if first is None or first.finished_at <= data.long_window.start:
-        return data.long_window_text
+        return f"in {data.long_window_days}"
     day = formatting.date(first.finished_at, data.policy.zone)
     is_first_attempt = first is data.history.deployments[0]
     return f"since {'records began' if is_first_attempt else 'the first success'} ({day})"
@@ -290,7 +297,7 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     failures_by_rule = Counter(failure.rule for failure in failures)
     counted_text = formatting.count(len(counted), "deployment")
     rules_text = _counts_by_rule_text(failures_by_rule)
-    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed ({rules_text})")
+    yield Finding(f"over {data.long_window_days}, {len(failures)} of {counted_text} failed ({rules_text})")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
@@ -306,7 +313,7 @@ def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
 
 _IF_USERS_NOTICED = (
     recommend("Use canary releases", "failures were most often found only in production, as incidents"),
-    recommend("Write a test for each incident's cause", "incidents are failures that today's tests did not catch"),
+    recommend("Write a test for each incident's cause", "incidents are failures that the existing tests did not catch"),
 )
 _IF_UNDONE = (
     recommend(
@@ -419,8 +426,9 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
     recovered_count = sum(f.recovery_seconds is not None for f in failures)
     if recovered_count and not detection_seconds:
         yield Finding(
-            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failed deployment')} "
-            "recovered; no incident says when they were noticed",
+            f"over {data.long_window_days}, {recovered_count} of "
+            f"{formatting.count(len(failures), 'failed deployment')} recovered; "
+            "no incident says when they were noticed",
             (*_RECORD_INCIDENTS, *_ROLL_BACK),
         )
 
@@ -430,7 +438,7 @@ def _compare_detection_and_fix(
 ) -> Finding:
     median_detection, median_fix = median(detection_seconds), median(fix_seconds)
     evidence = (
-        f"{data.long_window_text}, failures with an incident were noticed after "
+        f"over {data.long_window_days}, failures with an incident were noticed after "
         f"{formatting.duration(median_detection)} and fixed {formatting.duration(median_fix)} later "
         f"(medians of {len(detection_seconds)})"
     )
@@ -487,6 +495,7 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"{data.long_window_text}, {count_text} repaired production ({_counts_by_rule_text(deployments_by_rule)})",
+            f"over {data.long_window_days}, {count_text} repaired production "
+            f"({_counts_by_rule_text(deployments_by_rule)})",
             (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )

@@ -104,8 +104,7 @@ def build_advice(
     A metric without evidence gets none.
     """
     all_advice = [
-        _advice_for(data, metric, because)
-        for metric, because in _reasons_by_metric(data.policy.benchmark, metrics, goal_states).items()
+        _advice_for(data, metric, because) for metric, because in _reasons_by_metric(data, metrics, goal_states).items()
     ]
     return [advice for advice in all_advice if advice.evidence]
 
@@ -124,19 +123,19 @@ def _advice_for(data: DiagnosisInput, metric: str, because: str) -> schema.Advic
 
 
 def _reasons_by_metric(
-    benchmark: Benchmark, metrics: schema.Metrics, goal_states: Iterable[schema.Goal]
+    data: DiagnosisInput, metrics: schema.Metrics, goal_states: Iterable[schema.Goal]
 ) -> dict[str, str]:
     """For each metric to improve: why, as what follows its name, without the last full stop.
 
     It has the lowest measured level (unless that is the best level of the benchmark), or is short of its goal.
     """
-    overall = metrics.overall_level
+    benchmark, overall = data.policy.benchmark, metrics.overall_level
     clauses: defaultdict[str, list[str]] = defaultdict(list)
     doubts: dict[str, list[str]] = {}
     for metric in LEVELLED_METRICS:
         level = METRICS[metric].result_in(metrics).level
         if overall and level == overall.level and level != benchmark.edges[metric][0][0]:
-            clauses[metric].append(_lowest_level_clause(benchmark, metrics, metric, overall))
+            clauses[metric].append(_lowest_level_clause(data, metrics, metric, overall))
             doubts[metric] = _level_doubts(benchmark, metrics, metric, overall)
     for goal in goal_states:
         if goal.met is False:
@@ -149,16 +148,19 @@ def _reasons_by_metric(
 
 
 def _lowest_level_clause(
-    benchmark: Benchmark, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel
+    data: DiagnosisInput, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel
 ) -> str:
     """Say that a metric has the lowest level, alone or with others, or that it was measured as the lowest."""
+    benchmark = data.policy.benchmark
+    result = METRICS[metric].result_in(metrics)
+    measured = f"{overall.level} ({units.count_of_total(result) or units.format_result(result)})"
     if equal := _metrics_of_equal_level(metrics, metric, overall):
         labels = formatting.join_with_and([METRICS[key].label.lower() for key in equal])
-        return f"shares the lowest measured level, {overall.level}, with {labels}"
+        return f"shares the lowest measured level {data.window_text} with {labels}: {measured}"
     others = [key for key in overall.rests_on if key != metric]
     highest_rank = benchmark.ranks[_possible_levels(benchmark, metrics, metric)[1]]
     is_certain = all(highest_rank <= benchmark.ranks[_possible_levels(benchmark, metrics, key)[0]] for key in others)
-    return f"has the lowest {'' if is_certain else 'measured '}level, {overall.level}"
+    return f"has the lowest {'' if is_certain else 'measured '}level {data.window_text}: {measured}"
 
 
 def _metrics_of_equal_level(metrics: schema.Metrics, metric: str, overall: schema.OverallLevel) -> list[str]:
@@ -207,8 +209,10 @@ def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, lev
     if benchmark.ranks[lowest] >= benchmark.ranks[level]:
         return ""
     if verdict.level_span is None:
-        return f"There are too few {_VALUE_NAMES.get(metric, 'values')} to be sure of their level"
-    return f"The level of {label.lower()} may also be {lowest} (95 % interval)"
+        return (
+            f"There are too few {_VALUE_NAMES.get(metric, 'values')} to be sure of the level of {METRICS[metric].name}"
+        )
+    return f"{label} could have a lower level: its 95 % interval reaches {lowest}"
 
 
 def _as_sentence(text: str) -> str:

@@ -107,8 +107,8 @@ _HIDDEN_STAGE_TEXTS = {
         "were squash-merged, which hides when coding began",
     ),
     "direct": (
-        "is a commit without a pull request, which has neither coding nor review",
-        "are commits without a pull request, which have neither coding nor review",
+        "is a commit without a pull request, so it has no coding or review stage",
+        "are commits without a pull request, so they have no coding or review stage",
     ),
     "unopened": (
         "has no record of when its pull request was opened",

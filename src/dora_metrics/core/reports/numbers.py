@@ -1,4 +1,4 @@
-"""The files of a ledger with the numbers, `metrics.json`, and with what they were made from, `evidence.json`."""
+"""The files of a ledger with the numbers, `metrics.json`, and with the evidence behind them, `evidence.json`."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ class ScopeEvidence(Struct, frozen=True, kw_only=True):
 
 
 class EvidenceFile(Struct, frozen=True, kw_only=True):
-    """The content of `evidence.json`: what the numbers of the same window were made from."""
+    """The content of `evidence.json`: the evidence behind the numbers of the same window."""
 
     schema: str = SCHEMA
     generated_at: datetime

@@ -1,9 +1,9 @@
 """Sections that several reports share: table of the five metrics, derivation of the numbers, outlook, weekly chart."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.failures.incidents import AttributedIncident
@@ -18,7 +18,7 @@ from dora_metrics.core.reports.fact_names import deployment_link, incident_link,
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import Benchmark
-from dora_metrics.core.targets.metric import METRICS
+from dora_metrics.core.targets.metric import METRICS, metric_of
 from dora_metrics.core.windows import Window
 
 
@@ -35,13 +35,15 @@ class MetricRow(Struct, frozen=True):
     sample_size: str
 
 
-def metric_rows(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]) -> list[MetricRow]:
+def metric_rows(
+    scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str], benchmark: Benchmark
+) -> list[MetricRow]:
     """Return the rows of a scope's five metrics. `verdicts`: by metric, `better`, `worse` or `no clear change`."""
     return [
         MetricRow(
             name=metric.label,
             value=value_with_uncertainty(result),
-            level=level_text(result),
+            level=level_text(result, benchmark),
             before=previous_value(metric.key, result, scope_metrics.previous, verdicts),
             sample_size=sample_size(result),
         )
@@ -59,8 +61,8 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
     match result:
         case schema.LeadTime() if p90 := units.format_p90(result):
             return md("**{}** (p90 {})", value, p90)
-        case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return md("**{}** ({})", value, units.format_interval(result))
+        case schema.ChangeFailureRate() | schema.ReworkRate() if interval := units.format_interval(result):
+            return md("**{}** ({})", value, interval)
         case _:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
@@ -68,11 +70,13 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
 class ShownLevel(Struct, frozen=True):
     """A level, with the lowest and the highest one that the data leave possible.
 
-    `span` is None if there are too few values for an interval, so that any level is possible.
+    `ladder`: the levels that there are, best first. `span` is None if there are too few values for an interval, so
+    that any level is possible.
     """
 
     name: str
     span: schema.LevelSpan | None
+    ladder: tuple[str, ...]
 
     @property
     def is_open(self) -> bool:
@@ -81,12 +85,17 @@ class ShownLevel(Struct, frozen=True):
 
     @property
     def others(self) -> str:
-        """The other ends of what is possible, such as `elite` or `medium to elite`; empty without a span."""
-        return " to ".join(end for end in self.span or () if end != self.name)
+        """What else is possible, such as `elite`, `up to elite` or `medium to elite`; empty without a span."""
+        match [end for end in self.span or () if end != self.name]:
+            case [end]:
+                steps_down = self.ladder.index(end) - self.ladder.index(self.name)
+                return end if abs(steps_down) == 1 else f"{'down' if steps_down > 0 else 'up'} to {end}"
+            case ends:
+                return " to ".join(ends)
 
     @property
     def text(self) -> str:
-        """Such as `high`, `high (possibly elite)` or `high (possibly medium to elite)`."""
+        """Such as `high`, `high (possibly elite)`, `low (possibly up to high)` or `high (possibly medium to elite)`."""
         if self.span is None:
             return f"{self.name} (too few values to be sure)"
         if not self.is_open:
@@ -94,14 +103,16 @@ class ShownLevel(Struct, frozen=True):
         return f"{self.name} (possibly {self.others})"
 
 
-def shown_level(result: schema.MetricVerdict) -> ShownLevel | None:
+def shown_level(result: schema.MetricVerdict, benchmark: Benchmark) -> ShownLevel | None:
     """Return the level of a metric; None without one."""
-    return ShownLevel(result.level, result.level_span) if result.level else None
+    if result.level is None:
+        return None
+    return ShownLevel(result.level, result.level_span, benchmark.ladder(metric_of(result).key))
 
 
-def level_text(result: schema.MetricVerdict) -> str:
+def level_text(result: schema.MetricVerdict, benchmark: Benchmark) -> str:
     """Return the level of a metric with its doubt, such as `high (possibly elite)`."""
-    level = shown_level(result)
+    level = shown_level(result, benchmark)
     return level.text if level else formatting.NO_VALUE
 
 
@@ -116,11 +127,11 @@ def shown_overall_level(metrics: schema.Metrics, benchmark: Benchmark) -> ShownL
         return None
     spans = [METRICS[key].result_in(metrics).level_span or benchmark.all_levels(key) for key in overall.rests_on]
     lowest, highest = (benchmark.lowest_level(levels) for levels in zip(*spans, strict=True))
-    return ShownLevel(overall.level, (lowest, highest))
+    return ShownLevel(overall.level, (lowest, highest), benchmark.ladder())
 
 
 def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
-    """Return the overall level with its doubt, such as `low (possibly high)`; empty without one."""
+    """Return the overall level with its doubt, such as `low (possibly up to high)`; empty without one."""
     level = shown_overall_level(metrics, benchmark)
     return level.text if level else ""
 
@@ -173,10 +184,8 @@ def sample_size(result: schema.MetricVerdict) -> str:
             return formatting.count(result.deployments, "deployment") + days
         case schema.LeadTime() if result.p50_seconds is not None:
             return formatting.count(result.changes, "change") + excluded_text(result.excluded, " (excluded: {})")
-        case schema.ChangeFailureRate() if result.ratio is not None:
-            return f"{result.failed:,} of {result.deployments:,}"
-        case schema.ReworkRate() if result.ratio is not None:
-            return f"{result.rework:,} of {result.deployments:,}"
+        case schema.ChangeFailureRate() | schema.ReworkRate() if counts := units.count_of_total(result):
+            return counts
         case schema.RecoveryTime() if result.p50_seconds is not None:
             return f"{result.recovered:,} recovered, {result.open:,} open"
         case _:
@@ -185,9 +194,8 @@ def sample_size(result: schema.MetricVerdict) -> str:
 
 def excluded_text(excluded: schema.Excluded, template: str) -> str:
     """Return how many delivered changes lead time leaves out, by reason, put into `template`; empty if none."""
-    counts = ((text, getattr(excluded, reason)) for reason, text in formatting.EXCLUSION_TEXTS.items())
-    reasons = [text.format(count) for text, count in counts if count]
-    return template.format(", ".join(reasons)) if reasons else ""
+    counts = formatting.exclusion_counts(structs.asdict(excluded))
+    return template.format(counts) if counts else ""
 
 
 T = TypeVar("T")
@@ -355,7 +363,8 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     yield join_non_empty(" ", (text, _bound(failures)))
     yield md("**Recovery time**: {}.", _recovery_summary(recovery))
     repairs = formatting.count(rework.rework, "repair")
-    yield md("**Rework rate**: {} in {} that reached users.", repairs, deployments)
+    text = md("**Rework rate**: {} in {} that reached users.", repairs, deployments)
+    yield join_non_empty(" ", (text, _bound(rework)))
     yield from _other_numbers(metrics.incident_restore, metrics.pipeline)
 
 
@@ -431,7 +440,7 @@ def trends_text(outlook: schema.Outlook) -> Md:
         return Md("")
     week_count = max(trend.weeks for trend in trends.values())
     texts = join_non_empty(", ", (_trend_text(key, trend) for key, trend in trends.items()))
-    return md("Over {}, {} (p < 0.05).", formatting.count(week_count, "week"), texts)
+    return md("Trend over {}: {} (p < 0.05).", formatting.count(week_count, "week"), texts)
 
 
 def _trend_text(key: str, trend: schema.Trend) -> Md:
@@ -484,44 +493,38 @@ def weekly_chart(weeks: Sequence[schema.Week], history: ScopeHistory, policy: Po
     shown_weeks = weeks[-MAX_CHART_WEEKS:]
     if len(shown_weeks) < _MIN_CHART_WEEKS:
         return None
-    bounds = [_WeekBounds.of(week, history, policy) for week in shown_weeks]
+    bounds = [_lower_bounds(week, history, policy) for week in shown_weeks]
     rows = map(_chart_row, reversed(shown_weeks), reversed(bounds))
     title = f"The last {len(shown_weeks)} complete weeks, to {shown_weeks[-1].week}"
-    return Chart(title, _mermaid_source(shown_weeks), tuple(rows), _bounds_note(bounds))
+    return Chart(title, _mermaid_source(shown_weeks), tuple(rows), _bounds_note(shown_weeks, bounds))
 
 
-class _WeekBounds(NamedTuple):
-    """Which values of a week may be higher than they are shown."""
-
-    is_failure_rate: bool
-    is_lead_time: bool
-
-    @classmethod
-    def of(cls, week: schema.Week, history: ScopeHistory, policy: Policy) -> "_WeekBounds":
-        measured = measured_changes_in(history, Window(week.start, week.end))
-        has_known_failure = week.change_failure_ratio is not None
-        return cls(has_known_failure and not history.knows_incidents, is_lead_time_lower_bound(measured, policy))
+_LowerBounds = frozenset[str]
+"""Keys of the metrics whose value in a week may be higher than it is shown."""
 
 
-def _bounds_note(bounds: Sequence[_WeekBounds]) -> str:
+def _lower_bounds(week: schema.Week, history: ScopeHistory, policy: Policy) -> _LowerBounds:
+    measured = measured_changes_in(history, Window(week.start, week.end))
+    lead_time = ("lead_time",) if is_lead_time_lower_bound(measured, policy) else ()
+    return frozenset((*history.incomplete_rates, *lead_time))
+
+
+def _bounds_note(weeks: Sequence[schema.Week], bounds: Sequence[_LowerBounds]) -> str:
     """Say what `≥` means, and why; empty if no value has it."""
     reasons = [
-        reason
-        for reason, applies in (
-            (units.WITHOUT_INCIDENTS, any(week.is_failure_rate for week in bounds)),
-            (units.WITHOUT_BRANCHES, any(week.is_lead_time for week in bounds)),
-        )
-        if applies
+        metric.git_gap
+        for metric in METRICS.values()
+        if any(metric.key in keys and metric.weekly_value(week) for week, keys in zip(weeks, bounds, strict=True))
     ]
     return f"≥: at least. A git history {formatting.join_with_and(reasons)}." if reasons else ""
 
 
-def _weekly_lead_time(week: schema.Week, bounds: _WeekBounds) -> str:
-    if not bounds.is_lead_time:
-        return formatting.duration(week.lead_time_p50_seconds)
-    return (
-        f"≥ {formatting.duration(week.lead_time_p50_seconds)}" if week.lead_time_p50_seconds else units.NOT_MEASURABLE
-    )
+def _weekly_value(key: str, week: schema.Week, bounds: _LowerBounds, *, none_known: str) -> str:
+    """Write a weekly value; `none_known` stands for a zero that may be higher."""
+    value = METRICS[key].weekly_value(week)
+    if value is None or key not in bounds:
+        return units.format_value(key, value)
+    return f"≥ {units.format_value(key, value)}" if value else none_known
 
 
 def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
@@ -544,13 +547,13 @@ _MERMAID_THEME = Md(
 """A bar colour visible on white and on black; the default one is nearly white."""
 
 
-def _chart_row(week: schema.Week, bounds: _WeekBounds) -> tuple[str, ...]:
+def _chart_row(week: schema.Week, bounds: _LowerBounds) -> tuple[str, ...]:
     return (
         week.week,
         str(week.deployments),
-        _weekly_lead_time(week, bounds),
-        ("≥ " if bounds.is_failure_rate else "") + formatting.percent(week.change_failure_ratio),
+        _weekly_value("lead_time", week, bounds, none_known=units.NOT_MEASURABLE),
+        _weekly_value("change_failure_rate", week, bounds, none_known=formatting.NO_VALUE),
         formatting.duration(week.recovery_p50_seconds),
-        formatting.percent(week.rework_ratio),
+        _weekly_value("rework_rate", week, bounds, none_known=formatting.NO_VALUE),
         formatting.NO_VALUE if week.incidents is None else str(week.incidents),
     )

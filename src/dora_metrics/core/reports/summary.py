@@ -98,7 +98,9 @@ def build(
         heading=f"{window_text}, {scope_label(history.scope)}",
         previous_heading=_previous_heading(results),
         benchmark=document.benchmark,
-        rows=metric_rows(scope_metrics, compare_with_previous(results, history, scope_metrics)),
+        rows=metric_rows(
+            scope_metrics, compare_with_previous(results, history, scope_metrics), results.policy.benchmark
+        ),
         overall=overall_level_text(scope_metrics.metrics, results.policy.benchmark),
         slowest_stage=_slowest_stage_text(history, results),
         outlook=outlook_text(scope_metrics.outlook),

@@ -91,7 +91,7 @@ def _metric_row(
 ) -> tuple[Span, ...]:
     result = metric.result_in(scope_metrics.metrics)
     has_value = units.deciding_value(result) is not None
-    remarks = (sample_size(result), *_level_remarks(result), *more_remarks)
+    remarks = (sample_size(result), *_level_remarks(result, results.policy.benchmark), *more_remarks)
     return (
         Span(metric.label),
         Span(_value(result), "bold" if has_value else "muted"),
@@ -109,7 +109,7 @@ def _value(result: schema.MetricVerdict) -> str:
 
 def _level_style(result: schema.MetricVerdict, benchmark: Benchmark) -> Style:
     """Return a colour from the best level to the last; none if the sample is too small for a certain level."""
-    level = shown_level(result)
+    level = shown_level(result, benchmark)
     if level is None or level.is_open:
         return "muted"
     names = [name for key, edges in benchmark.edges.items() if key == metric_of(result).key for name, _ in edges]
@@ -118,10 +118,10 @@ def _level_style(result: schema.MetricVerdict, benchmark: Benchmark) -> Style:
     return next((style for share, style in styles if share_of_better <= share), "poor")
 
 
-def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
+def _level_remarks(result: schema.MetricVerdict, benchmark: Benchmark) -> Iterator[str]:
     """Say which levels are possible too, and why a value that may be higher has no level."""
     yield units.lower_bound_reason(result)
-    level = shown_level(result)
+    level = shown_level(result, benchmark)
     if level and level.is_open:
         yield f"level possibly {level.others}" if level.others else "too few values to be sure of the level"
 

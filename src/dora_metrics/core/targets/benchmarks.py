@@ -66,6 +66,11 @@ class Benchmark(Struct, frozen=True):
         names = [name for key, edges in self.edges.items() if key == metric for name, _ in edges]
         return names[-1], names[0]
 
+    def ladder(self, metric: str = "") -> tuple[str, ...]:
+        """Return the levels that values of a metric can have, best first; without a metric, those of all metrics."""
+        names = {name for key, edges in self.edges.items() if metric in ("", key) for name, _ in edges}
+        return tuple(sorted(names, key=self.ranks.__getitem__, reverse=True))
+
     def lowest_level(self, levels: Sequence[str]) -> str:
         return min(levels, key=self.ranks.__getitem__)
 

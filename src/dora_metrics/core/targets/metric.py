@@ -21,7 +21,9 @@ class Metric(Struct, frozen=True):
     """One of the five metrics.
 
     `key` is its name in settings and its field of `schema.Metrics`, whose type is `result_type`. `line_label` is its
-    label in periodic reports. `weekly_value` returns the deciding value of one week.
+    label in periodic reports. `weekly_value` returns the deciding value of one week. `count_field`: of a rate, the
+    field of `result_type` with its numerator. `git_gap`: why the value may be higher in a git history, to follow "a git
+    history"; empty if it may not.
     """
 
     key: str
@@ -31,6 +33,8 @@ class Metric(Struct, frozen=True):
     result_type: type[schema.MetricVerdict]
     weekly_value: Callable[[schema.Week], float | None]
     higher_is_better: bool = False
+    count_field: str = ""
+    git_gap: str = ""
 
     @property
     def name(self) -> str:
@@ -46,6 +50,11 @@ class Metric(Struct, frozen=True):
         """Return the result of this metric."""
         result: schema.MetricVerdict = getattr(metrics, self.key)
         return result
+
+    def counted(self, result: schema.MetricVerdict) -> int | None:
+        """Return the numerator of a rate; None for other metrics."""
+        count: int | None = getattr(result, self.count_field) if self.count_field else None
+        return count
 
     def deciding_value(self, result: schema.MetricVerdict) -> float | None:
         """Return the deciding value; None without data."""
@@ -72,6 +81,7 @@ METRICS: dict[str, Metric] = {
             unit="seconds",
             result_type=schema.LeadTime,
             weekly_value=lambda week: week.lead_time_p50_seconds,
+            git_gap="lacks the branches of squash-merged pull requests",
         ),
         Metric(
             key="change_failure_rate",
@@ -80,6 +90,8 @@ METRICS: dict[str, Metric] = {
             unit="ratio",
             result_type=schema.ChangeFailureRate,
             weekly_value=lambda week: week.change_failure_ratio,
+            count_field="failed",
+            git_gap="has no incidents",
         ),
         Metric(
             key="recovery_time",
@@ -96,6 +108,8 @@ METRICS: dict[str, Metric] = {
             unit="ratio",
             result_type=schema.ReworkRate,
             weekly_value=lambda week: week.rework_ratio,
+            count_field="rework",
+            git_gap="records no rollbacks",
         ),
     )
 }

@@ -75,9 +75,11 @@ def format_value(metric: str, value: float | None) -> str:
             return formatting.percent(value)
 
 
-WITHOUT_BRANCHES = "lacks the branches of squash-merged pull requests"
-WITHOUT_INCIDENTS = "has no incidents"
-"""Why values of a git history may be higher, to follow it as the subject."""
+Rate = schema.ChangeFailureRate | schema.ReworkRate
+"""A share of the deployments that reached users."""
+
+NONE_KNOWN = "none known"
+"""A rate of at least nothing."""
 
 NOT_MEASURABLE = "not measurable"
 """A lead time of at least nothing, where all that is known of the changes is when they were merged."""
@@ -86,12 +88,12 @@ NOT_MEASURABLE = "not measurable"
 def format_result(result: schema.MetricVerdict) -> str:
     """Write a measured value with its unit.
 
-    A frequency with few deployments is a count: `1 in 61 days`. A failure rate or lead time that may be higher is
-    `at least` its value; a failure rate of zero is then `none known`.
+    A frequency with few deployments is a count: `1 in 61 days`. A rate or lead time that may be higher is `at least`
+    its value; a rate of zero is then `none known`.
     """
     match result:
-        case schema.ChangeFailureRate(failed=0, ratio=float()) if is_lower_bound(result):
-            return "none known"
+        case schema.ChangeFailureRate(ratio=0.0) | schema.ReworkRate(ratio=0.0) if is_lower_bound(result):
+            return NONE_KNOWN
         case schema.LeadTime(p50_seconds=float(seconds)) if seconds < 1 and is_lower_bound(result):
             return NOT_MEASURABLE
         case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
@@ -113,32 +115,28 @@ MIN_TOTAL_FOR_PERCENT = 10
 
 def format_with_counts(result: schema.MetricVerdict) -> str:
     """Write a measured value as `format_result` does, a rate with its counts: `25 % (1 of 4)`."""
-    counts = _count_of_total(result)
+    counts = count_of_total(result)
     return f"{format_result(result)} ({counts})" if counts else format_result(result)
 
 
 def format_counts(result: schema.MetricVerdict) -> str:
     """Write the counts behind a measured value, such as `10` deployments or `1 of 4`; of durations, the value."""
     match result:
-        case schema.ChangeFailureRate(failed=0, deployments=total) if total and is_lower_bound(result):
-            return f"none known (0 of {total:,})"
         case schema.DeploymentFrequency(deployments=deployments, per_day=float()):
             return f"{deployments:,}"
-        case _ if counts := _count_of_total(result):
+        case _ if format_result(result) == NONE_KNOWN:
+            return format_with_counts(result)
+        case _ if counts := count_of_total(result):
             return f"{'at least ' if is_lower_bound(result) else ''}{counts}"
         case _:
             return format_result(result)
 
 
-def _count_of_total(result: schema.MetricVerdict) -> str | None:
-    match result:
-        case (
-            schema.ChangeFailureRate(failed=count, deployments=total)
-            | schema.ReworkRate(rework=count, deployments=total)
-        ) if total:
-            return f"{count:,} of {total:,}"
-        case _:
-            return None
+def count_of_total(result: schema.MetricVerdict) -> str:
+    """Write the counts of a rate, `1 of 4`; empty without deployments, and for other metrics."""
+    if not isinstance(result, Rate) or not result.deployments:
+        return ""
+    return f"{metric_of(result).counted(result):,} of {result.deployments:,}"
 
 
 def format_brief(result: schema.MetricVerdict) -> str:
@@ -151,21 +149,21 @@ def format_brief(result: schema.MetricVerdict) -> str:
 
 
 def is_lower_bound(result: schema.MetricVerdict) -> bool:
-    """Whether a failure rate may be higher, because incidents are unknown, or a lead time, because branches are."""
-    return isinstance(result, schema.ChangeFailureRate | schema.LeadTime) and result.at_least is True
+    """Whether a value may be higher, because its source does not record all that it is calculated from."""
+    return isinstance(result, Rate | schema.LeadTime) and result.at_least is True
 
 
 def lower_bound_reason(result: schema.MetricVerdict) -> str:
     """Say why a value may be higher than it is shown; empty if it may not."""
-    if not is_lower_bound(result):
-        return ""
-    is_lead_time = isinstance(result, schema.LeadTime)
-    return f"a git history {WITHOUT_BRANCHES if is_lead_time else WITHOUT_INCIDENTS}"
+    return f"a git history {metric_of(result).git_gap}" if is_lower_bound(result) else ""
 
 
 def format_interval(result: schema.MetricVerdict) -> str:
-    """Write the 95 % interval of a measured value in the unit of `format_result`; empty without one."""
-    if result.interval95 is None:
+    """Write the 95 % interval of a measured value in the unit of `format_result`.
+
+    Empty without one, and of a value that may be higher than the interval of what is known.
+    """
+    if result.interval95 is None or is_lower_bound(result):
         return ""
     match result:
         case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:

@@ -337,7 +337,7 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
     ]
     assert section_lines("What it delivered", explain_only(deployment_id(0), *facts)) == [
         "It is the first recorded success, the baseline: there is nothing earlier to compare it with.",
-        "#9: excluded from lead time: the first deployment has nothing earlier to compare it with",
+        "#9: excluded from lead time: it came with the first deployment, which has no earlier one to compare with",
     ]
 
 
@@ -444,7 +444,7 @@ def test_a_change_that_lead_time_leaves_out_is_not_said_to_be_in_all_metrics(lef
     facts = (deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
     one = explain_only("#7", *facts, left_out)
     (where,) = section_lines("Where it was delivered", one)
-    assert where.endswith(f"{IN_WINDOW}. It counts as a delivered change, but not in lead time.")
+    assert where.endswith(f"{IN_WINDOW}. It counts as a delivered change, but not towards lead time.")
 
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
@@ -636,6 +636,20 @@ def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
     identity = "github:secret-scanning:acme/shop#1"
     one = explain_only(identity, deployment(1, "03-08"), vulnerability(1, id=identity, fixed_at="03-07"))
     assert section_lines("When its fix", one) == ["A leaked secret is fixed by revoking it, which needs no deployment."]
+
+
+def test_a_commit_without_a_pull_request_has_only_the_stage_from_its_start_to_its_deployment() -> None:
+    facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[commit_id(3)]), direct_commit(3, "03-04")]
+    lines = section_lines("Stages, production of acme/shop", explain_only(commit_id(3), *facts))
+    assert lines[0] == "It is a commit without a pull request, so it has no coding or review stage."
+    assert lines[1].startswith("waiting for deployment (authored to deployed): 1 d ")
+    assert lines[2:] == []
+
+
+def test_a_deployment_whose_changes_are_unknown_has_no_known_failure() -> None:
+    one = explain_only("v1", deployment(1, "03-05", version="v1", changes=None))
+    assert one.headline == "Deployment `v1`: no known failure"
+    assert one.sections[0].title == "Why it does not count as failed, as far as is known"
 
 
 def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import chain, takewhile
 
 from dora_metrics.core import formatting
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Incident, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import counts_in_failure_rate, is_rule_enabled
@@ -25,7 +26,7 @@ from dora_metrics.core.reports.explain.context import (
     scope_text,
 )
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
-from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
+from dora_metrics.core.reports.explain.rules import has_unknown_rule, repair_lines, rule_lines
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, incident_link, short_title
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.statistics import quantile
@@ -76,23 +77,27 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
             md("Deployment {}: not counted", deployment_link(deployment)),
             (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
-    is_failed = deployment.id in context.failure_by_deployment
-    question = (
-        "Why it counts as failed: the first rule that matches decides"
-        if is_failed
-        else "Why it does not count as failed"
-    )
     fixes = _fixed_vulnerabilities(context, timeline, deployment)
     return Explanation(
         _deployment_headline(context, deployment),
         tuple(_deployment_sentences(context, timeline, deployment)),
         (
-            Section(question, tuple(rule_lines(context, deployment))),
+            Section(_rules_title(context, deployment), tuple(rule_lines(context, deployment))),
             Section(_ending_title(context, deployment), tuple(repair_lines(context, deployment))),
             Section("What it repaired", tuple(_repair_effects(context, deployment))),
             Section("What it delivered", tuple(_delivered_changes(context, timeline, deployment))),
             Section("Which fixes of vulnerabilities went live with it", tuple(fixes)),
         ),
+    )
+
+
+def _rules_title(context: ExplainContext, deployment: Deployment) -> str:
+    if deployment.id in context.failure_by_deployment:
+        return "Why it counts as failed: the first rule that matches decides"
+    if not has_unknown_rule(context, deployment):
+        return "Why it does not count as failed"
+    return (
+        f"Why it does not count as failed, as far as {'git shows' if deployment.source == GIT_SOURCE else 'is known'}"
     )
 
 
@@ -111,7 +116,8 @@ def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
         case "failure":
             return md("Deployment {}: its run failed, but it is not a failed deployment", deployment_link(deployment))
         case _:
-            return md("Deployment {}: did not fail", deployment_link(deployment))
+            outcome = "no known failure" if has_unknown_rule(context, deployment) else "did not fail"
+            return md("Deployment {}: {}", deployment_link(deployment), outcome)
 
 
 def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
@@ -294,7 +300,9 @@ def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
 
 
 _EXCLUSION_TEXTS = {
-    "first_deployment": Md("excluded from lead time: the first deployment has nothing earlier to compare it with"),
+    "first_deployment": Md(
+        "excluded from lead time: it came with the first deployment, which has no earlier one to compare with"
+    ),
     "bots": Md("excluded from lead time: it is by a bot (`exclude-bots`)"),
     "no_start": Md("excluded from lead time: its start is unknown"),
     "negative": Md("excluded from lead time: its recorded start is after its deployment"),
@@ -329,7 +337,7 @@ def _delivery_window_text(context: ExplainContext, scope: Scope, change_id: str,
     is_measured = bool(context.lead_times_by_change.get((scope, change_id), LeadTimes()).measured)
     if is_measured or not context.window.contains(time):
         return context.window_sentence(time)
-    return md("{} It counts as a delivered change, but not in lead time.", context.in_window_sentence())
+    return md("{} It counts as a delivered change, but not towards lead time.", context.in_window_sentence())
 
 
 def _unsuccessful_attempts(
@@ -362,8 +370,14 @@ def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
 
 
 def _stage_lines(context: ExplainContext, change: Change, deployment: Deployment) -> Iterator[Md]:
+    is_direct_commit = ids.is_commit(change.id)
+    if is_direct_commit:
+        yield Md("It is a commit without a pull request, so it has no coding or review stage.")
     for stage, (start, end) in stage_spans(change, deployment.finished_at):
-        yield md("{} ({}): {}", STAGE_NAMES[stage], _STAGE_DESCRIPTIONS[stage], _stage_text(context, start, end))
+        if is_direct_commit and stage != "delivery":
+            continue
+        description = "authored to deployed" if is_direct_commit else _STAGE_DESCRIPTIONS[stage]
+        yield md("{} ({}): {}", STAGE_NAMES[stage], description, _stage_text(context, start, end))
 
 
 _STAGE_DESCRIPTIONS = {

@@ -28,6 +28,11 @@ def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
             yield md("{}: no. {}", code_span(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
 
 
+def has_unknown_rule(context: ExplainContext, deployment: Deployment) -> bool:
+    """Whether it is not known of some rule if it matches a deployment."""
+    return any(_unknown_reason(context, deployment, rule) for rule in RULE_PRECEDENCE)
+
+
 def _unknown_reason(context: ExplainContext, deployment: Deployment, rule: str) -> str:
     """Return why it is not known whether a rule matches; empty if it is known."""
     match rule:

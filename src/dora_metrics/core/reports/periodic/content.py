@@ -44,6 +44,7 @@ from dora_metrics.core.reports.sections import (
 )
 from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
 
@@ -249,7 +250,7 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         headline=headline(scope_metrics, verdicts, incidents.more),
         remarks=remarks_from(scope_metrics.outlook),
         columns=_column_titles(report_input),
-        lines=metric_lines(scope_metrics, basis_metrics, verdicts),
+        lines=metric_lines(scope_metrics, basis_metrics, verdicts, policy.benchmark),
         overall=overall_level_text(basis_metrics.metrics, policy.benchmark),
         chart=weekly_chart(_chart_weeks(report_input), history, policy),
         trends=trends_text(outlook),
@@ -317,7 +318,10 @@ def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:
 
 
 def metric_lines(
-    scope_metrics: schema.ScopeMetrics, basis_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]
+    scope_metrics: schema.ScopeMetrics,
+    basis_metrics: schema.ScopeMetrics,
+    verdicts: Mapping[str, str],
+    benchmark: Benchmark,
 ) -> list[MetricLine]:
     """Return the lines of the table. `scope_metrics`: of the period; `basis_metrics`: of the basis window."""
     return [
@@ -326,7 +330,7 @@ def metric_lines(
             value=_value_cell(result),
             before=previous_value(metric.key, result, scope_metrics.previous, verdicts, value_with_counts),
             standing=_basis_cell(basis),
-            level=level_text(basis),
+            level=level_text(basis, benchmark),
             goal=_goal_cell(metric.key, basis_metrics.outlook.goals),
         )
         for metric in METRICS.values()
@@ -359,8 +363,8 @@ def _value_cell(result: schema.MetricVerdict) -> Md:
 
 def _basis_cell(result: schema.MetricVerdict) -> str:
     match result:
-        case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return f"{units.format_result(result)} ({units.format_interval(result)})"
+        case schema.ChangeFailureRate() | schema.ReworkRate() if interval := units.format_interval(result):
+            return f"{units.format_result(result)} ({interval})"
         case _:
             return units.format_result(result)
 
@@ -478,11 +482,12 @@ def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str,
 
 
 def _change_count(lead_time: schema.LeadTime) -> str:
-    """Return `14 changes (11 in lead time)`; `14 changes` if none is excluded."""
+    """Return `14 changes (11 count towards lead time)`; `14 changes` if none is excluded."""
     excluded = lead_time.excluded
     excluded_count = excluded.bots + excluded.first_deployment + excluded.negative + excluded.no_start
     count = formatting.count(lead_time.changes + excluded_count, "change")
-    return f"{count} ({lead_time.changes:,} in lead time)" if excluded_count else count
+    verb = "counts" if lead_time.changes == 1 else "count"
+    return f"{count} ({lead_time.changes:,} {verb} towards lead time)" if excluded_count else count
 
 
 def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:

@@ -55,7 +55,7 @@ def build_cards(
     cards = []
     for metric in METRIC_TITLES:
         verdict: schema.MetricVerdict = getattr(metrics, metric)
-        level = shown_level(verdict)
+        level = shown_level(verdict, benchmark)
         has_value = units.format_result(verdict) != NO_VALUE
         cards.append(
             MetricCard(
@@ -101,7 +101,7 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     stages = (
         ("Coding (median)", lead_time.stages.coding),
         ("Waiting for review (median)", lead_time.stages.pickup),
-        ("Review, with the wait (median)", lead_time.stages.review),
+        ("Review, including the wait (median)", lead_time.stages.review),
         ("Waiting for deployment (median)", lead_time.stages.delivery),
     )
     left_out_text = excluded_text(lead_time.excluded, "{}")
@@ -206,8 +206,8 @@ class MetricDefinition(NamedTuple):
     reading: str
 
 
-_DEPLOYMENT_DOTS = "Each dot is a deployment, at the median of its changes. The scale is logarithmic."
-_RATE_LINE = "The line is the rate over four weeks, that week included."
+_DEPLOYMENT_DOTS = "Each grey dot is a deployment, at the median lead time of its changes. The scale is logarithmic."
+_RATE_LINE = "Each point on the line is the rate over four weeks: its own week and the three before it."
 
 
 def metric_definitions(policy: Policy) -> list[MetricDefinition]:
@@ -221,7 +221,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median lead time of each week",
             _lead_time_text(policy),
-            f"{_DEPLOYMENT_DOTS} The stages chart shows averages, with waiting for review apart from review.",
+            f"{_DEPLOYMENT_DOTS} The stages chart shows means. There, review does not include waiting for review.",
         ),
         (
             "Share of deployments that failed",
@@ -253,7 +253,7 @@ def _lead_time_text(policy: Policy) -> str:
 def _failure_rate_text(policy: Policy) -> str:
     failed_runs = " or whose run failed" if policy.count_failed_runs else ""
     text = f"Failed deployments divided by all production deployments that reached users{failed_runs}."
-    return f"{text} A deployment fails at most once."
+    return f"{text} Each deployment counts as failed at most once."
 
 
 _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {

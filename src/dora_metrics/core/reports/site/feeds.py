@@ -186,7 +186,9 @@ def _scope_badges(scope: ScopeMetrics, folder: str, benchmark: Benchmark) -> Ite
     for metric in METRIC_TITLES:
         verdict: MetricVerdict = getattr(scope.metrics, metric)
         has_value = (message := units.format_brief(verdict)) != NO_VALUE
-        badge = _badge(metric, message, shown_level(verdict), benchmark) if has_value else _no_data_badge(metric)
+        badge = (
+            _badge(metric, message, shown_level(verdict, benchmark), benchmark) if has_value else _no_data_badge(metric)
+        )
         yield f"{folder}{metric}.json", badge
     overall = shown_overall_level(scope.metrics, benchmark)
     badge = _badge(OVERALL, overall.text, overall, benchmark) if overall else _no_data_badge(OVERALL)

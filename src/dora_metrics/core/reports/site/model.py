@@ -70,9 +70,9 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
     deployment of each week, and one more for the end; `incidents_at` has the same for incidents. `failed` and `counted`
     are numerator and denominator of the failure rate, `rework` and `reached` those of the rework rate.
     `deployments_failed` is how many of `deployments` failed. `stages` has the mean seconds of coding, pickup, review
-    and delivery per change; None in a week without a change, and empty if the page has no room for it. `at_least` says
-    that incidents are unknown, so that a week without a failure has no failure rate. A list whose items are all the
-    same is that item alone.
+    and delivery per change; None in a week without a change, and empty if the page has no room for it. `at_least`
+    names the rates that may be higher, so that in a week zero is not known to be their value. A list whose items are
+    all the same is that item alone.
     """
 
     monday: str
@@ -90,7 +90,7 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
     reached: list[int]
     rework: list[int] | int
     stages: list[list[int] | None]
-    at_least: bool
+    at_least: tuple[str, ...]
 
 
 class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):

@@ -50,7 +50,7 @@ def week_series(
             _count_by_week(deployments_by_week, lambda d: has_reached_users(d) and d.id in history.rework_reasons)
         ),
         stages=_stages_by_week(history, weeks, results.policy.lead_time_start) if with_stages else [],
-        at_least=not history.knows_incidents,
+        at_least=history.incomplete_rates,
     )
 
 
