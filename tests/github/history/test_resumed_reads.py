@@ -150,6 +150,21 @@ def test_the_answers_of_an_incident_that_are_corrected_on_github_are_corrected_h
     assert (corrected.service, corrected.severity) == (answer if answer == "shop" else None, "high")
 
 
+def test_if_github_does_not_know_the_next_page_any_more_all_issues_are_read(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    for number in range(160):
+        shop.issue(f"Down {number}", labels=["incident"], created_at=at(1 + number))
+    github.fail(unavailable(502), to="IssuePage", times=None, skip=1)
+    first = read_fake_history(github)
+    github.heal()
+    assert 0 < len(first.incidents) < 160
+    cursor = replace(first.cursors["issues"], after="gone")
+    second = read_fake_history(github, cursors={**first.cursors, "issues": cursor}, ledger=ledger_after({}, first))
+    assert len(first.incidents | second.incidents) == 160
+    assert second.cursors["issues"].after is None
+
+
 def test_a_label_that_comes_after_the_merge_is_news(github: FakeGitHub, shop: Repository) -> None:
     merge_pull_request(shop, "Faster", 2)
     first = read_fake_history(github)
