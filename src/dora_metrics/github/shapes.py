@@ -252,6 +252,7 @@ class PullsByIdAnswer(TypedDict):
 
 
 class AssociatedPulls(TypedDict):
+    pageInfo: PageInfo
     nodes: list[AnyPull]
 
 
@@ -299,7 +300,12 @@ class BriefPull(TypedDict):
 
 
 class BriefPulls(TypedDict):
+    pageInfo: PageInfo
     nodes: list[BriefPull]
+
+
+class BriefPullsHolder(TypedDict):
+    associatedPullRequests: BriefPulls
 
 
 class CommitNode(TypedDict):
@@ -726,6 +732,7 @@ class QueryShape(NamedTuple):
 
 OF_QUERIES: Mapping[str, QueryShape] = {
     "Append": QueryShape(AppendAnswer),
+    "AssociatedPulls": QueryShape(SlottedAnswer, ("repository",), BriefPullsHolder | None),
     "CommitPage": QueryShape(CommitPageAnswer),
     "CommitPageWithFolders": QueryShape(
         CommitPageAnswer, ("repository", "object", "history", "nodes"), TreeEntryId | None
