@@ -74,8 +74,16 @@ def _history(commit: CommitNode, info: Info, **arguments: Value) -> Page:
 
 @field("Commit", "associatedPullRequests")
 def _associated(commit: CommitNode, info: Info, **arguments: Value) -> Page:
+    """The merged pull requests that brought a commit; for one outside the default branch also open ones."""
     require(info, commit.repository, "pull-requests")
-    return connection(info, sort_records(commit.repository.pulls_by_commit.get(commit.oid, []), arguments), arguments)
+    pulls = commit.repository.pulls_by_commit.get(commit.oid, [])
+    shown = [pull for pull in pulls if pull.merged_at or (not pull.closed_at and not _is_on_default_branch(commit))]
+    return connection(info, sort_records(shown, arguments), arguments)
+
+
+def _is_on_default_branch(commit: CommitNode) -> bool:
+    head = commit.repository.head(commit.repository.default_branch)
+    return head is not None and commit.oid in commit.repository.git.rev_list(head)
 
 
 @field("Commit", "deployments")

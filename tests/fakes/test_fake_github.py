@@ -255,6 +255,19 @@ def test_a_landed_pull_request_is_found_from_its_commit(
     )
 
 
+def test_only_a_commit_outside_the_default_branch_has_open_pull_requests(github: FakeGitHub, shop: Repository) -> None:
+    main, side = shop.commit({"a": "1"}), shop.commit({"b": "1"}, branch="release")
+    shop.branch("fork", side)
+    opened = shop.pull("Open", branch="fork", created_at=DAY)
+    shop.pulls_by_commit[main] = [opened]
+    query = " ".join(
+        f'{name}: object(oid: "{sha}") {{ ... on Commit {{ associatedPullRequests(first: 5) {{ totalCount }} }} }}'
+        for name, sha in (("main", main), ("side", side))
+    )
+    found = repository_fields(github, query)
+    assert [found[name]["associatedPullRequests"]["totalCount"] for name in ("main", "side")] == [0, 1]
+
+
 def test_a_later_success_makes_the_earlier_deployment_inactive(client: Github, shop: Repository) -> None:
     first, second = shop.deployment(at=DAY), shop.deployment(at=DAY + timedelta(days=1))
     shop.deployment("staging", at=DAY)

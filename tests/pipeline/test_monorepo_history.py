@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
+import pytest
+
+from dora_metrics.pipeline import sync
 from fakes.faults import unavailable
 from support.github_history import at, deploy
 from support.many_repositories import DEPLOYMENTS_OF_SERVICE, MONOREPO_CONFIG, SERVICES, fill_monorepo
@@ -114,6 +117,28 @@ def test_a_commit_beside_the_default_branch_is_compared(sync_shop: SyncShop) -> 
     synced = monorepo.sync("side")
     assert monorepo.requests_of(*COMPARISONS) > 0
     assert [f"commit:{side}"] in deployed_changes(synced.values())
+
+
+def test_corrected_paths_correct_what_was_compared_also_if_the_sync_that_first_sees_them_is_killed(
+    sync_shop: SyncShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "_MAX_UNSAVED_FACTS", 1)
+    monorepo = MonorepoShop(sync_shop)
+    side = monorepo.repository.commit(
+        {"site/side.txt": "x"}, message="Side", branch="release", author_date=at(monorepo.hours)
+    )
+    monorepo.deploy("web", side)
+    assert [f"commit:{side}"] not in deployed_changes(monorepo.sync("killed").values())
+    monorepo.commit(".github/dora.yml", content=json.dumps({"services": {**PATHS, "web": ["web/**", "site/**"]}}))
+    monorepo.pull("web/a.txt")
+    sync_shop.github.fail(unavailable(502), to="createCommitOnBranch", times=None, skip=1)
+    sync_shop.run(ledger="branch:killed", security="none")
+    sync_shop.github.heal()
+    corrected = monorepo.sync("killed")
+    assert [f"commit:{side}"] in deployed_changes(corrected.values())
+    assert corrected == monorepo.sync("whole")
+    monorepo.sync("killed")
+    assert monorepo.requests_of(*COMPARISONS) == 0
 
 
 def test_a_monorepo_of_ten_services_costs_few_requests(sync_shop: SyncShop) -> None:

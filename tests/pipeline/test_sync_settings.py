@@ -176,6 +176,36 @@ def test_a_label_that_was_removed_is_seen_whatever_setting_has_changed_since(
     assert incident_states(sync_shop) == ["withdrawn"]
 
 
+@pytest.mark.parametrize("unread", [("IssuePage",), ("NewestItems", "IssuePage")], ids=["later pages", "all pages"])
+def test_an_incident_without_the_labels_of_now_is_withdrawn_even_if_issues_are_read_in_several_syncs(
+    sync_shop: SyncShop, unread: tuple[str, ...]
+) -> None:
+    sync_shop.repository.issue("Down", labels=["incident"], created_at=NOW - timedelta(days=6))
+    for number in range(160):
+        sync_shop.repository.issue(f"Question {number}", created_at=NOW - timedelta(days=5, minutes=number))
+    sync_shop.run()
+    assert incident_states(sync_shop) == ["counts"]
+    inputs: Inputs = {"incident-labels": "outage"}
+    for query in unread:
+        sync_shop.github.fail(unavailable(502), to=query, times=None)
+    sync_shop.run(delay=timedelta(hours=2), **inputs)
+    sync_shop.github.heal()
+    assert incident_states(sync_shop) == ["counts"]
+    sync_shop.run(delay=timedelta(hours=4), **inputs)
+    assert incident_states(sync_shop) == ["withdrawn"]
+    sync_shop.run(delay=timedelta(hours=6), **inputs)
+    assert "IssuePage" not in sync_shop.requested_operations
+
+
+def test_the_first_sync_withdraws_an_incident_of_an_event_whose_label_was_removed_unseen(sync_shop: SyncShop) -> None:
+    issue = sync_shop.repository.issue("Down", labels=["incident"], created_at=NOW - timedelta(days=2))
+    event = {"action": "opened", "issue": rest_views.issue(sync_shop.github.api_url, issue)}
+    sync_shop.run("issues", event)
+    sync_shop.repository.unlabel(issue, "incident", at=NOW - timedelta(days=1))
+    sync_shop.run()
+    assert incident_states(sync_shop) == ["withdrawn"]
+
+
 def test_a_recorded_incident_without_any_label_of_the_settings_is_withdrawn_when_it_changes(
     sync_shop: SyncShop,
 ) -> None:

@@ -19,7 +19,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     are not in the history; for runs, those whose earlier attempts are left to read, and for the others a workflow and
     the time of its newest one (`<workflow id>@<time>`). `anchors`: commits whose ancestors need not be read again. For
     jobs, `reached` is the end of the newest deployment whose job is left to read, and `open` has the facts of those
-    whose jobs had not ended; for runs, `reached` is the creation of the oldest one that had not ended.
+    whose jobs had not ended; for runs, `reached` is the creation of the oldest one that had not ended. For issues,
+    `takes_all` says that `after` goes on in the list of all issues, not only of those with an incident label.
 
     For security alerts: `read_at` is when they were last read to the end, None if there were none. `refused` is
     GitHub's reason for refusing them, `refused_at` when it was last asked. `unread` has the numbers of alerts that
@@ -36,6 +37,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     refused_at: _Time | None = None
     unread: tuple[str, ...] = ()
     unread_because: str | None = None
+    takes_all: bool = False
 
     def has_more(self, since: datetime | None) -> bool:
         """Whether items since `since`, or any if None, are left to read."""

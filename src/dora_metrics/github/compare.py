@@ -26,6 +26,7 @@ from dora_metrics.core.scope import scope_of
 from dora_metrics.core.services import Services, only_service
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
+from dora_metrics.github.associated_pulls import with_all_pulls
 from dora_metrics.github.client import Client, owner_and_name
 from dora_metrics.github.new_commits import TooManyCommitsError, committed_at, read_new_commits
 from dora_metrics.github.queries import JsonObject
@@ -34,6 +35,7 @@ from dora_metrics.github.reverts import reverts_field
 OLDEST_PLAUSIBLE_YEAR = 1990
 _HISTORY_PAGE_SIZE = 50
 """Commits on a page of `queries/PullsByCommit.graphql`."""
+_PULLS_PER_REQUEST = 100
 _PATHS_PER_REQUEST = 20
 """The number of path variables in `queries/CommitsByPath.graphql`."""
 _MAX_REQUESTS = 30
@@ -159,20 +161,42 @@ class RepositoryComparer:
 
     def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> PullsByCommit:
         """Return the merged pull requests of each commit, read from the history of `head_sha`."""
-        pulls_by_commit: dict[str, list[JsonObject]] = {}
-        page_token: str | None = None
+        nodes: dict[str, JsonObject] = {}
+        default_branch, page_token = None, None
         for _ in range(len(commit_shas) // (_HISTORY_PAGE_SIZE // 2) + 2):
-            if commit_shas <= pulls_by_commit.keys():
+            if commit_shas <= nodes.keys():
                 break
             variables = {**self._pull_variables, "sha": head_sha, "after": page_token}
             repository = self.client.query("PullsByCommit", variables)["repository"]
             history, default_branch = repository["object"]["history"], default_branch_of(repository)
-            for node in history["nodes"]:
-                pulls_by_commit[node["oid"]] = merged_pull_nodes(node, default_branch)
+            nodes.update((node["oid"], node) for node in history["nodes"])
             page_token = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
-        return _with_own_commits(pulls_by_commit)
+        return _with_own_commits(self._merged_pulls(nodes, commit_shas, default_branch))
+
+    def _merged_pulls(
+        self, nodes: Mapping[str, JsonObject], commit_shas: AbstractSet[str], default_branch: str | None
+    ) -> PullsByCommit:
+        """Return the merged pull requests of each commit; of those of `commit_shas`, all that GitHub knows."""
+        own_nodes = [node for sha, node in nodes.items() if sha in commit_shas]
+        complete = {node["oid"]: node for node in with_all_pulls(self.client, self.repository, own_nodes)}
+        merged = {sha: merged_pull_nodes(node, default_branch) for sha, node in {**nodes, **complete}.items()}
+        known = {pull["number"]: pull for pulls in merged.values() for pull in pulls if "commits" in pull}
+        brief = {pull["number"]: pull["id"] for pulls in merged.values() for pull in pulls if "commits" not in pull}
+        known |= self._pulls_by_number([node_id for number, node_id in brief.items() if number not in known])
+        return {
+            sha: [known[pull["number"]] for pull in pulls if pull["number"] in known] for sha, pulls in merged.items()
+        }
+
+    def _pulls_by_number(self, node_ids: Sequence[str]) -> dict[int, JsonObject]:
+        """Return merged pull requests, read by their node ids."""
+        pulls: dict[int, JsonObject] = {}
+        for start in range(0, len(node_ids), _PULLS_PER_REQUEST):
+            variables = {"ids": node_ids[start : start + _PULLS_PER_REQUEST], "files": bool(self.services)}
+            nodes = self.client.query_existing("PullsById", variables)["nodes"]
+            pulls.update((pull["number"], pull) for pull in nodes if pull)
+        return pulls
 
     def change_from_pull(self, pull: JsonObject, service: str | None) -> Change:
         """Return a merged pull request, with the fields of the fragment `PullFields`, as a change."""

@@ -251,6 +251,7 @@ class PullsByIdAnswer(TypedDict):
 
 
 class AssociatedPulls(TypedDict):
+    pageInfo: PageInfo
     nodes: list[AnyPull]
 
 
@@ -298,7 +299,12 @@ class BriefPull(TypedDict):
 
 
 class BriefPulls(TypedDict):
+    pageInfo: PageInfo
     nodes: list[BriefPull]
+
+
+class BriefPullsHolder(TypedDict):
+    associatedPullRequests: BriefPulls
 
 
 class CommitNode(TypedDict):
@@ -725,6 +731,7 @@ class QueryShape(NamedTuple):
 
 OF_QUERIES: Mapping[str, QueryShape] = {
     "Append": QueryShape(AppendAnswer),
+    "AssociatedPulls": QueryShape(SlottedAnswer, ("repository",), BriefPullsHolder | None),
     "CommitPage": QueryShape(CommitPageAnswer),
     "CommitPageWithFolders": QueryShape(
         CommitPageAnswer, ("repository", "object", "history", "nodes"), TreeEntryId | None

@@ -10,6 +10,7 @@ import msgspec
 
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
@@ -54,6 +55,9 @@ _UNANSWERED = "unanswered"
 
 _REQUESTED = "asked"
 """The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
+
+_NEW_SERVICES = "services"
+"""The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -141,6 +145,8 @@ class Sync:
             name = contents.names.present_name(gathered.name)
             with self.client.sending_slow_reads_once():
                 observed |= _by_id(self._link(gathered, name, cursors, recorded | observed))
+            if gathered.has_new_services:
+                cursors.pop(_NEW_SERVICES, None)
             gathered.final_cursors = dict(cursors) if cursors != before else None
         return cursors, observed
 
@@ -177,7 +183,7 @@ class Sync:
             for part in read_history(self.client, request, partial(self._confirm, gathered, contents)):
                 gathered.add(part)
                 if isinstance(part, HistoryPart):
-                    gathered.cursors[_REQUESTED] = gathered.cursors_read_from[_REQUESTED]
+                    _remember_request(gathered)
                     unsaved.add(part)
                 self._show(gathered.name, part)
                 if unsaved.is_much():
@@ -223,10 +229,11 @@ class Sync:
         return request
 
     def _has_new_services(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
-        """Whether `services` is another setting than in the last sync of a repository."""
+        """Whether `services` is another setting than when the deployments of a repository were last compared."""
         own = self._recorded_cursors(contents).get(contents.names.stable_name(gathered.name), {})
         remembered, present = own.get(_REQUESTED, Cursor()).open, self._selecting
-        return bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
+        has_changed = bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
+        return has_changed or _NEW_SERVICES in own
 
     def _history_request(self, gathered: GatheredHistory, contents: LedgerContents) -> HistoryRequest:
         since = self.settings.since_time(self.run.now)
@@ -235,16 +242,14 @@ class Sync:
         cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
         facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         present_name = names.present_name(gathered.name)
-        next_cursors = self._cursors_to_go_on_from(cursors, since)
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
             since,
-            next_cursors,
+            self._cursors_to_go_on_from(cursors, since),
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
-            frozenset(fact.id for fact in facts if isinstance(fact, Incident) and not fact.retracted),
-            is_repeated=_REQUESTED in cursors and next_cursors != cursors,
+            _recorded_incidents(facts, present_name),
         )
 
     @property
@@ -461,6 +466,13 @@ def _services_in(selecting_settings: str) -> object:
         return None
 
 
+def _remember_request(gathered: GatheredHistory) -> None:
+    """Remember with the first facts what was requested, and what only the end of this reading will have done."""
+    gathered.cursors[_REQUESTED] = gathered.cursors_read_from[_REQUESTED]
+    if gathered.has_new_services:
+        gathered.move_cursor(_NEW_SERVICES, Cursor())
+
+
 def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:
     """A repository's cursors after a reading; the old ones are void if it read everything again.
 
@@ -481,6 +493,12 @@ def _to_compare(
     excluded, places = set(incomparable), {deployment_id: place for place, deployment_id in enumerate(unanswered, 1)}
     candidates = [d for d in sorted(deployments, key=deployment_order) if d.sha and d.id not in excluded]
     return sorted(candidates, key=lambda candidate: places.get(candidate.id, 0))[:MAX_COMPARISONS]
+
+
+def _recorded_incidents(facts: Iterable[Fact], repository: str) -> frozenset[str]:
+    """Return the ids of the issues of a repository that are recorded as incidents, and count."""
+    incidents = (fact for fact in facts if isinstance(fact, Incident) and not fact.retracted)
+    return frozenset(each.id for each in incidents if each.id.startswith(ids.issue(repository, "")))
 
 
 def _delivered_ids(facts: Iterable[Fact]) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import changed_facts, reconcile
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from support.facts import at, change, deployment, failed_deployment, incident
+from support.facts import at, change, deployment, failed_deployment, incident, vulnerability
 
 TICK = timedelta(microseconds=1)
 
@@ -96,6 +97,18 @@ def test_a_prerelease_that_is_stable_by_now_is_in_production_with_changes_of_its
 def test_a_service_that_somebody_named_stays() -> None:
     assert reconcile_fields(deployment(1, service="till"), service="shop") is None
     assert reconcile_fields(deployment(1, service="till"), service=None) is None
+    assert reconcile_fields(change(1, service="till"), service="shop") is None
+
+
+@pytest.mark.parametrize("service", ["shop", None])
+def test_the_service_of_an_incident_or_a_vulnerability_is_the_one_that_github_shows_now(service: str | None) -> None:
+    typo = incident(1, service="shpo")
+    assert reconcile_fields(typo, service=service) == replace(
+        typo, service=service, observed_at=typo.observed_at + TICK
+    )
+    found = reconcile_fields(vulnerability(1, service="till"), service=service)
+    assert found is not None
+    assert found.service == service
 
 
 def test_what_somebody_told_by_another_way_is_not_githubs_to_change() -> None:

@@ -144,6 +144,13 @@ def test_in_a_monorepo_it_belongs_to_the_service_whose_file_it_is_about(github: 
     }
 
 
+def test_once_another_service_has_its_file_it_belongs_to_that(github: FakeGitHub, shop: Repository) -> None:
+    shop.alert("dependabot", path="web/package.json", at=at(1))
+    ledger = ledger_after({}, read_alerts(github, services={"web": "web/**", "api": "api/**"}))
+    (moved,) = changed_facts(ledger, read_alerts(github, services={"site": "web/**"}).facts.values())
+    assert moved.service == "site"
+
+
 # Cost
 
 

@@ -79,6 +79,7 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
         ("DeploymentPage", 1),
         ("ReleasePage", 1),
         ("IssuePage", 2),
+        ("AssociatedPulls", 1),
     ],
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, deployments, read_history
 from dora_metrics.settings.model import Settings
 from fakes.faults import Fault, ReplacedAnswer, RequestInFlight, primary_limit, unavailable
@@ -130,6 +131,38 @@ def test_an_issue_that_becomes_an_incident_is_one(github: FakeGitHub, shop: Repo
     shop.label(issue, "incident", at=at(1944))
     _, found = read_again(github, first)
     assert list(found) == [f"github:issue:acme/shop#{issue.number}"]
+
+
+@pytest.mark.parametrize("answer", ["shop", "_No response_"])
+def test_the_answers_of_an_incident_that_are_corrected_on_github_are_corrected_here(
+    github: FakeGitHub, shop: Repository, answer: str
+) -> None:
+    form = "### Service\n\n{}\n\n### Environment\n\nprod\n\n### Severity\n\n{}\n"
+    issue = shop.issue("Down", labels=["incident"], body=form.format("shpo", "low"), created_at=at(1))
+    first = read_fake_history(github)
+    issue.body, issue.updated_at = form.format(answer, "high"), at(1944)
+    _, found = read_again(github, first)
+    (corrected,) = found.values()
+    assert isinstance(corrected, Incident)
+    assert corrected == replace(
+        next(iter(read_fake_history(github).incidents.values())), observed_at=corrected.observed_at
+    )
+    assert (corrected.service, corrected.severity) == (answer if answer == "shop" else None, "high")
+
+
+def test_if_github_does_not_know_the_next_page_any_more_all_issues_are_read(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    for number in range(160):
+        shop.issue(f"Down {number}", labels=["incident"], created_at=at(1 + number))
+    github.fail(unavailable(502), to="IssuePage", times=None, skip=1)
+    first = read_fake_history(github)
+    github.heal()
+    assert 0 < len(first.incidents) < 160
+    cursor = replace(first.cursors["issues"], after="gone")
+    second = read_fake_history(github, cursors={**first.cursors, "issues": cursor}, ledger=ledger_after({}, first))
+    assert len(first.incidents | second.incidents) == 160
+    assert second.cursors["issues"].after is None
 
 
 def test_a_label_that_comes_after_the_merge_is_news(github: FakeGitHub, shop: Repository) -> None:

@@ -301,8 +301,9 @@ def changed_facts(recorded: Mapping[str, Fact], observed: Iterable[Fact]) -> tup
 
     - A value that GitHub no longer returns is kept, such as the ref of a deleted branch or a change's bot flag.
     - The end of a recorded run is kept, because GitHub changes `updated_at` of a run later.
-    - Releases and pushes happen once, so their records are kept, until a prerelease is stable. A recorded service is
-      kept too.
+    - Releases and pushes happen once, so their records are kept, until a prerelease is stable.
+    - The recorded service of a deployment or a change is kept, as its job said. That of an incident or a vulnerability
+      follows GitHub, where it may be corrected.
     - A record from another source is kept, such as a dispatch that retracts the fact.
     """
     once: list[Fact] = []
@@ -386,12 +387,14 @@ def _combine(recorded: Fact, observed: Fact) -> Fact:
         return fill_enriched_fields(observed, recorded)
     persistent_names = _PERSISTENT_FIELDS.get(type(observed), ())
     persistent = {name: getattr(recorded, name) for name in persistent_names if getattr(observed, name) is None}
-    fact = replace(observed, **persistent, service=recorded.service or observed.service)
+    fact = replace(observed, **persistent)
+    service = recorded.service or observed.service
     match recorded, fact:
         case Deployment(), Deployment():
-            return replace(fact, url=recorded.url or fact.url, reached_users=recorded.reached_users)
-        case Change(bot=True), Change():
-            return replace(fact, bot=True)
+            url = recorded.url or fact.url
+            return replace(fact, service=service, url=url, reached_users=recorded.reached_users)
+        case Change(), Change():
+            return replace(fact, service=service, bot=recorded.bot or fact.bot)
         case _:
             return fact
 

@@ -14,6 +14,7 @@ from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.services import Services, only_service
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
+from dora_metrics.github.associated_pulls import with_all_pulls
 from dora_metrics.github.client import Client
 from dora_metrics.github.compare import OLDEST_PLAUSIBLE_YEAR, RepositoryComparer
 from dora_metrics.github.history.both_ends import BothEnds, EndStep
@@ -172,7 +173,9 @@ def _commit_pages(reader: HistoryReader, folders: tuple[str, ...], graph: Commit
         return _share_left(graph, since) * len(graph.commits_by_sha) / query.page_size
 
     pages = CommitPages(query, head, reader.extent.commit_count, pages_left)
-    return pages.read(None if folders else reader.first_pages.get("commits"))
+    for page in pages.read(None if folders else reader.first_pages.get("commits")):
+        nodes = with_all_pulls(reader.client, reader.repository.name, page.nodes)
+        yield ResultPage(tuple(nodes), page.next_page_token)
 
 
 def _share_left(graph: CommitGraph, since: datetime | None) -> float:

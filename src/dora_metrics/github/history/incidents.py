@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
+from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.github.events.incidents import observe_issue
 from dora_metrics.github.history.pages import (
@@ -26,6 +29,7 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
         note = f"Issues are switched off in {repository.name}, so it has no incidents from issues."
         yield HistoryPart("issues", is_complete=True, notes=(note,))
         return
+    takes_all = _takes_all_issues(request)
     newest = _issue_query(reader, newest_issue_variables(request))
     older = _issue_query(reader, _older_issue_variables(request))
     # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
@@ -34,16 +38,17 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
         observations = [_observe_node(reader, node) for node in step.nodes]
         facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
         notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)
-        yield HistoryPart("issues", facts, step.cursor, step.reached, step.is_complete, notes)
+        cursor = replace(step.cursor, takes_all=takes_all and step.cursor.after is not None)
+        yield HistoryPart("issues", facts, cursor, step.reached, step.is_complete, notes)
 
 
 def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:
     """Return the query variables for the newest issues.
 
     The first reading takes issues with an incident label. Later ones take all that changed, since the label may be
-    gone.
+    gone; so does the first one if incidents are recorded.
     """
-    newest = request.cursors["issues"].newest if "issues" in request.cursors else None
+    newest = _issue_cursor(request).newest
     if newest is None:
         return _older_issue_variables(request)
     return {"labels": None, "filter": {"since": newest.isoformat()}}
@@ -51,8 +56,21 @@ def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:
 
 def _older_issue_variables(request: HistoryRequest) -> dict[str, object]:
     since = {"since": request.since.isoformat()} if request.since else None
-    labels = None if request.is_repeated else list(request.settings.incident_labels)
+    labels = None if _takes_all_issues(request) else list(request.settings.incident_labels)
     return {"labels": labels, "filter": since}
+
+
+def _takes_all_issues(request: HistoryRequest) -> bool:
+    """Whether issues without an incident label are read too, since a recorded incident may have lost its label.
+
+    An interrupted reading goes on as it began: GitHub's token of its next page belongs to that list.
+    """
+    cursor = _issue_cursor(request)
+    return bool(request.recorded_incidents) if cursor.newest is None else cursor.takes_all
+
+
+def _issue_cursor(request: HistoryRequest) -> Cursor:
+    return request.cursors.get("issues", Cursor())
 
 
 def _issue_query(reader: HistoryReader, variables: dict[str, object]) -> PagedQuery:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.commit_graph import CommitGraph, ServicesOfPull
@@ -70,8 +72,7 @@ class HistoryRequest:
     """What to read of `run.repository`: changes after `cursors`, back to `since` (None: everything).
 
     `known_sources` are the sources of the production deployments in the ledger, as for `observe`. `recorded_jobs` are
-    its GitHub deployments of jobs, by id, `recorded_incidents` the ids of its incidents. `is_repeated`: everything was
-    read before, with other settings.
+    its GitHub deployments of jobs, by id, `recorded_incidents` the ids of those of its incidents that are issues.
     """
 
     run: Run
@@ -81,7 +82,6 @@ class HistoryRequest:
     known_sources: frozenset[str] = frozenset()
     recorded_jobs: Mapping[str, Deployment] = field(default_factory=dict)
     recorded_incidents: frozenset[str] = frozenset()
-    is_repeated: bool = False
 
     def is_too_old(self, time: datetime) -> bool:
         """Whether something of that time is older than requested."""
@@ -193,7 +193,7 @@ class GatheredHistory:
             case ReadFailure():
                 self.failures.append(part)
             case RefusedAlerts():
-                self._move_cursor(part.kind, part.cursor)
+                self.move_cursor(part.kind, part.cursor)
             case HistoryPart():
                 self._add_part(part)
 
@@ -217,7 +217,8 @@ class GatheredHistory:
         """
         return not any(failure.kind in _COMPARED_KINDS and not failure.is_lasting for failure in self.failures)
 
-    def _move_cursor(self, kind: str, cursor: Cursor) -> None:
+    def move_cursor(self, kind: str, cursor: Cursor) -> None:
+        """Remember how far a kind was read."""
         self.cursors[kind] = cursor
         self.cursors_reached.setdefault(kind, set()).add(cursor)
 
@@ -229,7 +230,7 @@ class GatheredHistory:
         self.graph.is_complete |= part.kind == "commits" and part.is_complete
         self.last_parts[part.kind] = part
         if part.cursor is not None:
-            self._move_cursor(part.kind, part.cursor)
+            self.move_cursor(part.kind, part.cursor)
 
     @classmethod
     def from_parts(cls, parts: Iterable[PartOrFailure]) -> "GatheredHistory":
@@ -375,7 +376,7 @@ def with_newest(cursor: Cursor, newest: datetime | None) -> Cursor:
     """Return the cursor with this newest time, unless it has a later one."""
     if newest is None or (cursor.newest is not None and cursor.newest >= newest):
         return cursor
-    return Cursor(newest, cursor.reached, cursor.after, cursor.open, cursor.anchors)
+    return msgspec.structs.replace(cursor, newest=newest)
 
 
 def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, datetime | None]:

@@ -71,7 +71,7 @@ def read_history(
         confirmed = confirm(reader.repository) if confirm else request
         if confirmed is None:
             return
-        if confirmed.cursors != request.cursors:
+        if (confirmed.cursors, confirmed.recorded_incidents) != (request.cursors, request.recorded_incidents):
             reader = _open_reader(client, _with_commits_reread(confirmed))
         request = confirmed
     except GitHubError as problem:
@@ -163,10 +163,16 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
         if reader.cursor(kind).after is None or INVALID_CURSOR not in problem.phrases:
             yield read_failure(kind, problem, reader.request.run)
             return
-        cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}
-        yield from _read_kind(kind, kind_reader, replace(reader, request=replace(reader.request, cursors=cursors)))
+        yield from _read_kind(kind, kind_reader, _from_the_start(reader, kind))
     except Exception as problem:  # noqa: BLE001 - what other kinds have must be recorded all the same
         yield ReadFailure(kind, _UNREADABLE.format(type(problem).__name__))
+
+
+def _from_the_start(reader: HistoryReader, kind: HistoryKind) -> HistoryReader:
+    """Return a reader that reads all of a kind. The first page that was read may be of what has changed lately only."""
+    cursors = {name: cursor for name, cursor in reader.request.cursors.items() if name != kind}
+    first_pages = {name: page for name, page in reader.first_pages.items() if name != kind}
+    return replace(reader, request=replace(reader.request, cursors=cursors), first_pages=first_pages)
 
 
 def _read_security_alerts(reader: HistoryReader) -> Iterator[PartOrFailure]:

@@ -12,6 +12,7 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.windows import parse_instant_or_none
+from dora_metrics.github.associated_pulls import with_all_pulls
 from dora_metrics.github.client import Client, owner_and_name
 from dora_metrics.github.compare import RepositoryComparer, default_branch_of, merged_pull_nodes
 from dora_metrics.github.history.commit_nodes import landed_commit
@@ -89,7 +90,7 @@ class SideCommitReader:
 
     def _commits(self, nodes: Iterable[JsonObject]) -> Iterator[LandedCommit]:
         comparer = RepositoryComparer(self.client, self.repository)
-        for node in nodes:
+        for node in with_all_pulls(self.client, self.repository, nodes):
             pulls = merged_pull_nodes(node, self.default_branch)
             for pull in pulls:
                 self._pull_node_ids[ids.pull_request(self.repository, pull["number"])] = pull["id"]
