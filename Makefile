@@ -11,6 +11,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 demo: $(VENV)/runtime ## an event run on sample data: prints the summary, says where the rest is
+	@rm -rf build/demo # of an earlier version, it would stay as it is
 	@PYTHONPATH=src $(VENV)/bin/python -m dora_metrics demo --output build/demo
 
 define NO_REPO
