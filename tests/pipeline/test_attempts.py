@@ -1,6 +1,7 @@
 """Several jobs of a run deploy to one environment: one deployment an attempt, by events and by sync."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -132,6 +133,34 @@ def test_a_mixed_matrix_is_a_failure_that_reached_users(shop: DeployingShop, sou
     ran = shop.action("schedule", {}, "synced", **{"deployment-source": source})
     rate = json.loads(ran.outputs["metrics"])["scopes"][0]["metrics"]["change_failure_rate"]
     assert (rate["failed"], rate["deployments"]) == (1, 2)
+
+
+def test_a_part_that_failed_and_arrives_last_corrects_what_was_compared_with_its_attempt(shop: DeployingShop) -> None:
+    shop.run_of_commit("one", conclusion="failure")
+    shop.job(24, name="deploy (0)")
+    shop.job(24 + MINUTE, "failure", name="deploy (1)")
+    failed = shop.deployments[-1]
+    shop.run_of_commit("two")
+    shop.job(72)
+    in_order = shop.by_events("deployments") and changes_of_newest(shop)
+    shop.deployments.remove(failed)
+    shop.deployments.append(failed)
+    shutil.rmtree(shop.folder / "recorded")
+    for deployment in shop.deployments:
+        for status in [each for each in deployment.status_history if each.state != "inactive"]:
+            shop.event(rest_views.deployment_status_event(BASE, status), **{"deployment-source": "deployments"})
+    assert len(in_order) == 2
+    assert changes_of_newest(shop) == in_order
+
+
+def changes_of_newest(shop: DeployingShop) -> list[str]:
+    """What the last success delivered, by the records of events."""
+    newest: dict[str, dict[str, Any]] = {}
+    for fact in sorted(facts_in(shop.folder / "recorded"), key=lambda fact: str(fact["observed_at"])):
+        newest[fact["id"]] = fact
+    deployments = [fact for fact in newest.values() if fact["kind"] == "deployment"]
+    changes: list[str] = max(deployments, key=lambda fact: str(fact["finished_at"]))["changes"]
+    return sorted(changes)
 
 
 def test_failed_jobs_that_are_run_again(shop: DeployingShop, source: str) -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from dora_metrics.github.client import Client, GitHubError, IncompleteAnswerError, owner_and_name
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
 _COMMITS_PER_REQUEST = 25
@@ -39,6 +40,7 @@ def _read_more_pulls(client: Client, repository: str, commits: Sequence[JsonObje
     Commits that wait for the same page are read together: the pull requests of one fork hold all of its commits.
     """
     more_pulls: defaultdict[str, list[JsonObject]] = defaultdict(list)
+    pages_read = PagesRead("the pull requests of a commit")
     pending = {commit["oid"]: token for commit in commits if (token := _next_page_token(commit))}
     for _ in range(_MAX_REQUESTS):
         if not pending:
@@ -46,6 +48,7 @@ def _read_more_pulls(client: Client, repository: str, commits: Sequence[JsonObje
         page_token = next(iter(pending.values()))
         shas = [sha for sha, token in pending.items() if token == page_token][:_COMMITS_PER_REQUEST]
         for sha, commit in _read_page(client, repository, shas, page_token):
+            pages_read.add((sha, page_token))
             more_pulls[sha] += commit[_PULLS]["nodes"]
             del pending[sha]
             if token := _next_page_token(commit):

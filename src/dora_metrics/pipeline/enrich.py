@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.job_links import github_job_number
+from dora_metrics.core.facts.job_links import github_job_number, job_link_of
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.counting import comparable_facts
@@ -83,6 +83,8 @@ class Enricher:
         if isinstance(fact, Deployment) and self._is_compared(fact):
             is_answered = answers[0] is not fact or self._earlier(fact, contents.facts) is None
             yield from self._affected(fact, contents) if is_answered else ()
+        elif isinstance(fact, Deployment) and fact.status != "success":
+            yield from self._compared_with_its_attempt(fact, contents)
 
     def _answer(self, fact: Fact, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         match fact:
@@ -141,6 +143,18 @@ class Enricher:
             ):
                 return
 
+    def _compared_with_its_attempt(self, part: Deployment, contents: LedgerContents) -> Iterator[Fact]:
+        """Yield the successes that were compared with an attempt before it failed, by a part, compared again."""
+        candidates = _successes_compared_with_run_of(part, contents)
+        if not candidates:
+            return
+        facts = [*(fact for fact in contents.facts if fact.id != part.id), part]
+        comparable_ids = {fact.id for fact in comparable_facts(facts, self.policy)}
+        for other in candidates[:_MAX_LATER_SUCCESSES]:
+            if other.id in comparable_ids and not comparable_ids.issuperset(_compared_ids(other)):
+                for answer in self._compared(replace(other, changes=None), facts):
+                    yield self._newer(answer, contents.fact_by_id(answer.id))
+
     def _as_its_job_ended(self, deployment: Deployment, job_number: int) -> Deployment:
         """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""
         try:
@@ -189,6 +203,22 @@ def _successes_to_compare_again(deployment: Deployment, contents: LedgerContents
     is_late = not isinstance(recorded, Deployment) or deployment_order(recorded) != deployment_order(deployment)
     later = successes[position:][:_MAX_LATER_SUCCESSES] if is_late else []
     return [*failed, *(success for success in later if success.changes is None or success.previous)]
+
+
+def _successes_compared_with_run_of(part: Deployment, contents: LedgerContents) -> list[Deployment]:
+    """Return the successes of the same scope that were compared with others of the run of a part, in order."""
+    link = job_link_of(part)
+    if link is None:
+        return []
+    successes = successes_of_scope(part, contents.facts)
+    links = ((success.id, job_link_of(success)) for success in successes)
+    ids_of_run = {success_id for success_id, other in links if other and other.run_id == link.run_id}
+    return [success for success in successes if not ids_of_run.isdisjoint(_compared_ids(success))]
+
+
+def _compared_ids(deployment: Deployment) -> set[str]:
+    """Return the ids of the earlier successes that a deployment is known to have been compared with."""
+    return {earlier for earlier in (deployment.previous, *(deployment.descends_from or ())) if earlier}
 
 
 def uncompared_note(deployment: Deployment, uncompared: Sequence[Deployment]) -> str:

@@ -17,8 +17,12 @@ from support.github_history import HistoryRead, at, make_client, read_fake_histo
 
 @dataclass(frozen=True)
 class endless(Fault):  # noqa: N801 - read as a verb
-    """GraphQL lists that always have one more page, whose token is the first one that they named."""
+    """GraphQL lists that always have one more page, whose token is the first one that they named.
 
+    `ending` is the name of those that end all the same.
+    """
+
+    ending: str = ""
     first_tokens: dict[str, str] = field(default_factory=dict)
 
     def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
@@ -27,7 +31,7 @@ class endless(Fault):  # noqa: N801 - read as a verb
 
     def _endless(self, value: Any, name: str) -> Any:  # noqa: ANN401 - JSON
         match value:
-            case {"hasNextPage": _, "endCursor": token}:
+            case {"hasNextPage": _, "endCursor": token} if name != self.ending:
                 return {"hasNextPage": True, "endCursor": self.first_tokens.setdefault(name, token)}
             case dict():
                 return {key: self._endless(each, name if key == "pageInfo" else key) for key, each in value.items()}
@@ -55,12 +59,12 @@ def failures(history: HistoryRead) -> str:
     return " ".join(str(failure) for failure in history.gathered.failures)
 
 
-@pytest.mark.parametrize("operation", ["PullPage", "DeploymentPage", "CommitPage", "IssuePage"])
+@pytest.mark.parametrize("operation", ["PullPage", "DeploymentPage", "CommitPage", "IssuePage", "AssociatedPulls"])
 def test_a_list_with_the_same_token_again_is_not_read_on(github: FakeGitHub, shop: Repository, operation: str) -> None:
     shop.merge_pull(shop.pull("Add", created_at=at(1)), at=at(2))
     shop.deployment("production", at=at(3), finished_at=at(3.1))
     shop.issue("Down", labels=["incident"], created_at=at(4))
-    github.fail(endless(), times=None)
+    github.fail(endless(ending="" if operation == "AssociatedPulls" else "associatedPullRequests"), times=None)
     read_fake_history(github)
     assert 1 <= Counter(logged.operation for logged in github.requests)[operation] <= 4
 
