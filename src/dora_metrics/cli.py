@@ -137,7 +137,7 @@ _COMMANDS = {
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
-    "demo": "one event on sample data",
+    "demo": "run the action on one sample event",
     "action": "what the GitHub Action runs",
 }
 
@@ -201,7 +201,11 @@ def _add_rebuild(parser: argparse.ArgumentParser) -> None:
 def _add_ledger_options(parser: argparse.ArgumentParser, mode: SettingsCommand) -> None:
     parser.set_defaults(command=_ledger_command, command_mode=mode)
     parser.usage = "%(prog)s [OPTIONS]"
-    parser.add_argument("--repository", metavar="OWNER/NAME", help="repository of the ledger")
+    parser.add_argument(
+        "--repository",
+        metavar="OWNER/NAME",
+        help="repository that has the ledger, and that sync reads unless --repositories names others",
+    )
     parser.add_argument(
         "--format", choices=LEDGER_FORMATS, metavar="FORMAT", help=_format_help(LEDGER_FORMATS, "markdown")
     )

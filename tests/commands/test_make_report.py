@@ -57,7 +57,7 @@ def test_a_clone_is_summarised_and_the_page_written(tmp_path: Path, repository: 
     ran = make_report(tmp_path, f"REPO={place}", "OPTIONS=--now 2024-04-01T00:00:00Z")
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
-    assert lines[0] == "acme/shop · production · last 364 days (2023-04-03 to 2024-04-01)"
+    assert lines[0] == "acme/shop · production · last 364 days (2023-04-03 to 2024-03-31)"
     assert lines[-1] == "  Page     build/report/index.html"
     page = (tmp_path / "dora-metrics" / "build" / "report" / "index.html").read_text("utf-8")
     assert "v1.1.0" in page

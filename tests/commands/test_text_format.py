@@ -52,7 +52,7 @@ def test_a_terminal_gets_text_and_a_file_gets_json(facts: str) -> None:
 
 def test_a_named_format_counts_everywhere(facts: str) -> None:
     _, out, _ = run(*COMPUTE, "--facts", facts, "--format", "text")
-    assert out.startswith("acme/shop · production · last 30 days (2024-03-02 to 2024-04-01)\n")
+    assert out.startswith("acme/shop · production · last 30 days (2024-03-02 to 2024-03-31)\n")
     _, out, _ = run(*COMPUTE, "--facts", facts, "--format", "json", stdout=Terminal())
     assert json.loads(out)["schema"] == "dora-metrics/1"
 
@@ -224,7 +224,7 @@ def test_a_repository_that_is_not_owner_and_name_is_an_error(command: str, name:
 def test_the_demo_shows_text_on_a_terminal_and_the_job_summary_elsewhere(tmp_path: Path) -> None:
     _, out, _ = run("demo", "--output", str(tmp_path / "demo"), stdout=Terminal(), NO_COLOR="1")
     assert out.startswith("acme/shop · production · last 30 days (2026-10-22 to 2026-11-21)\n")
-    assert f"{tmp_path / 'demo'}/summary.md  the job summary, as GitHub shows it\n" in out
+    assert f"{tmp_path / 'demo'}/summary.md  the job summary (Markdown, which GitHub renders)\n" in out
     _, out, _ = run("demo", "--output", str(tmp_path / "demo"))
     assert "| Deployment frequency |" in out
 

@@ -56,7 +56,7 @@ def test_it_holds_every_template(site_packages: Path) -> None:
 def test_it_runs_the_demo_with_its_own_files(site_packages: Path, tmp_path: Path) -> None:
     module, output = run(site_packages, tmp_path, "demo", "--output", str(tmp_path / "demo"))
     assert module.is_relative_to(site_packages)
-    assert "This run recorded one event (a deployment of acme/shop) on sample data" in output
+    assert "This run used sample data: it recorded one event (a deployment of acme/shop)" in output
     assert (tmp_path / "demo" / "ledger" / "index.html").stat().st_size > 100_000
 
 

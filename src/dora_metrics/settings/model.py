@@ -166,7 +166,7 @@ class Settings(BaseModel):
         "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
     )
     repositories: RepositoriesSetting = Field(
-        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: this one."
+        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: the run's own."
     )
     security: SecuritySetting = Field(
         ("auto",),
@@ -203,7 +203,7 @@ class Settings(BaseModel):
     )
     summary: BooleanSetting = Field(default=True, description="Write the job summary.")
     page: BooleanSetting = Field(
-        default=True, description="Write the page `index.html` to the ledger in runs that read the whole ledger."
+        default=True, description="Write the page `index.html` to the ledger in each sync, report and rebuild."
     )
     page_url: WebAddressSetting | None = Field(
         None, description="Address at which you publish the page, such as GitHub Pages; reports link to it."

@@ -536,7 +536,7 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
     assert outlook_text(found).trends == (
-        "Trend over 12 weeks: lead time for changes **fell from about 1 d 6 h to 22 h 30 min** (p < 0.05)."
+        "Trend over 12 weeks: lead time for changes **fell from about 1 d 6 h to about 22 h 30 min** (p < 0.05)."
     )
     assert found.trends["deployment_frequency"].slope_per_week == 0
     flat = outlook_of(*weekly_deployments(*(False,) * 12, hours=(20, 30) * 6))
@@ -555,10 +555,10 @@ def deployments_of_weeks(*counts: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ((9, 14, 14, 14, 8, 0, 0, 0), "fell from about 12 to 0 a week"),
-        ((20, 18, 15, 12, 9, 6, 4, 2), "fell from about 19 to 3 a week"),
-        ((1, 1, 2, 2, 3, 3, 4, 5, 5, 6), "rose from about 1 to 5 a week"),
-        ((20, 18, 16, 14, 12, 10), "fell from about 19 to 11 a week"),
+        ((9, 14, 14, 14, 8, 0, 0, 0), "fell from about 12 a week to about 0 a week"),
+        ((20, 18, 15, 12, 9, 6, 4, 2), "fell from about 19 a week to about 3 a week"),
+        ((1, 1, 2, 2, 3, 3, 4, 5, 5, 6), "rose from about 1 a week to about 5 a week"),
+        ((20, 18, 16, 14, 12, 10), "fell from about 19 a week to about 11 a week"),
     ],
 )
 def test_a_trend_names_values_that_were_observed_at_its_ends(counts: tuple[int, ...], words: str) -> None:
@@ -610,7 +610,7 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     )
     assert said.hints[0].text.startswith(
         "**Deployment frequency** has the lowest measured level in the last 31 days: medium (4 in 31 days). "
-        "It may be as good as high (95 % interval). "
+        "Its level may be as good as high (95 % interval). "
         "There are too few lead times to be sure of the level of lead time. "
         "Change failure rate could have a lower level: its 95 % interval reaches low."
     )

@@ -21,7 +21,7 @@ def test_the_overall_level_could_be_as_low_as_the_lowest_that_an_interval_reache
     assert metrics.deployment_frequency.level_span == ("high", "high")
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert overall_level_text(metrics, BENCHMARK) == (
-        "high (possibly down to low), set by deployment frequency, the lowest of the 2 metrics with a level"
+        "high (possibly down to low), set by deployment frequency, which has the lowest level of the 2 metrics that have one"
     )
 
 
@@ -44,7 +44,7 @@ def test_a_metric_without_an_interval_could_have_any_level() -> None:
     slow = incident(1, "03-01T13:00", resolved_at="03-20T13:00")
     metrics = scope_of(*daily(10), slow).metrics
     assert overall_level_text(metrics, BENCHMARK) == (
-        "low (possibly up to high), set by recovery time, the lowest of the 3 metrics with a level"
+        "low (possibly up to high), set by recovery time, which has the lowest level of the 3 metrics that have one"
     )
 
 

@@ -53,7 +53,7 @@ def test_the_whole_summary() -> None:
 
 
 def test_a_window_named_by_its_length_shows_its_days() -> None:
-    assert texts_of(*FAILED, window="30d")[0] == "acme/shop · production · last 30 days (2024-03-02 to 2024-04-01)"
+    assert texts_of(*FAILED, window="30d")[0] == "acme/shop · production · last 30 days (2024-03-02 to 2024-03-31)"
 
 
 def test_a_level_has_colour_only_if_it_is_certain() -> None:

@@ -174,7 +174,8 @@ def _level_doubts(
 ) -> list[str]:
     """Return a sentence for each reason why another metric may have the lowest level; without full stops."""
     others = [key for key in overall.rests_on if key != metric]
-    subject = METRICS[metric].label if _metrics_of_equal_level(metrics, metric, overall) else "It"
+    shares_level = _metrics_of_equal_level(metrics, metric, overall)
+    subject = f"The level of {METRICS[metric].name}" if shares_level else "Its level"
     doubts = (
         _own_doubt(subject, metric, METRICS[metric].result_in(metrics)),
         *(_doubt_about(benchmark, metrics, key, overall.level) for key in others),
@@ -197,7 +198,7 @@ def _own_doubt(subject: str, metric: str, verdict: schema.MetricVerdict) -> str:
         return f"There are too few {_VALUE_NAMES.get(metric, 'values')} to be sure of that level"
     lowest, highest = verdict.level_span
     if verdict.level not in (lowest, highest):
-        return f"{subject} may have any level from {lowest} to {highest} (95 % interval)"
+        return f"{subject} may be anything from {lowest} to {highest} (95 % interval)"
     return f"{subject} may be as good as {highest} (95 % interval)" if highest != verdict.level else ""
 
 

@@ -146,7 +146,7 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     name = overall_level_name(metrics, benchmark)
     others = len(overall.rests_on) - len(decisive)
     if len(decisive) == 1:
-        rank = f"the lowest of the {len(overall.rests_on)} metrics with a level"
+        rank = f"which has the lowest level of the {len(overall.rests_on)} metrics that have one"
     else:
         rank = f"which share the lowest level{f' of {len(overall.rests_on)} metrics' if others else ''}"
     return f"{name}, set by {labels}, {rank}"
@@ -448,14 +448,14 @@ def _trend_text(key: str, trend: schema.Trend) -> Md:
 
 
 def trend_direction(key: str, trend: schema.Trend) -> str:
-    """Return `fell from about 32 h to 21 h`; where these medians show no such trend, the slope of a week.
+    """Return `fell from about 32 h to about 21 h`; where these medians show no such trend, the slope of a week.
 
     The total change along the line is not stated, since it may be more than ever was there.
     """
     verb = "rose" if trend.slope_per_week > 0 else "fell"
     start, end = (units.format_weekly_value(key, value) for value in trend.ends)
     if start != end and (trend.ends[1] > trend.ends[0]) is (trend.slope_per_week > 0):
-        return f"{verb} from about {formatting.value_range(start, end)}"
+        return f"{verb} from about {start} to about {end}"
     step = units.format_weekly_step(key, trend.slope_per_week)
     return f"{verb} slightly" if step.startswith("0 ") else f"{verb} by about {step} from one week to the next"
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain
 
 from dora_metrics.core import formatting, schema
@@ -72,8 +73,9 @@ def explain_hint(history: ScopeHistory, window: Window) -> str:
 def _heading(results: Results, scope: Scope | None) -> Iterator[Span]:
     """The scope, the window, and its days if the window is named by its length."""
     yield Span(scope.repository if scope else "No numbers", "bold")
-    start, end = (formatting.date(moment, results.policy.zone) for moment in (results.window.start, results.window.end))
-    days = f" ({start} to {end})" if results.window_spec.length else ""
+    window, zone = results.window, results.policy.zone
+    first_day, last_day = formatting.date(window.start, zone), formatting.date(window.end - timedelta.resolution, zone)
+    days = f" ({first_day} to {last_day})" if results.window_spec.length else ""
     texts = (*((scope_label(scope),) if scope else ()), results.window_text + days)
     yield Span("".join(f" · {text}" for text in texts))
 

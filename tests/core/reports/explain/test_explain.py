@@ -72,14 +72,14 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, rule `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
-        f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
+        f"`github:deployment:2`, commit `{sha('V2')}`: it was deployed on 2024-03-01 06:00 UTC.",
         f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00.",
         "It reached users, so it counts in the failure rate.",
     ]
     assert rule_text("rollback", one) == "**yes; this rule decides:** V1 was deployed again."
     assert section_lines("How the failure ended", one) == [
         "`V1` (`github:deployment:3`) finished on 2024-03-01 09:00, **3 h** after the deployment.",
-        "Such a failure ends with the rollback.",
+        "A failure found by this rule ends when the rollback is deployed.",
     ]
 
 
@@ -222,7 +222,7 @@ def test_a_health_check_decides_or_says_that_it_passed() -> None:
             f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`) finished on 2024-03-07 00:00, "
             "**2 d** after the deployment."
         ),
-        "Such a failure ends with the next success whose health check did not fail.",
+        "A failure found by this rule ends with the next success whose health check did not fail.",
     ]
     assert (
         rule_text("health-check", explain_only(deployment_id(1), deployment(1, health="passed")))
@@ -381,11 +381,9 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert before == (
         f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) contained it on 2024-03-05 00:00, but did not succeed."
     )
-    assert where.startswith(
-        "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
-    )
+    assert where.startswith("`v2`, on 2024-03-06 00:00, in production (acme/shop, service shop): the first successful")
     assert where.endswith(f"{IN_WINDOW}, so the metrics of this window include it.")
-    assert section_lines("Stages, production of acme/shop", one) == [
+    assert section_lines("Stages: production (acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "waiting for review (opened to first review, part of review): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
         "review (opened to merged): 5 h (2024-03-03 00:00 – 2024-03-03 05:00)",
@@ -602,10 +600,10 @@ def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
     ]
     assert section_lines("When its fix", explain_only("#1", *facts)) == [
         (
-            "production of acme/shop (service shop): with `v2` on 2024-03-08 00:00, after 3 d. "
+            "production (acme/shop, service shop): with `v2` on 2024-03-08 00:00, after 3 d. "
             "It is the first success that ended after the fix."
         ),
-        "prod-eu of acme/shop (service shop): not yet; no deployment has succeeded since the fix.",
+        "prod-eu (acme/shop, service shop): not yet; no deployment has succeeded since the fix.",
     ]
     assert section_lines("Which fixes", explain_only("v1", *facts)) == []
     assert section_lines("Which fixes", explain_only("v2", *facts)) == [
@@ -640,7 +638,7 @@ def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
 
 def test_a_commit_without_a_pull_request_has_only_the_stage_from_its_start_to_its_deployment() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[commit_id(3)]), direct_commit(3, "03-04")]
-    lines = section_lines("Stages, production of acme/shop", explain_only(commit_id(3), *facts))
+    lines = section_lines("Stages: production (acme/shop", explain_only(commit_id(3), *facts))
     assert lines[0] == "It is a commit without a pull request, so it has no coding or review stage."
     assert lines[1].startswith("waiting for deployment (authored to deployed): 1 d ")
     assert lines[2:] == []

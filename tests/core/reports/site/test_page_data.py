@@ -130,7 +130,7 @@ def test_a_card_says_what_the_answer_says() -> None:
 def test_the_trend_of_each_metric_is_a_sentence_of_its_own() -> None:
     numbers = results_of(deployment(100, "01-05"), *(deployment(n, f"03-{n:02}") for n in range(1, 31)), window="30d")
     configured, *others = scope_of(numbers).windows
-    assert configured.trends[0] == "Trend over 12 weeks: rose from about 0 to 7 a week."
+    assert configured.trends[0] == "Trend over 12 weeks: rose from about 0 a week to about 7 a week."
     assert configured.trends[1:] == [
         "",
         "Trend over 12 weeks (5 with a value): no clear change.",

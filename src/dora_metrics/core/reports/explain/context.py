@@ -167,8 +167,8 @@ def build_context(
 
 
 def scope_text(scope: Scope) -> Md:
-    """Return the name of a scope: `production of acme/shop (service shop)`."""
-    return md("{} of {} (service {})", scope.environment, scope.repository, scope.service)
+    """Return the name of a scope: `production (acme/shop, service shop)`."""
+    return md("{} ({}, service {})", scope.environment, scope.repository, scope.service)
 
 
 def membership_text(scope: Scope) -> Md:

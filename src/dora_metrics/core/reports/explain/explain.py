@@ -139,7 +139,7 @@ def _sha_text(deployment: Deployment) -> Md:
     return md(", commit {}", code_span(deployment.sha)) if deployment.sha else Md(", commit unknown")
 
 
-_STATUS_VERBS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
+_STATUS_VERBS = {"success": "was deployed", "failure": "failed", "cancelled": "was cancelled"}
 
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
@@ -271,7 +271,7 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     if change:
         for timeline, delivery in deliveries:
             stages = tuple(_stage_lines(context, change, delivery.deployment))
-            sections.append(Section(f"Stages, {scope_text(timeline.scope)}", stages))
+            sections.append(Section(f"Stages: {scope_text(timeline.scope)}", stages))
         sections.append(Section("Effect on deployments", tuple(_change_effects(context, change))))
     return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
 
@@ -324,7 +324,7 @@ def _delivery_lines(
 ) -> Iterator[Md]:
     for timeline, delivery in deliveries:
         deployment, scope, time = delivery.deployment, timeline.scope, delivery.deployment.finished_at
-        sentence = "{}, on {}, in {}: the first successful production deployment there that contains it. {}"
+        sentence = "{}, on {}, in {}: the first successful deployment that contains it. {}"
         date_time, window = context.format_time(time), _delivery_window_text(context, scope, change_id, time)
         yield md(sentence, deployment_link(deployment), date_time, scope_text(scope), window)
         yield from _unsuccessful_attempts(context, change_id, timeline, deployment)

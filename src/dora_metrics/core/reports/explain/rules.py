@@ -245,13 +245,18 @@ def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md
     yield Md("It counts as a failure, but it is not in the median recovery time yet.")
 
 
+_ENDS_WITH_INCIDENT_OR_FIX = (
+    "A failure found by this rule ends when the incident is resolved or its fix is deployed, whichever comes first."
+)
 _RECOVERY_BY_RULE = {
-    "explicit": "Such a failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
-    "rollback": "Such a failure ends with the rollback.",
-    "revert": "Such a failure ends with the deployment that delivered the revert.",
-    "hotfix": "Such a failure ends with the deployment that delivered the hotfix.",
-    "incident": "Such a failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
-    "health-check": "Such a failure ends with the next success whose health check did not fail.",
-    "failed-run": "Such a failure ends with the next success of the same source whose health check did not fail.",
+    "explicit": _ENDS_WITH_INCIDENT_OR_FIX,
+    "rollback": "A failure found by this rule ends when the rollback is deployed.",
+    "revert": "A failure found by this rule ends with the deployment that delivered the revert.",
+    "hotfix": "A failure found by this rule ends with the deployment that delivered the hotfix.",
+    "incident": _ENDS_WITH_INCIDENT_OR_FIX,
+    "health-check": "A failure found by this rule ends with the next success whose health check did not fail.",
+    "failed-run": (
+        "A failure found by this rule ends with the next success of the same source whose health check did not fail."
+    ),
 }
 """Which end of a failure counts as its recovery, by the rule that marked it."""

@@ -236,7 +236,10 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Share of deployments that were rework",
             "Unplanned deployments that repaired production, divided by all deployments that reached users.",
-            f"Rework is a rollback, revert, hotfix or linked fix. {_RATE_LINE} Rework has no levels.",
+            (
+                "Rework is a rollback, a revert, a hotfix, or the recorded fix of an incident or failed deployment. "
+                f"{_RATE_LINE} Rework has no levels."
+            ),
         ),
     )
     return [
