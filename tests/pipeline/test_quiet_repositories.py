@@ -159,6 +159,14 @@ def test_a_former_name_in_the_settings_is_read_every_time(acme: Organisation) ->
     assert "acme/api" in acme.read_by_sync(**listed)
 
 
+def test_a_repository_with_both_names_in_the_settings_is_read_once(acme: Organisation) -> None:
+    acme.sync()
+    acme.github.state.rename("acme/api", "acme/backend")
+    for names in ("acme/shop, acme/backend", "acme/api, acme/backend", "acme/api, acme/backend"):
+        ran = acme.sync(after=HOUR, repositories=names)
+    assert "Read the history of acme/backend: nothing new" in ran.summary
+
+
 def test_another_repository_under_the_name_is_read(acme: Organisation) -> None:
     acme.github.state.rename("acme/api", "umbrella/api")
     del acme.github.state.repositories["acme/api"]
@@ -215,8 +223,9 @@ def test_a_kind_that_failed_is_read_by_the_next_sync(acme: Organisation, kind: s
     queries = {"pulls": "PullPage", "deployments": "DeploymentPage", "issues": "IssuePage"}
     acme.github.fail(unavailable(502), to="NewestItems", times=None)
     acme.github.fail(unavailable(502), to=queries[kind], times=None)
-    acme.sync(after=HOUR)
+    acme.sync(after=2 * HOUR)
     acme.github.heal()
+    assert "news" not in acme.cursors()["acme/api"]
     assert acme.read_by_sync() == ["acme/api"]
 
 
@@ -237,7 +246,7 @@ def test_a_comparison_without_an_answer_is_made_by_the_next_sync(acme: Organisat
         acme.github.fail(unavailable(502), to=operation, times=None)
     acme.sync()
     acme.github.heal()
-    acme.sync()
+    assert acme.read_by_sync() == []
     deployment = next(fact for fact in acme.facts().values() if fact["id"] == deployment_id)
     assert deployment["changes"] == [f"commit:{sha}"]
 
@@ -316,6 +325,24 @@ def test_a_ledger_that_was_deleted_while_it_was_read_gets_no_memory_of_news(acme
     acme.sync()
     acme.sync()
     assert acme.facts().items() >= facts.items()
+
+
+def test_a_ledger_that_was_replaced_by_an_older_one_gets_no_memory_of_news(acme: Organisation) -> None:
+    """It lacks what an earlier sync recorded, and this one did not read again."""
+    older = str(acme.shop.head("dora-metrics"))
+    for minutes in range(30):  # more than a reading begins with
+        add_merged_pull(acme.api, f"Pull {minutes}", acme.now + minutes * MINUTE)
+    acme.sync(after=HOUR)
+    facts = acme.facts()
+    open_incident(acme.api)
+
+    def put_older_one_in_place() -> None:
+        acme.shop.git.run("update-ref", "refs/heads/dora-metrics", older)
+
+    acme.github.fail(meanwhile(put_older_one_in_place), to="Append")
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    assert acme.facts().keys() >= facts.keys()
 
 
 # --- security alerts ---

@@ -224,7 +224,7 @@ class Sync:
         named = GatheredHistory(news.info.name, gathered.requested_name, news.info.number)
         request = self._history_request(named, contents)
         is_read = named.number is None or named.number in (other.number for other in self._gathered)
-        return None if is_read or _UNANSWERED in request.cursors or not is_quiet(news, request) else request
+        return None if is_read or not is_quiet(news, request) else request
 
     def _try_something_else(self, read_before: Iterable[GatheredHistory]) -> None:
         """Go on after requests that GitHub never answers, if it has answered others for these repositories."""
