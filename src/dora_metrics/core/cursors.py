@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 _Time = Annotated[datetime, Meta(tz=True)]
 _FIRST_YEAR = 1970
+NEWS = "news"
+"""The cursor that remembers what GitHub showed of a repository before the last complete reading."""
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -25,6 +27,9 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     For security alerts: `read_at` is when they were last read to the end, None if there were none. `refused` is
     GitHub's reason for refusing them, `refused_at` when it was last asked. `unread` has the numbers of alerts that
     could not be parsed (`?` for one without a number), `unread_because` the reason.
+
+    For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
+    when security alerts were last read.
     """
 
     newest: _Time | None = None
@@ -78,12 +83,12 @@ def encode_cursors(cursors: Cursors) -> bytes:
 
 
 def differs_only_in_newest(before: bytes, after: bytes) -> bool:
-    """Whether two versions of `cursors.json` differ at most in `newest`, which the next sync can find again."""
+    """Whether two versions of `cursors.json` differ at most in what the next sync can find again: `newest` and news."""
     return _without_newest(before) == _without_newest(after)
 
 
 def _without_newest(content: bytes) -> Cursors:
     return {
-        repository: {kind: replace(cursor, newest=None) for kind, cursor in by_kind.items()}
+        repository: {kind: replace(cursor, newest=None) for kind, cursor in by_kind.items() if kind != NEWS}
         for repository, by_kind in _decode(content).items()
     }

@@ -261,6 +261,27 @@ class Client:
             )
         )
 
+    def query_repositories(self, name: str, repositories: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Send a GraphQL query with a slot for each repository; None for one that GitHub does not show completely.
+
+        Retried without an answer.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        query_text = queries.with_slots(queries.load(name), len(repositories))
+        variables: dict[str, object] = {}
+        for number, repository in enumerate(repositories):
+            owner, _, own_name = repository.partition("/")
+            variables |= {f"slot{number}Owner": owner, f"slot{number}Name": own_name}
+        self._require_reads("GraphQL")
+        slots = self._exchange(
+            lambda: self._graphql_data(
+                name, variables, lambda seconds: self._transport.visible_slots(query_text, variables, seconds)
+            )
+        )
+        return [slots[f"slot{number}"] for number in range(len(repositories))]
+
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Send a GraphQL mutation once and return its data.
 

@@ -652,6 +652,59 @@ class NewestItemsAnswer(TypedDict):
     nodes: list[DeploymentNode | None]
 
 
+class NewestUpdated(TypedDict):
+    number: int
+    updatedAt: Instant
+
+
+class NewestUpdatedConnection(TypedDict):
+    totalCount: int
+    nodes: list[NewestUpdated]
+
+
+class NewestStatus(TypedDict):
+    id: str
+    createdAt: Instant
+
+
+class NewestDeployment(TypedDict):
+    id: str
+    createdAt: Instant
+    latestStatus: NewestStatus | None
+
+
+class NewestDeploymentConnection(TypedDict):
+    totalCount: int
+    nodes: list[NewestDeployment]
+
+
+class NewestRelease(TypedDict):
+    databaseId: int | None
+    tagName: str
+    isDraft: bool
+    isPrerelease: bool
+    createdAt: Instant
+    publishedAt: Instant | None
+    updatedAt: Instant
+    tagCommit: Oid | None
+
+
+class NewestReleaseConnection(TypedDict):
+    totalCount: int
+    nodes: list[NewestRelease]
+
+
+class NewsRepository(TypedDict):
+    databaseId: int | None
+    nameWithOwner: str
+    hasIssuesEnabled: bool
+    defaultBranchRef: DefaultBranchNode | None
+    pullRequests: NewestUpdatedConnection
+    issues: NewestUpdatedConnection
+    deployments: NewestDeploymentConnection
+    releases: NewestReleaseConnection
+
+
 class OwnedRepository(TypedDict):
     nameWithOwner: str
     isArchived: bool
@@ -746,6 +799,7 @@ OF_QUERIES: Mapping[str, QueryShape] = {
     "Ledger": QueryShape(LedgerAnswer, ("repository", "ref", "target"), ObjectHolder | None),
     "MergedPull": QueryShape(MergedPullAnswer),
     "NewestItems": QueryShape(NewestItemsAnswer),
+    "News": QueryShape(AnyObject, (), NewsRepository | None),
     "OwnedRepositories": QueryShape(OwnedRepositoriesAnswer),
     "PullPage": QueryShape(PullPageAnswer),
     "PullsByCommit": QueryShape(PullsByCommitAnswer),
@@ -779,7 +833,8 @@ def problem_of_graphql(query_name: str, variables: Mapping[str, object], answer:
 
 def _problem_of_slots(shape: QueryShape, variables: Mapping[str, object], data: Any) -> str | None:  # noqa: ANN401 - JSON
     """Check the numbered values of an answer whose other parts were checked; there are none where nothing is."""
-    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if shape.slot_place else []
+    matches = filter(None, map(_SLOT_NAME.match, variables)) if shape.slot is not None else ()
+    names = list(dict.fromkeys(match[0] for match in matches))
     pairs = [(holder, name) for holder in _slot_holders(shape, data) for name in names]
     if missing := next((name for holder, name in pairs if name not in holder), None):
         return f"Object missing required field `{missing}`"

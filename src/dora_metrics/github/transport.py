@@ -177,6 +177,19 @@ class Transport:
             case _:
                 return response
 
+    def visible_slots(
+        self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
+    ) -> ApiResponse | TransportFailure:
+        """Send one query with slots. What GitHub does not have, or does not show completely, is null, and no error."""
+        response = self.graphql(query_text, variables, max_seconds)
+        match response:
+            case ApiResponse(data={"data": dict(slots), "errors": list(errors)}) if all(map(_is_about_a_slot, errors)):
+                refused = {str(error["path"][0]) for error in errors}
+                shown = {name: None if name in refused else slot for name, slot in slots.items()}
+                return ApiResponse(_OK, response.headers, {**response.data, "data": shown})
+            case _:
+                return response
+
     def graphql(
         self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
     ) -> ApiResponse | TransportFailure:
@@ -208,6 +221,14 @@ class Transport:
 
 def _is_not_found(error: object) -> bool:
     return isinstance(error, Mapping) and error.get("type") == "NOT_FOUND"
+
+
+def _is_about_a_slot(error: object) -> bool:
+    match error:
+        case {"type": "NOT_FOUND" | "FORBIDDEN", "path": [str(), *_]}:
+            return True
+        case _:
+            return False
 
 
 def _has_data(status: int) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from dora_metrics.core import formatting, selection
-from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
+from dora_metrics.core.cursors import NEWS, Cursor, Cursors, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
@@ -34,9 +34,18 @@ from dora_metrics.github.history import (
     RefusedAlerts,
     RepositoryInfo,
     read_history,
+    read_without_news,
 )
 from dora_metrics.github.history.changes import read_services_of_pulls
 from dora_metrics.github.history.job_backlog import recorded_jobs
+from dora_metrics.github.history.news import (
+    NewsReader,
+    RepositoryNews,
+    are_alerts_due,
+    is_quiet,
+    news_cursor,
+    quiet_cursor,
+)
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
@@ -58,6 +67,9 @@ _REQUESTED = "asked"
 
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
+
+_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED}
+"""The cursors that come with the links of deployments, and not with what was read."""
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -170,6 +182,7 @@ class Sync:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
         requested_names = self._repositories()
+        news_reader = NewsReader(self.client, requested_names)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
                 left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
@@ -179,8 +192,7 @@ class Sync:
             name = recorded_name(requested_name, recorded)
             gathered = GatheredHistory(name=name, requested_name=name)
             self._gathered.append(gathered)
-            request = self._history_request(gathered, contents)
-            for part in read_history(self.client, request, partial(self._confirm, gathered, contents)):
+            for part in self._read_repository(gathered, contents, news_reader.of(count_before)):
                 gathered.add(part)
                 if isinstance(part, HistoryPart):
                     _remember_request(gathered)
@@ -190,6 +202,30 @@ class Sync:
                     yield
                     unsaved.reset()
             gathered.is_read = True
+
+    def _read_repository(
+        self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews | None
+    ) -> Iterator[PartOrFailure]:
+        """Yield the parts of a repository; if it has no news, only its security alerts, and these once a day."""
+        if news and (request := self._quiet_request(gathered, contents, news)):
+            _identify(gathered, news.info, request)
+            with_alerts = are_alerts_due(request)
+            yield from read_without_news(self.client, request, news.info, with_alerts=with_alerts)
+            gathered.news = quiet_cursor(gathered, request, has_read_alerts=with_alerts)
+            return
+        request = self._history_request(gathered, contents)
+        yield from read_history(self.client, request, partial(self._confirm, gathered, contents))
+        gathered.news = news_cursor(news, gathered, request) if news else None
+
+    def _quiet_request(
+        self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews
+    ) -> HistoryRequest | None:
+        """Return the request for a repository that has no news and no work left; None if it may have some."""
+        named = GatheredHistory(news.info.name, gathered.requested_name, news.info.number)
+        request = self._history_request(named, contents)
+        is_read = named.number is None or named.number in (other.number for other in self._gathered)
+        has_work = is_read or _NEW_SERVICES in request.cursors
+        return None if has_work or not is_quiet(news, request) else request
 
     def _try_something_else(self, read_before: Iterable[GatheredHistory]) -> None:
         """Go on after requests that GitHub never answers, if it has answered others for these repositories."""
@@ -222,9 +258,9 @@ class Sync:
         if info.number is not None and info.number in (other.number for other in self._gathered):
             self._gathered.remove(gathered)
             return None
-        gathered.name, gathered.number = info.name, info.number
-        request = self._history_request(gathered, contents)
-        gathered.cursors_read_from = request.cursors
+        named = GatheredHistory(info.name, gathered.requested_name, info.number)
+        request = self._history_request(named, contents)
+        _identify(gathered, info, request)
         gathered.has_new_services = self._has_new_services(gathered, contents)
         return request
 
@@ -293,6 +329,8 @@ class Sync:
         # Deployments that come later are linked by the same commits, so these are read again.
         if linked.cursor and gathered.has_all_new_deployments and gathered.continues("commits", cursors.get("commits")):
             cursors["commits"] = linked.cursor
+        elif gathered.graph.commits_by_sha:
+            cursors.pop(NEWS, None)  # the next sync reads them again
         completed |= self._compare_unresolved(gathered, linked.unresolved, cursors, {**recorded, **completed})
         gathered.link_notes = linked.notes
         return completed.values()
@@ -458,6 +496,12 @@ class _Unsaved:
         self.fact_count, self.began_at = 0, time.monotonic()
 
 
+def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryRequest) -> None:
+    """Note what GitHub says of a repository, and where the reading of it begins."""
+    gathered.name, gathered.number, gathered.info = info.name, info.number, info
+    gathered.cursors_read_from = request.cursors
+
+
 def _services_in(selecting_settings: str) -> object:
     """Return `services` in the settings that a cursor remembers; None if they cannot be read."""
     try:
@@ -482,8 +526,12 @@ def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[s
     last = own.get(_REQUESTED)
     if gathered.cursors.get(_REQUESTED, last) != last:
         own = selection.only_read_times(own)
-    continued = (kind for kind in gathered.cursors if kind == _REQUESTED or gathered.continues(kind, own.get(kind)))
-    return {**own, **{kind: gathered.cursors[kind] for kind in continued}}
+    kinds = {*gathered.cursors, *gathered.cursors_read_from} - _KINDS_OF_LINKING
+    continued = {kind for kind in kinds if kind == _REQUESTED or gathered.continues(kind, own.get(kind))}
+    read = {kind: cursor for kind, cursor in gathered.cursors.items() if kind in continued}
+    kept = {kind: cursor for kind, cursor in own.items() if kind != NEWS}
+    news = {NEWS: gathered.news} if gathered.news and continued == kinds else {}
+    return {**kept, **read, **news}
 
 
 def _to_compare(

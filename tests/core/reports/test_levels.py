@@ -21,7 +21,8 @@ def test_the_overall_level_could_be_as_low_as_the_lowest_that_an_interval_reache
     assert metrics.deployment_frequency.level_span == ("high", "high")
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert overall_level_text(metrics, BENCHMARK) == (
-        "high (possibly down to low), set by deployment frequency, which has the lowest level of the 2 metrics that have one"
+        "high (possibly down to low), set by deployment frequency, "
+        "which has the lowest level of the 2 metrics that have one"
     )
 
 

@@ -13,7 +13,7 @@ from dora_metrics.github.history.pages import (
     RefusedAlerts,
     RepositoryInfo,
 )
-from dora_metrics.github.history.read import read_history
+from dora_metrics.github.history.read import read_history, read_without_news
 
 __all__ = [
     "GatheredHistory",
@@ -24,4 +24,5 @@ __all__ = [
     "RefusedAlerts",
     "RepositoryInfo",
     "read_history",
+    "read_without_news",
 ]

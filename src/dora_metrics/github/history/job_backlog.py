@@ -15,7 +15,7 @@ from dora_metrics.core.facts.job_links import github_job_number
 from dora_metrics.core.facts.model import EPOCH, Deployment
 from dora_metrics.core.formatting import count
 from dora_metrics.core.windows import parse_instant
-from dora_metrics.github.history.pages import HistoryPart, HistoryReader
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader, HistoryRequest
 from dora_metrics.github.jobs import PAGE_SIZE, JobReader, check_run_id
 from dora_metrics.github.queries import JsonObject
 
@@ -126,6 +126,14 @@ def recorded_jobs(facts: Iterable[object], repository: str) -> Mapping[str, Depl
         and github_job_number(fact) is not None
         and not fact.retracted
     }
+
+
+def has_unread_jobs(request: HistoryRequest) -> bool:
+    """Whether a reading would ask for jobs of deployments that the ledger has."""
+    cursor = request.cursors.get("jobs", Cursor())
+    if cursor.reached is None:
+        return not all(map(_says_how_it_ended, request.recorded_jobs.values()))
+    return cursor.reached > EPOCH or bool(cursor.open)
 
 
 def _says_how_it_ended(deployment: Deployment) -> bool:

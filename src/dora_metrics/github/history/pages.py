@@ -165,16 +165,19 @@ def read_failure(kind: HistoryKind, problem: GitHubError, run: Run) -> ReadFailu
 class GatheredHistory:
     """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking.
 
-    `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
-    until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
-    had since then. `has_new_services`: whether paths of services have changed since the last reading. `is_read`:
-    whether the reading has ended. `link_notes` are about linking. `final_cursors` are those that came with all facts;
-    None until then, or if they had not changed.
+    `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's and
+    `info` what else it says of the repository, None until it has answered. `cursors_read_from` are those that the
+    reading began with, `cursors_reached` all that it has had since then. `has_new_services`: whether paths of services
+    have changed since the last reading. `is_read`: whether the reading has ended. `link_notes` are about linking.
+    `final_cursors` are those that came with all facts; None until then, or if they had not changed. `news` is what to
+    remember of what GitHub showed before the reading; None until that has ended, or if the next one must read
+    everything.
     """
 
     name: str = ""
     requested_name: str = ""
     number: int | None = None
+    info: "RepositoryInfo | None" = None
     cursors_read_from: Mapping[str, Cursor] = field(default_factory=dict)
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
@@ -187,6 +190,8 @@ class GatheredHistory:
     link_notes: tuple[str, ...] = ()
     is_read: bool = False
     final_cursors: dict[str, Cursor] | None = None
+    news: Cursor | None = None
+    has_refused_what_was_requested: bool = False
 
     def add(self, part: PartOrFailure) -> None:
         match part:
@@ -194,6 +199,7 @@ class GatheredHistory:
                 self.failures.append(part)
             case RefusedAlerts():
                 self.move_cursor(part.kind, part.cursor)
+                self.has_refused_what_was_requested |= part.is_requested
             case HistoryPart():
                 self._add_part(part)
 

@@ -92,6 +92,23 @@ def read_history(
     yield from _final_parts(reader, sources, merges)
 
 
+def read_without_news(
+    client: Client, request: HistoryRequest, info: RepositoryInfo, *, with_alerts: bool
+) -> Iterator[PartOrFailure]:
+    """Yield the parts of a repository of which it is known that, but for security alerts, it has nothing new."""
+    reader = HistoryReader(client, info, request)
+    if not info.has_issues:
+        yield from read_issues(reader)
+    if with_alerts:
+        alert_client = _stream_client(client)
+        try:
+            yield from _read_security_alerts(replace(reader, client=alert_client))
+        finally:
+            client.add_usage([alert_client])
+    sources = SourceSelection(request.settings.deployment_source, request.known_sources, {*request.known_sources})
+    yield from _final_parts(reader, sources, {})
+
+
 def _stream_client(client: Client) -> Client:
     """Return a client for a stream: what GitHub cannot return in time is read by smaller pages, or by the next sync."""
     return replace(client, request_count=0, repeats_slow_reads=False)

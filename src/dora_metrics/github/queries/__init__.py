@@ -22,10 +22,13 @@ def load(name: str) -> str:
 def with_slots(query_text: str, slot_count: int) -> str:
     """Return a query that reads several objects of one kind: `slot_count` copies of its line `slot: …` and of `$slot`.
 
-    The copies are named `slot0`, `slot1` and so on; each variable is a required string.
+    The copies are named `slot0`, `slot1` and so on; each variable is a required string. `$slotName` becomes
+    `$slot0Name`.
     """
     numbers = range(slot_count)
-    declarations = ", ".join(f"$slot{number}: String!" for number in numbers)
+    declared = re.findall(r"\$slot(\w*): String!", query_text)
+    declarations = ", ".join(f"$slot{number}{part}: String!" for number in numbers for part in declared)
     slot_line = next(line for line in query_text.splitlines() if line.lstrip().startswith("slot:"))
     copies = [slot_line.replace("slot:", f"slot{number}:").replace("$slot", f"$slot{number}") for number in numbers]
-    return query_text.replace("$slot: String!", declarations).replace(slot_line, "\n".join(copies))
+    one_declaration = ", ".join(f"$slot{part}: String!" for part in declared)
+    return query_text.replace(one_declaration, declarations).replace(slot_line, "\n".join(copies))
