@@ -7,6 +7,7 @@ set -euo pipefail
 
 main() {
   action_path=$(unix_path "$DORA_ACTION_PATH")
+  [[ -n ${RUNNER_TEMP:-} ]] || fail "RUNNER_TEMP is not set. The runner sets it for each step."
   temp=$(unix_path "$RUNNER_TEMP")
   case "${DORA_RUNTIME:-auto}" in
     auto) run_anyhow ;;
@@ -57,14 +58,32 @@ run_in_container() {
   find_image || return 0
   collect_mounts
   collect_variables
-  local status=0
   # --network host: a Pushgateway on the runner's localhost is meant to be reached.
-  "$engine" run --rm --pull never --network host --cap-drop ALL --security-opt no-new-privileges \
-    --user "$(container_user)" --workdir "$GITHUB_WORKSPACE" "${mounts[@]}" "${variables[@]}" "$image" action ||
-    status=$?
+  run_until_cancelled "$engine" run --rm --pull never --network host --cap-drop ALL \
+    --security-opt no-new-privileges --user "$(container_user)" --workdir "$GITHUB_WORKSPACE" \
+    "${mounts[@]}" "${variables[@]}" "$image" action
   # 125 to 127 are the engine's own, and the program uses none of them:
   # https://docs.docker.com/engine/containers/run/#exit-status
-  if ((status < 125 || status > 127)); then exit "$status"; fi
+  if [[ $cancelled == true ]] || ((status < 125 || status > 127)); then exit "$status"; fi
+}
+
+# Runs a command, and hands on the signals by which GitHub cancels a job; sets status and cancelled. GitHub signals this
+# script alone, and bash would not look at a signal before a command in the foreground has ended:
+# https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
+run_until_cancelled() {
+  local process=""
+  cancelled=false
+  # As TERM, since bash has a command in the background ignore INT.
+  trap 'cancelled=true; is_waiting=true; if [[ -n $process ]]; then kill -TERM "$process" 2>/dev/null || true; fi' INT TERM
+  "$@" &
+  process=$!
+  local is_waiting=true
+  # A signal ends `wait`, not the command.
+  while [[ $is_waiting == true ]]; do
+    is_waiting=false status=0
+    wait "$process" || status=$?
+  done
+  trap - INT TERM
 }
 
 # Root inside would leave files behind that the runner cannot remove, and needs a capability to write the runner's.
@@ -172,65 +191,104 @@ find_python() {
 }
 
 # Sets environment: a virtual environment with the locked packages, made once per job. It gets its name only when it is
-# whole, so that an installation that was cut short is never taken for one.
+# whole and works, so that an installation that was cut short is never taken for one.
 prepare_environment() {
   local key draft
-  key=$({ "$python" -VV && cat "$action_path/requirements/runtime.txt"; } | hash_of)
+  key=$({ "$python" -VV && cat "$action_path/requirements/runtime.txt"; } | hash_of) || return 1
   environment=$temp/dora-metrics-$key
   if [[ -d $environment ]]; then return 0; fi
-  draft=$(mktemp -d "$temp/dora-metrics-draft.XXXXXX")
-  if in_group "Install the action's Python packages" install_packages "$draft/venv"; then
+  # Not without a folder: the names below it would be names in the root folder of the machine.
+  draft=$(mktemp -d "${temp:?}/dora-metrics-draft.XXXXXX") || return 1
+  if in_group "Install the action's Python packages" install_packages "${draft:?}"; then
     # Another step may have been faster; what it made is as good.
-    [[ -d $environment ]] || mv "$draft/venv" "$environment"
+    [[ -d $environment ]] || mv "${draft:?}/venv" "$environment"
   fi
-  rm -rf "$draft"
+  rm -rf "${draft:?}"
   [[ -d $environment ]]
 }
 
-# Nothing is taken from an earlier job, nor left for a later one: only hashes say what may be installed.
+# Makes $1/venv. Nothing is taken from an earlier job, nor left for a later one: only hashes say what may be installed.
 install_packages() {
-  if find_uv "${1%/*}/uv" && install_with_uv "$1"; then return 0; fi
-  rm -rf "$1"
+  if find_uv "${1:?}" && install_with_uv "$1"; then return 0; fi
+  rm -rf "${1:?}/venv"
   install_with_pip "$1"
 }
 
-# Sets uv: the runner's, or one that pip brings into this folder. Both together take a third of the time that pip takes
-# for all packages.
+# Sets uv: the runner's, or one that pip brings into $1/uv. Both together take a third of the time that pip takes for all
+# packages.
 find_uv() {
   uv=$(command -v uv) && return 0
-  ! pip_has_an_index_of_its_own && bring_uv "$1" && uv=$1/bin/uv
-}
-
-# uv does not read pip's settings, and must not ask the public index where they name another, or a way to it.
-pip_has_an_index_of_its_own() {
-  "$python" -I -m pip config list --disable-pip-version-check |
-    grep -qE '\.(index-url|pypi-url|extra-index-url|no-index|find-links|proxy|cert|client-cert|trusted-host|keyring-provider)='
+  bring_uv "$1" && uv=$1/uv/bin/uv
 }
 
 # Wheels only: what building a source package needs is not in the lock file. Not compiled: a run compiles the modules
 # that it loads in a fifth of the time that all of them take, and keeps them for the job's later steps.
+# Without a cache: pip does not hash again what it once built or unpacked there, and neither does uv.
 install_options=(--quiet --no-deps --only-binary :all: --require-hashes)
-pip_options=("${install_options[@]}" --no-compile --disable-pip-version-check --no-input)
+pip_options=("${install_options[@]}" --no-cache-dir --no-compile --disable-pip-version-check --no-input)
+uv_options=("${install_options[@]}" --no-cache)
 
-bring_uv() {
-  "$python" -I -m pip install "${pip_options[@]}" --target "$1" --requirement "$action_path/requirements/uv.txt"
-}
+# uv does not read pip's settings, and must not ask the public index where they name another, or a way to it.
+bring_uv() (
+  use_settings_of_pip "$1" || exit 1
+  [[ $has_own_index == false ]] || exit 1
+  "$python" -I -m pip install "${pip_options[@]}" --target "$1/uv" --requirement "$action_path/requirements/uv.txt"
+)
 
-# Not from the workspace, whose pyproject.toml or uv.toml would configure uv. Without its cache: what an earlier job
-# unpacked there, or changed, is not hashed again.
+# Not from the workspace: its folder is not one whose settings count.
 install_with_uv() (
+  use_settings_of_uv "$1" || exit 1
   cd "$temp" &&
-    "$uv" venv --quiet --no-project --python "$python" "$1" &&
-    "$uv" pip install --no-cache "${install_options[@]}" --python "$(python_of "$1")" \
-      --requirement "$action_path/requirements/runtime.txt"
+    "$uv" venv --quiet --no-project --python "$python" "$1/venv" &&
+    "$uv" pip install "${uv_options[@]}" --python "$(python_of "$1/venv")" \
+      --requirement "$action_path/requirements/runtime.txt" &&
+    check_packages "$1/venv"
 )
 
 # pip of the base installation works on the new environment: giving it a pip of its own takes seconds.
 # -I: neither the workspace nor PYTHONPATH has a say in what is imported.
-install_with_pip() {
-  "$python" -I -m venv --without-pip "$1" &&
-    "$python" -I -m pip --python "$(python_of "$1")" install "${pip_options[@]}" \
-      --requirement "$action_path/requirements/runtime.txt"
+install_with_pip() (
+  use_settings_of_pip "$1" || exit 1
+  "$python" -I -m venv --without-pip "$1/venv" &&
+    "$python" -I -m pip --python "$(python_of "$1/venv")" install "${pip_options[@]}" \
+      --requirement "$action_path/requirements/runtime.txt" &&
+    check_packages "$1/venv"
+)
+
+# What an installer takes for done may lie elsewhere, or lack a package.
+check_packages() {
+  "$(python_of "$1")" -I "$action_path/action/check_packages.py" "$action_path/requirements/runtime.txt"
+}
+
+# Of all settings, in files and variables, those that say how an index is reached are used, and no others: one of an
+# earlier job could add a package. pip that cannot read its settings installs nothing, since another index may be meant.
+# Sets has_own_index.
+use_settings_of_pip() {
+  [[ -s $1/pip-variables ]] || list_settings_of_pip "$1" || return 1
+  use_variables PIP_ "$1/pip-variables" || return 1
+  has_own_index=false
+  local name
+  for name in "${!PIP_@}"; do
+    case $name in PIP_CONFIG_FILE | PIP_TIMEOUT | PIP_RETRIES) ;; *) has_own_index=true ;; esac
+  done
+}
+
+list_settings_of_pip() {
+  unset PIP_PYTHON # another Python, whose settings would be listed
+  "$python" -I -m pip config list --disable-pip-version-check >"$1/pip-settings" &&
+    "$python" -I "$action_path/action/index_settings.py" pip <"$1/pip-settings" >"$1/pip-variables"
+}
+
+use_settings_of_uv() {
+  "$python" -I "$action_path/action/index_settings.py" uv >"$1/uv-variables" &&
+    use_variables UV_ "$1/uv-variables"
+}
+
+# Replaces the variables that begin with $1, whatever their case, by those in the file $2. Windows knows no case.
+use_variables() {
+  local name variable
+  for name in $(compgen -e | grep -i "^$1"); do unset "$name"; done
+  while IFS= read -r -d '' variable; do export "${variable?}"; done <"$2"
 }
 
 python_of() {

@@ -30,9 +30,28 @@ def run(arguments: Sequence[str], runtime: Runtime) -> int:
         _note_flags_without_effect(options, runtime)
         return int(options.command(options, runtime))
     except DoraError as error:
-        for problem in error.problems:
-            console.write_line(runtime.stderr, f"dora-metrics: {problem}")
-        return 2
+        problems: Sequence[str] = error.problems
+    except FileNotFoundError:  # every command that needs the folder asks for it in a place of its own
+        if _has_current_folder():
+            raise
+        problems = _NO_CURRENT_FOLDER
+    for problem in problems:
+        console.write_line(runtime.stderr, f"dora-metrics: {problem}")
+    return 2
+
+
+_NO_CURRENT_FOLDER = (
+    "the current folder does not exist any more",
+    "change to another one, such as with 'cd ~', and run the command again",
+)
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -42,7 +42,7 @@ def test_github_accepts_the_file(schema: str, path: Path) -> None:
 def test_the_action_is_one_step_that_runs_the_script(action: dict[str, Any]) -> None:
     assert action["runs"]["using"] == "composite"
     (step,) = action["runs"]["steps"]
-    assert step["run"] == 'bash "$DORA_ACTION_PATH/action/run.sh"'
+    assert step["run"] == 'exec bash "$DORA_ACTION_PATH/action/run.sh"'
 
 
 def test_no_expression_reaches_a_shell(action: dict[str, Any]) -> None:

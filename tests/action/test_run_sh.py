@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.paths import ROOT
+from support.step import start_step
 from support.tools import require_tool
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-ins are made for Linux")
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-ins a
 SCRIPT = ROOT / "action" / "run.sh"
 COREUTILS = [
     *("bash", "cat", "cp", "cut", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv", "rm"),
-    *("sha256sum", "sort", "timeout", "tr", "uname", "xargs"),
+    *("sha256sum", "sleep", "sort", "timeout", "tr", "uname", "xargs"),
 ]
 SECRET = "t0p-s3cret"
 
@@ -35,6 +37,8 @@ case "$*" in
   -VV) echo "Python 3.13.1" ;;
   "-I -m venv "*) mkdir -p "${!#}/@bin@" && cp "$0" "${!#}/@bin@/@made@" ;;
   "-I -m pip config list "*) cat "${0%/*}/pip-settings" ;;
+  "-I "*/index_settings.py" "*) exec "@real@" "$@" ;;
+  "-I "*/check_packages.py" "*) exit @broken@ ;;
   "-I -m pip install "*--target*) "${0%/*}/bring-uv" "$@" ;;
   "-I -m pip "*) exit @pip@ ;;
   "-m dora_metrics action")
@@ -60,8 +64,16 @@ case "$1" in
   info) echo "@info@"; exit @info_status@ ;;
   image) exit @missing@ ;;
   pull | build) exit @fetch@ ;;
-  run) exit @run@ ;;
+  run) @run_script@ exit @run@ ;;
 esac
+"""
+
+# Docker's client hands a signal on to the container, and ends with its exit code.
+WAITING_CONTAINER = """
+    trap 'kill %1; echo "the container was told to end"; exit 143' TERM
+    sleep 60 &
+    echo "the container runs"
+    wait
 """
 
 
@@ -111,6 +123,8 @@ class FakeRunner:
             folder.mkdir(parents=True)
         for name in COREUTILS:
             (self.bin / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is missing"))
+        for helper in SCRIPT.parent.glob("*.py"):
+            shutil.copy(helper, self.action / "action")
         (self.action / "Dockerfile").write_text("FROM somewhere\n")
         (self.action / "requirements" / "runtime.txt").write_text("somepackage==1 --hash=sha256:0\n")
         (self.action / "requirements" / "uv.txt").write_text("uv==1 --hash=sha256:0\n")
@@ -145,11 +159,13 @@ class FakeRunner:
         *,
         old: bool = False,
         pip: int = 0,
+        broken: int = 0,
         program: int = 0,
         windows: bool = False,
     ) -> None:
         place, made = ("Scripts", "python.exe") if windows else ("bin", "python")
-        self.add_program(name, PYTHON_STUB, old=int(old), pip=pip, program=program, bin=place, made=made)
+        statuses = {"old": int(old), "pip": pip, "broken": broken, "program": program}
+        self.add_program(name, PYTHON_STUB, **statuses, bin=place, made=made, real=sys.executable)
 
     def add_uv(self, name: str = "uv", *, status: int = 0) -> None:
         self.add_program(name, UV_STUB, python=self.bin / "python3", status=status)
@@ -171,6 +187,7 @@ class FakeRunner:
         has_image: bool = False,
         fetch: int = 0,
         run: int = 0,
+        run_script: str = "",
     ) -> None:
         self.add_program(
             name,
@@ -180,10 +197,11 @@ class FakeRunner:
             missing=int(not has_image),
             fetch=fetch,
             run=run,
+            run_script=run_script,
         )
 
-    def run_script(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
-        environment = {
+    def environment(self, runtime: str) -> dict[str, str]:
+        return {
             "PATH": str(self.bin),
             "CALLS": str(self.root / "calls"),
             "DORA_ACTION_PATH": str(self.action),
@@ -201,14 +219,27 @@ class FakeRunner:
             "HOME": str(self.root),
             **self.variables,
         }
+
+    def run_script(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.bin / "bash"), str(SCRIPT)],
             cwd=self.workspace,
-            env=environment,
+            env=self.environment(runtime),
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def cancel_step(self, number: signal.Signals) -> tuple[int, str]:
+        """Run the step of action.yml, and signal its process, as GitHub does, once it has printed a line."""
+        shutil.copy(SCRIPT, self.action / "action")
+        step = start_step(self.root, self.environment("auto"), cwd=self.workspace)
+        with step:
+            assert step.stdout
+            first = step.stdout.readline()
+            step.send_signal(number)
+            rest, _ = step.communicate(timeout=30)
+        return step.returncode, (first + rest).decode()
 
     def calls_beginning(self, *beginning: str) -> list[list[str]]:
         """Recorded calls that begin with these words, each without them."""
@@ -429,6 +460,25 @@ class TestContainer:
         assert runner.run_script().returncode == code
         assert runner.calls_beginning("python3") == []
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_cancel_reaches_the_container_and_its_exit_code_is_the_scripts(
+        self, runner: FakeRunner, number: signal.Signals
+    ) -> None:
+        runner.add_engine(has_image=True, run_script=WAITING_CONTAINER)
+        runner.add_python()
+
+        code, log = runner.cancel_step(number)
+
+        assert (code, log) == (143, "the container runs\nthe container was told to end\n")
+        assert runner.calls_beginning("python3") == []
+
+    def test_a_container_that_a_cancel_keeps_from_starting_is_no_reason_to_run_python(self, runner: FakeRunner) -> None:
+        runner.add_engine(has_image=True, run_script=WAITING_CONTAINER.replace("143", "125"))
+        runner.add_python()
+
+        assert runner.cancel_step(signal.SIGINT)[0] == 125
+        assert runner.calls_beginning("python3") == []
+
 
 class TestImage:
     digest = "registry.example/dora-metrics@sha256:" + "0" * 64
@@ -597,7 +647,7 @@ class TestPython:
 
         assert "ran in" in result.stdout
         (bring,) = runner.calls_beginning("python3", "-I", "-m", "pip", "install")
-        assert {"--require-hashes", "--no-deps"} < set(bring)
+        assert {"--require-hashes", "--no-deps", "--no-cache-dir"} < set(bring)
         assert values_after("--requirement", bring) == [f"{runner.action}/requirements/uv.txt"]
         (install,) = runner.calls_beginning("uv", "pip", "install")
         assert {"--require-hashes", "--no-deps", "--no-cache"} < set(install)
@@ -622,8 +672,8 @@ class TestPython:
             "global.find-links='wheels'\n",
             "global.no-index='true'\n",
             "global.proxy='http://proxy.example'\n",
-            "user.cert='ca.pem'\n",
-            "user.trusted-host='packages.example'\n",
+            "global.cert='ca.pem'\n",
+            "global.trusted-host='packages.example'\n",
         ],
     )
     def test_uv_is_not_brought_where_pip_has_an_index_that_uv_does_not_know(
@@ -636,6 +686,32 @@ class TestPython:
         assert "ran in" in runner.run_script().stdout
         assert runner.calls_beginning("bring-uv") == runner.calls_beginning("uv") == []
         assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1
+
+    def test_however_many_settings_pip_has_none_is_overlooked(self, runner: FakeRunner) -> None:
+        """More than a pipe holds: who reads only up to the index would have pip's own end look like a failure."""
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
+        others = "".join(f"install.setting{number}='value'\n" for number in range(20_000))
+        runner.write_pip_settings(f"global.index-url='https://packages.example/simple'\n{others}")
+
+        runner.run_script()
+
+        assert runner.calls_beginning("bring-uv") == runner.calls_beginning("uv") == []
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip", "--python")) == 1
+
+    def test_settings_of_pip_that_cannot_be_listed_are_an_error_since_they_may_name_an_index(
+        self, runner: FakeRunner
+    ) -> None:
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
+        (runner.bin / "pip-settings").unlink()
+
+        result = runner.run_script()
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
+        assert runner.calls_beginning("bring-uv") == runner.calls_beginning("uv") == []
+        assert runner.calls_beginning("python3", "-I", "-m", "pip", "--python") == []
 
     def test_other_settings_of_pip_are_no_reason_against_uv(self, runner: FakeRunner) -> None:
         runner.add_python()
@@ -651,7 +727,7 @@ class TestPython:
 
         assert "ran in" in runner.run_script().stdout
         (install,) = runner.calls_beginning("python3", "-I", "-m", "pip", "--python")
-        assert "--require-hashes" in install
+        assert {"--require-hashes", "--no-cache-dir"} < set(install)
         assert values_after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
 
     @pytest.mark.parametrize("brought", [False, True])
@@ -692,6 +768,43 @@ class TestPython:
         assert result.returncode == 1
         assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
         assert list(runner.temp.glob("dora-metrics-*")) == []
+
+    @pytest.mark.parametrize("uv", [False, True])
+    def test_packages_that_cannot_be_imported_are_an_error(self, runner: FakeRunner, *, uv: bool) -> None:
+        runner.add_python(broken=1)
+        if uv:
+            runner.add_uv()
+
+        result = runner.run_script()
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
+        assert "ran in" not in result.stdout
+        assert list(runner.temp.glob("dora-metrics-*")) == []
+
+    def test_without_a_temporary_folder_nothing_is_moved_or_deleted(self, runner: FakeRunner) -> None:
+        """A name below a folder that was not made would be a name in the root folder of the machine."""
+        runner.add_python()
+        runner.add_uv_that_pip_brings()
+        for name, script in (("mktemp", "exit 1"), ("rm", ""), ("mv", "")):
+            (runner.bin / name).unlink()
+            runner.add_program(name, script)
+
+        result = runner.run_script()
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
+        assert runner.calls_beginning("rm") == runner.calls_beginning("mv") == []
+        assert runner.calls_beginning("python3", "-I", "-m") == []
+
+    def test_a_runner_that_names_no_temporary_folder_is_an_error(self, runner: FakeRunner) -> None:
+        runner.add_python()
+        runner.variables["RUNNER_TEMP"] = ""
+
+        result = runner.run_script()
+
+        assert result.returncode == 1
+        assert result.stdout.startswith("::error title=DORA metrics::RUNNER_TEMP is not set")
 
     def test_half_an_environment_is_never_used(self, runner: FakeRunner) -> None:
         runner.add_python()

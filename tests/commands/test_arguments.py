@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from importlib.resources import files
 from io import BytesIO, StringIO
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.flags import HEADINGS, flags_of, flags_without_effect
 from dora_metrics.settings.model import FLAGS
 from support.facts import at
+from support.git_repository import CLEAN_ENVIRONMENT
 from support.paths import ROOT
 
 SAMPLE = ("compute", "--facts", str(files("dora_metrics") / "sample"), "--now", "2026-11-21T09:05:00Z")
@@ -170,3 +172,25 @@ def test_an_argument_of_a_stranger_stays_text(text: str) -> None:
 
 def test_json_is_what_it_was() -> None:
     assert json.loads(run(*SAMPLE)[1])["scopes"][0]["repository"] == "acme/shop"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that a process is in")
+@pytest.mark.parametrize("command", ["init", "demo", "sync --ledger dir:ledger --repository acme/shop", "action"])
+def test_a_current_folder_that_was_deleted_is_said_in_two_lines(tmp_path: Path, command: str) -> None:
+    script = f"import os, sys, dora_metrics.__main__ as main; os.rmdir(os.getcwd()); sys.argv[1:] = {command.split()}; "
+    variables = {"GITHUB_TOKEN": "t", "GITHUB_EVENT_NAME": "release", "GITHUB_REPOSITORY": "acme/shop"}
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{script} sys.exit(main.main())"],
+        cwd=folder,
+        env={**CLEAN_ENVIRONMENT, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines() == [
+        "dora-metrics: the current folder does not exist any more",
+        "dora-metrics: change to another one, such as with 'cd ~', and run the command again",
+    ]

@@ -1,11 +1,12 @@
 """A cancelled job: GitHub sends SIGINT, then SIGTERM. The run says so in one line, and keeps what only it knows."""
 
+import hashlib
 import json
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from fakes.faults import custom_answer, hang, meanwhile
 from fakes.github import FakeGitHub
 from support.branch_shop import BRANCH, BranchShop
 from support.git_repository import CLEAN_ENVIRONMENT
+from support.paths import ROOT
 from support.runs import NOW, check_out, deployment_status, parse_outputs, write_event
 from support.servers import OK, Answer, Request, listen
+from support.step import start_step
 
 DISPATCH = {
     "action": "dora-deployment",
@@ -36,6 +39,11 @@ except ImportError:
 """
 
 
+def start_program(variables: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dora_metrics", "action"]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
 @dataclass(frozen=True)
 class Cancelled:
     code: int
@@ -45,12 +53,30 @@ class Cancelled:
 
 
 class CancelledShop(BranchShop):
-    def cancel_in_write(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
+    def cancel_in_write(
+        self,
+        number: signal.Signals,
+        event: str,
+        payload: object,
+        start: Callable[[dict[str, str]], subprocess.Popen[bytes]] = start_program,
+    ) -> Cancelled:
         """Run the program as a process, and send it a signal while GitHub does not answer its write."""
         arrived = threading.Event()
         for fault in (meanwhile(arrived.set), hang()):
             self.github.fail(fault, to="createCommitOnBranch", times=None)
-        return self.cancel(number, arrived, event, payload)
+        return self.cancel(number, arrived, event, payload, start=start)
+
+    def start_step(self, variables: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start the action's step; an earlier step has installed the packages for this Python."""
+        temp = Path(variables["RUNNER_TEMP"])
+        version = subprocess.run([sys.executable, "-VV"], capture_output=True, check=True).stdout
+        lock = (ROOT / "requirements" / "runtime.txt").read_bytes()
+        environment = temp / f"dora-metrics-{hashlib.sha256(version + lock).hexdigest()[:16]}"
+        (environment / "bin").mkdir(parents=True)
+        (environment / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (environment / "bin" / "python").chmod(0o755)
+        place = {"DORA_ACTION_PATH": str(ROOT), "DORA_RUNTIME": "python"}
+        return start_step(self.folder, {**variables, **place}, cwd=self.folder)
 
     def cancel_in_read(self, files: Mapping[str, str]) -> Cancelled:
         """Run the program on a dispatch in a checkout, and cancel it while GitHub does not answer its first request."""
@@ -84,6 +110,7 @@ class CancelledShop(BranchShop):
         inputs: Mapping[str, str] | None = None,
         *,
         files: Mapping[str, str] = SETTINGS,
+        start: Callable[[dict[str, str]], subprocess.Popen[bytes]] = start_program,
     ) -> Cancelled:
         """Run the program in a checkout, as a process, and send it a signal once it has arrived."""
         check_out(self.folder, files)
@@ -105,8 +132,7 @@ class CancelledShop(BranchShop):
                 {"ledger": f"branch:{BRANCH}", "github-token": self.github.token, **(inputs or {})}
             ),
         }
-        command = [sys.executable, "-m", "dora_metrics", "action"]
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with start(variables) as process:
             assert arrived.wait(60)
             process.send_signal(number)
             log, _ = process.communicate(timeout=60)
@@ -131,6 +157,15 @@ def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.
     assert cancelled.summary.startswith("### ⚠️ This run was cancelled before it had recorded everything\n")
     assert "1 fact of this run may not be in the ledger" in cancelled.summary
     assert "gh api repos/acme/shop/dispatches" in cancelled.summary
+    assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a runner on Windows sends no signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancel_of_the_actions_step_reaches_the_program(shop: CancelledShop, number: signal.Signals) -> None:
+    cancelled = shop.cancel_in_write(number, "repository_dispatch", DISPATCH, shop.start_step)
+    assert cancelled.code == 128 + number
+    assert "dora-metrics: cancelled\n" in cancelled.log
     assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
 
 

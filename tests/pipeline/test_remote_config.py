@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fakes.faults import (
     Fault,
@@ -21,7 +22,8 @@ from fakes.faults import (
 )
 from fakes.github import FakeGitHub
 from fakes.records import Issue
-from support.runs import ActionRun, check_out, deployment_status, leave_checkout, run_action
+from support.paths import ROOT
+from support.runs import NOW, ActionRun, check_out, deployment_status, leave_checkout, run_action
 from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
@@ -366,3 +368,16 @@ def test_without_a_token_nobody_is_asked(shop: ConfiguredShop) -> None:
     ran = run_action(shop.folder, "deployment_status", deployment_status(), {"ledger": "none"}, environment=environment)
     assert ran.code == 0
     assert shop.requested_operations == []
+
+
+def test_the_example_with_a_cache_records_in_a_private_repository(tmp_path: Path) -> None:
+    """The settings of the default branch are read from GitHub: a token that can read nothing records nothing."""
+    example = yaml.safe_load((ROOT / "examples" / "ledger-in-cache.yml").read_text("utf-8"))
+    inputs = {**example["jobs"]["record"]["steps"][1]["with"], "deployment-source": "deployments"}
+    with FakeGitHub(now=lambda: NOW) as github:
+        shop = ConfiguredShop(github, tmp_path, private=True)
+        without = shop.run(github.grant(default="none"), **inputs)
+        granted = shop.run(github.grant(default="none", **example["jobs"]["record"]["permissions"]), **inputs)
+    assert "Nothing was recorded" in without.summary
+    assert (tmp_path / "dora-ledger" / "facts").is_dir()
+    assert len(granted.facts) == 1

@@ -1,6 +1,7 @@
 """Templates of users are bounded in time, memory and length, whatever they hold; the run goes on without them."""
 
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.errors import CancelledError
 from dora_metrics.pipeline.template_process import TemplateLimits, render_apart
 from dora_metrics.templates import load_parts, load_template
 from support.facts import deployment
@@ -61,6 +63,23 @@ def test_a_template_is_killed_at_its_deadline_where_the_system_knows_no_other_li
     limits = replace(LIMITS, cpu_seconds=1_000, total_seconds=1.5)
     with pytest.raises(TemplateError, match=re.escape("1.5 s or 400 MB; make fewer or shorter loops and texts")):
         render(BOMBS["nested loops"], limits)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a runner on Windows sends no signals")
+def test_a_cancel_while_a_template_is_rendered_ends_its_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Process(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            started.append(self)
+            if len(started) == 1:
+                raise CancelledError(signal.SIGTERM)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    with pytest.raises(CancelledError):
+        render(BOMBS["nested loops"], replace(LIMITS, cpu_seconds=1_000, total_seconds=1_000))
+    assert started[0].returncode == -signal.SIGKILL
 
 
 def test_a_result_beyond_its_limit_is_not_read() -> None:

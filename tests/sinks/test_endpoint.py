@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,16 @@ from dora_metrics.pipeline.deliver import deliver
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
+from fakes.github import FakeGitHub
 from support import events
+from support.github_history import NOW as HISTORY_NOW
+from support.github_history import at
 from support.ledger_writer import record_facts
 from support.mocked_http import MockedHost, mocked
 from support.runs import FAST_LIMITS, ActionRun, deployment_ids, deployment_status, incident_issue, run_action
 from support.servers import OK, Answer, Listener, Request, listen
 from support.sink_payloads import deployment
+from support.sync_shop import SyncShop
 
 UNAVAILABLE = Answer(503)
 TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"
@@ -275,3 +280,31 @@ def test_an_acknowledgement_of_an_older_state_leaves_the_newer_one_owed(tmp_path
     with mocked() as up:
         assert race.deliver(older, up.url).status == "done"
     assert race.outbox_ids == deployment_ids(1)
+
+
+def run_without_ledger(github: FakeGitHub, folder: Path, endpoint: Listener) -> ActionRun:
+    """Sync a repository with 260 incidents, of which no ledger keeps one."""
+    shop = SyncShop(github, folder)
+    for number in range(260):
+        shop.repository.issue(f"Incident {number}", labels=["incident"], created_at=at(24 + number % 100))
+    inputs: dict[str, Any] = {"ledger": "none", "endpoint-url": endpoint.url}
+    return shop.run(**inputs)
+
+
+def test_without_a_ledger_a_run_sends_all_its_facts(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: HISTORY_NOW) as github, listen() as endpoint:
+        ran = run_without_ledger(github, tmp_path, endpoint)
+    batches = [fact_ids(request) for request in endpoint.requests]
+    sent = [fact_id for batch in batches for fact_id in batch]
+    assert max(map(len, batches)) == layout.MAX_BATCH_FACTS
+    assert len(sent) == len(set(sent)) > 260
+    assert f"endpoint ✓ {len(sent)} facts" in ran.summary
+
+
+def test_without_a_ledger_what_was_not_sent_is_counted(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: HISTORY_NOW) as github, listen(OK, Answer(400)) as endpoint:
+        ran = run_without_ledger(github, tmp_path, endpoint)
+    first, second = (fact_ids(request) for request in endpoint.requests)
+    assert len(first) == layout.MAX_BATCH_FACTS
+    assert f"not sent, and kept in no ledger: {len(second)} facts" in ran.summary
+    assert "endpoint ✗" in ran.summary

@@ -104,6 +104,19 @@ def test_a_redirect_of_the_same_scheme_is_followed() -> None:
     assert listener.requests[1].path == "/well"
 
 
+@pytest.mark.parametrize("location", ["/login", "http://{}/login", "http://other:t0ken@{}/login"])
+def test_a_redirect_is_followed_without_credentials(location: str) -> None:
+    with listen() as elsewhere:
+        redirect = Answer(302, headers={"Location": location.format(elsewhere.host)})
+        with listen(redirect, OK) as listener:
+            found = run_check(f"http://user:s3cret@{listener.host}/health?token=t0ken")
+    assert found.health == "passed"
+    first, second = [*listener.requests, *elsewhere.requests]
+    assert "Authorization" in first.headers
+    assert "Authorization" not in second.headers
+    assert second.path == "/login"
+
+
 @pytest.mark.parametrize("location", ["https://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "javascript:x"])
 def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: str) -> None:
     with mocked(Answer(301, headers={"Location": location})) as listener:

@@ -17,6 +17,7 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
 from dora_metrics.pipeline.unrecorded import announce_unrecorded, keep_unrecorded
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings.model import Settings
 
 
 def run(
@@ -61,6 +62,16 @@ def run(
     return _exit_code(context, thresholds, is_published=is_published)
 
 
+_OF_FORK = "a run for a pull request from a fork sends nothing"
+
+
+def _sink_names(settings: Settings) -> Iterator[str]:
+    if settings.pushgateway_url:
+        yield "Pushgateway"
+    if settings.endpoint_url:
+        yield "endpoint"
+
+
 def _settings_problems(error: SettingsError, runner: Runner) -> int:
     for problem in error.problems:
         runner.show_settings_problem(problem)
@@ -69,7 +80,11 @@ def _settings_problems(error: SettingsError, runner: Runner) -> int:
 
 def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     settings = context.settings
-    if settings.pushgateway_url or settings.endpoint_url:
+    if not (settings.pushgateway_url or settings.endpoint_url):
+        return
+    if context.request.is_of_fork:
+        yield from (Outcome(name, "skipped", _OF_FORK) for name in _sink_names(settings))
+    else:
         from dora_metrics.pipeline.deliver import deliver  # noqa: PLC0415 - loads what only sinks need
 
         yield from deliver(result, settings, context.run, context.runtime.http_limits)

@@ -90,14 +90,14 @@ def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
 
 def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
     """Post the facts that the endpoint is owed, oldest first, and then those of this event."""
+    if not result.storage.is_persistent:
+        return _post_all(result, run, sink)
     owed = layout.add_to_outbox(layout.read_outbox(result.snapshot.files), result.facts)
     try:
         snapshot, batch = _batch(result, owed[: layout.MAX_BATCH_FACTS])
     except LedgerError as error:
         return Outcome(sink.name, "failed", f"the unsent facts cannot be read: {error}")
     outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact], result.marks))
-    if not result.storage.is_persistent:
-        return outcome
     if outcome.status == "done":
         return _acknowledge(outcome, result.storage, snapshot, batch, result.merge.after.names)
     return (
@@ -105,6 +105,25 @@ def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
         if owed
         else outcome
     )
+
+
+def _post_all(result: RunResult, run: Run, sink: Sink) -> Outcome:
+    """Post all facts of this run, batch by batch: no ledger keeps for the next run what this one does not send."""
+    contents = result.merge.after
+    ids = dict.fromkeys(fact.id for fact in result.facts)
+    facts = [fact for fact_id in ids if (fact := contents.fact_by_id(fact_id))]
+    for start in range(0, max(1, len(facts)), layout.MAX_BATCH_FACTS):
+        batch = facts[start : start + layout.MAX_BATCH_FACTS]
+        outcome = sink.send(_payload(result, run, batch, result.marks))
+        if outcome.status != "done":
+            return _with_unsent(outcome, len(facts) - start)
+    return Outcome(sink.name, "done", fact_count(len(facts)))
+
+
+def _with_unsent(outcome: Outcome, count: int) -> Outcome:
+    if not count:
+        return outcome
+    return replace(outcome, detail=f"{outcome.detail}; not sent, and kept in no ledger: {fact_count(count)}")
 
 
 def _batch(result: RunResult, owed: Sequence[OutboxEntry]) -> tuple[Snapshot, Batch]:

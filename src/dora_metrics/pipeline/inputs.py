@@ -277,6 +277,24 @@ class RunRequest:
             raise EventError(f"{path}: the event file holds no JSON object; expected the event's payload")
         return payload
 
+    @property
+    def is_of_fork(self) -> bool:
+        """Whether a pull request from a fork started the run, which has a token that can only read, and no secrets.
+
+        `pull_request_target` runs the default branch's workflow, with its token and secrets.
+        """
+        if not self.run.event.startswith("pull_request") or self.run.event == "pull_request_target":
+            return False
+        try:
+            match self.payload():
+                case {"pull_request": {"head": {"repo": {"full_name": str(head)}}}}:
+                    return head.lower() != self.run.repository.lower()
+                case {"pull_request": {"head": _}}:
+                    return True  # the fork was deleted
+        except EventError:  # reported when the event is observed
+            pass
+        return False
+
 
 def _settings_of(names: Iterable[str], layers: Iterable[Layer]) -> Settings | None:
     """Return the settings of these names; None if one is wrong."""

@@ -110,10 +110,11 @@ def _run_process(job_file: BinaryIO, result_file: BinaryIO, limits: TemplateLimi
         command, stdin=job_file, stdout=result_file, stderr=subprocess.DEVNULL, env=_ENVIRONMENT
     ) as process:
         try:
-            return process.wait(limits.total_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(limits.total_seconds)
+        finally:
+            process.kill()  # if it takes too long, or this run is cancelled; one that has ended gets no signal
+    return process.returncode
 
 
 _ENVIRONMENT = {"SYSTEMROOT": r"C:\Windows"} if sys.platform == "win32" else {}

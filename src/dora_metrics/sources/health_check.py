@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from dora_metrics.core.facts.model import Health
 from dora_metrics.http_session import ExchangeFailure, ExchangeLimits, FailureKind, HttpRequest, HttpSession
@@ -132,11 +132,12 @@ def _error_of(kind: FailureKind) -> _UnhealthyError | _NotCheckableError:
 
 
 def _redirect_url(url: str, location: str) -> str:
-    """Return the address that a redirect names."""
+    """Return the address that a redirect names, without the user and the password of the one that was asked for."""
     try:
-        return urljoin(url, location)
+        target = urlsplit(urljoin(url, location))
     except ValueError:
         raise _UnhealthyError("a redirect to nowhere") from None
+    return target._replace(netloc=target.netloc.rpartition("@")[2]).geturl()
 
 
 def _is_healthy(status: int, healthy_statuses: tuple[str, ...]) -> bool:
