@@ -211,7 +211,6 @@ class WorkflowRunPayload(Payload):
     run_attempt: PayloadNumber | None = None
     run_started_at: PayloadTime | None = None
     created_at: PayloadTime | None = None
-    html_url: PayloadText | None = None
 
 
 class WorkflowRunEvent(ActionEvent):

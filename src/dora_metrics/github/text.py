@@ -30,6 +30,12 @@ def first_http_url(*candidates: str | None) -> str | None:
     return next((text for text in candidates if text and re.fullmatch(r"https?://\S+", text, re.IGNORECASE)), None)
 
 
+def address_on(server_url: str, address: str | None) -> str | None:
+    """Return an http or https address on a server, such as `https://github.com`; None for one elsewhere."""
+    server = f"{server_url.rstrip('/')}/"
+    return first_http_url(address) if address and address.lower().startswith(server.lower()) else None
+
+
 def short_ref(ref: str | None) -> str | None:
     """Return `refs/tags/v1.2.0` or `refs/heads/main` without the prefix; None for an empty ref."""
     return (ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/") or None

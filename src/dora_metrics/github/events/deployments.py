@@ -165,7 +165,7 @@ def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observ
         repository=run.repository,
         source="releases",
         observed_at=observed_at,
-        url=text.first_http_url(release.html_url),
+        url=text.address_on(run.server_url, release.html_url),
         environment=PRERELEASE if release.prerelease else "production",
         status="success",
         sha=text.full_sha_or_none(run.sha),
@@ -283,7 +283,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
         repository=run.repository,
         source="workflow-runs",
         observed_at=workflow_run.updated_at,
-        url=text.first_http_url(workflow_run.html_url, f"{run.repository_url}/actions/runs/{workflow_run.id}"),
+        url=f"{run.repository_url}/actions/runs/{workflow_run.id}",
         environment="production",
         status=status,
         # not GITHUB_SHA: in this event it is the head of the default branch

@@ -60,7 +60,7 @@ def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Ob
         source="github",
         service=text.truncate_title(answers.get("service")),
         observed_at=issue.updated_at + timedelta(microseconds=_order_in_second(event)),
-        url=text.first_http_url(issue.html_url),
+        url=text.address_on(run.server_url, issue.html_url),
         retracted=is_withdrawn or is_removed or (issue.state == "closed" and issue.state_reason in _RETRACTED_REASONS),
         environment=text.truncate_title(answers.get("environment")),
         severity=severity_of_answer(answers.get("severity")) or severity_of_labels(labels),

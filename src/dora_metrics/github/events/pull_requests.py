@@ -24,7 +24,7 @@ def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
         repository=run.repository,
         source="github",
         observed_at=pull.closed_at or pull.updated_at or merged_at,
-        url=text.first_http_url(pull.html_url),
+        url=text.address_on(run.server_url, pull.html_url),
         sha=text.full_sha_or_none(pull.merge_commit_sha),
         title=text.truncate_title(pull.title),
         opened_at=pull.created_at,
