@@ -272,8 +272,7 @@ class Client:
         query_text = queries.with_slots(queries.load(name), len(repositories))
         variables: dict[str, object] = {}
         for number, repository in enumerate(repositories):
-            owner, _, own_name = repository.partition("/")
-            variables |= {f"slot{number}Owner": owner, f"slot{number}Name": own_name}
+            variables |= {f"slot{number}{part.title()}": text for part, text in owner_and_name(repository).items()}
         self._require_reads("GraphQL")
         slots = self._exchange(
             lambda: self._graphql_data(

@@ -283,7 +283,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
         repository=run.repository,
         source="workflow-runs",
         observed_at=workflow_run.updated_at,
-        url=f"{run.repository_url}/actions/runs/{workflow_run.id}",
+        url=text.first_http_url(f"{run.repository_url}/actions/runs/{workflow_run.id}"),
         environment="production",
         status=status,
         # not GITHUB_SHA: in this event it is the head of the default branch
