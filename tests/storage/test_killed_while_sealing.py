@@ -16,7 +16,9 @@ import pytest
 from msgspec.structs import replace as changed
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, LedgerContents
+from dora_metrics.core.ledger.checkpoint import Checkpoint
+from dora_metrics.core.ledger.checkpoint_files import checkpoint_files, read_checkpoint
+from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, NEW_CHECKPOINT_FILE, LedgerContents
 from dora_metrics.github.events.observe import Observation
 from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
@@ -48,7 +50,8 @@ RUNS: dict[str, Fact] = {
 def aged_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger that is sealed up to July and, since November began, has August to seal. Tests change copies of it."""
     root = tmp_path_factory.mktemp("aged-ledger")
-    record_facts_at(root, START, deployment(1, START), OUTAGE, endpoint_url=killed_run.ENDPOINT)
+    busy_day = [deployment(3_000 + number, START) for number in range(60)]
+    record_facts_at(root, START, deployment(1, START), OUTAGE, *busy_day, endpoint_url=killed_run.ENDPOINT)
     for month in range(1, 10):
         at = START + 30 * DAY * month
         record_facts_at(root, OCTOBER, deployment(1 + month, at), endpoint_url=killed_run.ENDPOINT)
@@ -68,27 +71,50 @@ def ids_in_facts_files(root: Path) -> set[str]:
 
 
 def primary_files(root: Path) -> dict[str, bytes]:
-    """All files except those that count changes."""
+    """All files except those that count changes; the checkpoint as it is read, since it may be in one file or two."""
     found = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     kept = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
-    return {path: content for path, content in kept.items() if path not in ("sequence", "metrics.prom")}
+    others = {path: content for path, content in kept.items() if path not in ("sequence", "metrics.prom")}
+    return {**others, **whole_checkpoint(others)}
+
+
+def whole_checkpoint(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Both files of a ledger's checkpoint as one."""
+    fingerprint = json.loads(files[CHECKPOINT_FILE])["rules"]
+    return checkpoint_files(read_checkpoint(files, fingerprint), Checkpoint(fingerprint), files)
+
+
+def assert_killed_runs_heal(ledger: Path, tmp_path: Path, name: str) -> Path:
+    """Kill a run before each of its changes, and run it again. Return the ledger of a run that nobody killed."""
+    whole = shutil.copytree(ledger, tmp_path / "whole")
+    record_facts_at(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
+    change, goes_on = 0, True
+    while goes_on:
+        root = shutil.copytree(ledger, tmp_path / str(change))
+        goes_on = kill_before_change(root, RUNS[name], change)
+        run_result = record_facts_at(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
+        assert primary_files(root) == primary_files(whole), change
+        assert exposition_lines(root) == exposition_from_all_facts(root, run_result)
+        change += 1
+    assert change > 6
+    return whole
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(
     aged_ledger: Path, tmp_path: Path, name: str
 ) -> None:
-    whole = shutil.copytree(aged_ledger, tmp_path / "whole")
-    record_facts_at(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
-    change, goes_on = 0, True
-    while goes_on:
-        root = shutil.copytree(aged_ledger, tmp_path / str(change))
-        goes_on = kill_before_change(root, RUNS[name], change)
-        found = record_facts_at(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
-        assert primary_files(root) == primary_files(whole), change
-        assert exposition_lines(root) == exposition_from_all_facts(root, found)
-        change += 1
-    assert change > 6
+    assert_killed_runs_heal(aged_ledger, tmp_path, name)
+
+
+def test_a_run_that_is_killed_while_it_changes_a_part_of_the_checkpoint_leaves_no_wrong_one(
+    aged_ledger: Path, tmp_path: Path
+) -> None:
+    ledger = shutil.copytree(aged_ledger, tmp_path / "sealed")
+    record_facts_at(ledger, NOVEMBER, RUNS["seals a month"], endpoint_url=killed_run.ENDPOINT)
+    whole = assert_killed_runs_heal(ledger, tmp_path, "ends what a sealed month has begun")
+    assert (whole / CHECKPOINT_FILE).read_bytes() == (ledger / CHECKPOINT_FILE).read_bytes()
+    assert (whole / NEW_CHECKPOINT_FILE).exists()
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -152,6 +152,23 @@ def test_an_incident_of_a_sealed_month_that_ends_now_reads_its_month_and_no_othe
     assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
+def test_an_incident_of_a_sealed_month_that_ends_rewrites_a_small_part_of_the_checkpoint(tmp_path: Path) -> None:
+    outage = incident(9, START + timedelta(hours=1))
+    record_facts_at(tmp_path, START, *(deployment(number, START) for number in range(90)), outage)
+    now = START + 390 * DAY
+    record_facts_at(tmp_path, now, deployment(100, now))
+    before = (tmp_path / "checkpoint.json").read_bytes()
+    for number in range(2):
+        ended = changed(outage, resolved_at=now, observed_at=now + DAY * number)
+        found = record_facts_at(tmp_path, now + DAY * number, ended)
+        assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+        found = record_facts_at(tmp_path, now + DAY * number, deployment(200 + number, now))
+        assert MONTH not in found.snapshot.files
+        assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+        assert (tmp_path / "checkpoint.json").read_bytes() == before
+        assert 0 < len((tmp_path / "checkpoint-new.json").read_bytes()) < len(before) / 20
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 def test_a_change_of_a_sealed_month_that_is_delivered_now_is_measured_in_this_run_and_the_next(
     tmp_path: Path, *, known: bool

@@ -11,7 +11,8 @@ from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.checkpoint import LedgerState, encode_checkpoint
+from dora_metrics.core.ledger.checkpoint import LedgerState
+from dora_metrics.core.ledger.checkpoint_files import checkpoint_files
 from dora_metrics.core.ledger.counters_file import marks_files, read_marks
 from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
@@ -123,10 +124,11 @@ def plan_run(
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
+    next_checkpoint = view.next_checkpoint(checkpoint, merge.after, state)
     recorded_marks = read_marks(snapshot.files).renamed(names.stored_scope)
     marks = raised_marks(recorded_marks, results, totals)
     others = {
-        layout.CHECKPOINT_FILE: encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state)),
+        **checkpoint_files(next_checkpoint, view.stored_checkpoint, snapshot.files),
         **marks_files(marks.renamed(names.scope_to_store), snapshot.files),
         **gathered.observation.ledger_files,
         **gathered.claims,
@@ -151,7 +153,7 @@ def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     A checkpoint that does not fit the facts any more is removed first: without one, a run reads the facts.
     """
     view, merge = gathered.view, gathered.merge
-    outdated = {layout.CHECKPOINT_FILE: b""} if view.outdates_checkpoint(merge) else {}
+    outdated = dict.fromkeys(layout.CHECKPOINT_FILES, b"") if view.outdates_checkpoint(merge) else {}
     cursors = view.snapshot.changed(gathered.observation.ledger_files)
     files = {**view.snapshot.changed(outdated), **_outbox(gathered, settings), **merge.file_changes, **cursors}
     return {} if _is_without_news(view.snapshot, files) else files

@@ -19,7 +19,9 @@ from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     BADGES_FOLDER,
     CHECKPOINT_FILE,
+    CHECKPOINT_FILES,
     DERIVED_FILES,
+    NEW_CHECKPOINT_FILE,
     ROOT_FILES,
     SEQUENCE_FILE,
     MonthSelection,
@@ -35,6 +37,7 @@ _LOCK_TIMEOUT_SECONDS = 30
 _LOCK_RETRY_SECONDS = 0.02
 
 _FACTS, _BADGES = FACTS_FOLDER.rstrip("/"), BADGES_FOLDER.rstrip("/")
+_UNFINISHED = b"{}\n"
 _PLACEHOLDERS = frozenset({_LOCK_FILE, ".git", ".gitignore", ".gitkeep"})
 
 
@@ -121,9 +124,9 @@ class DirectoryStorage:
     def _is_half_written(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> bool:
         """Return whether a run wrote one of these files and was killed before it wrote the sequence.
 
-        The checkpoint counts too: it is removed first, as a sign that facts of checkpointed months change.
+        The checkpoint counts too: it is made invalid first, as a sign that facts of checkpointed months change.
         """
-        primary_paths = [path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE]
+        primary_paths = [path for path in changes if is_primary_data(path) or path in CHECKPOINT_FILES]
         contents = self._read_contents(primary_paths)
         return any(contents.get(path, b"") != snapshot.files.get(path, b"") for path in primary_paths)
 
@@ -151,10 +154,12 @@ class DirectoryStorage:
             return self._read_sequence() != snapshot.sequence
 
     def _apply(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
-        """Write the files. The old checkpoint is removed first: a run killed here leaves none, not a wrong one."""
+        """Write the files. The old checkpoint is made invalid first: a run killed here leaves none, not a wrong one."""
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         if CHECKPOINT_FILE in changes:
             self._folder.remove(CHECKPOINT_FILE)
+        elif NEW_CHECKPOINT_FILE in changes:
+            self._folder.replace(NEW_CHECKPOINT_FILE, _UNFINISHED)
         for path, content in changes_one_by_one(changes, snapshot.files):
             if content:
                 self._folder.replace(path, content)

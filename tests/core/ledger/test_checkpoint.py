@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core import policy as policy_module
 from dora_metrics.core.facts.model import Fact, Vulnerability
-from dora_metrics.core.ledger import checkpoint
 from dora_metrics.core.ledger.checkpoint import (
     MAX_RETAINED_CHANGES,
     MAX_RETAINED_DEPLOYMENTS,
@@ -25,7 +23,6 @@ from dora_metrics.core.metrics.totals import Series, Totals, add_totals, histogr
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import parse_window
-from dora_metrics.pipeline.evaluate import policy_fingerprint
 from support.facts import (
     at,
     change,
@@ -81,15 +78,6 @@ def test_sealing_in_two_steps_counts_the_same(facts: list[Fact], steps: list[dat
     assert totals_from(seen, second) == ledger_state(facts, POLICY).totals
 
 
-@given(fact_lists(), times)
-def test_a_checkpoint_is_read_as_it_was_written(facts: list[Fact], until: datetime) -> None:
-    found = seal(facts, until)
-    read = checkpoint.decode_checkpoint(checkpoint.encode_checkpoint(found), "rules")
-    assert read.base_totals == found.base_totals
-    assert sorted(read.retained_facts, key=repr) == sorted(found.retained_facts, key=repr)
-    assert checkpoint.encode_checkpoint(read) == checkpoint.encode_checkpoint(found)
-
-
 @given(fact_lists(), times, st.data())
 def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: datetime, data: st.DataObject) -> None:
     found = seal(facts, until)
@@ -98,31 +86,6 @@ def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: dat
     again = data.draw(st.lists(st.sampled_from(hidden), unique=True)) if hidden else []
     base = base_totals_without(found.base_totals, again, seen, POLICY)
     assert add_totals(base, ledger_state([*seen, *again], POLICY).totals) == totals_from(facts, found)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"[]",
-        b"\xff",
-        b"{}",
-        b'{"rules":"rules","until":"2024","totals":[],"carried":[]}',
-        b'{"x":' + b"[" * 100_000,
-    ],
-)
-def test_a_broken_checkpoint_seals_nothing(content: bytes) -> None:
-    assert checkpoint.decode_checkpoint(content, "rules") == EMPTY
-
-
-def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
-    written = checkpoint.encode_checkpoint(seal([deployment(1, "03-05")]))
-    assert checkpoint.decode_checkpoint(written, "rules").until == MAY
-    assert checkpoint.decode_checkpoint(written, "other rules") == Checkpoint("other rules")
-
-
-def test_a_checkpoint_that_seals_nothing_is_no_file() -> None:
-    assert checkpoint.encode_checkpoint(EMPTY) == b""
 
 
 def test_the_last_hundred_deployments_of_a_scope_are_carried() -> None:
@@ -244,16 +207,6 @@ def test_pipeline_failures_are_counted_across_a_seal() -> None:
 def test_a_run_needs_the_months_of_its_windows_and_of_ninety_days(text: str, since: str | None) -> None:
     found = first_month_needed(parse_window(text, POLICY.zone), at("05-15T12:00"))
     assert found == (at(since) if since else None)
-
-
-def test_a_checkpoint_made_by_older_rules_is_discarded_though_no_setting_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fingerprint = policy_fingerprint(POLICY)
-    written = checkpoint.encode_checkpoint(Checkpoint(fingerprint, MAY))
-    assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until == MAY
-    monkeypatch.setattr(policy_module, "RULES_EDITION", policy_module.RULES_EDITION + 1)
-    assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until is None
 
 
 def test_the_parts_of_an_attempt_are_retained_together_and_count_once_towards_the_limit() -> None:

@@ -1,4 +1,6 @@
-"""Checkpoints: a summary of a ledger's old ("sealed") months, `checkpoint.json`, so that a run need not read them.
+"""Checkpoints: a summary of a ledger's old ("sealed") months, so that a run need not read them.
+
+`checkpoint_files.py` has the format of their files.
 
 Let T be the totals of some facts. The totals of a ledger are T(all). A run computes them as base totals + T(retained
 and recent facts). Compaction moves facts from recent to retained, or drops them, and adjusts the base totals so that
@@ -13,17 +15,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from typing import Any
 
 import msgspec
 
-from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.linking.earlier_successes import tips_of
 from dora_metrics.core.linking.link import LinkedFacts, deployment_order, link
 from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.metrics.security import has_deployable_fix
-from dora_metrics.core.metrics.totals import Series, Totals, add_totals, count_totals, subtract_totals
+from dora_metrics.core.metrics.totals import Totals, add_totals, count_totals, subtract_totals
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
 from dora_metrics.core.windows import WindowSpec
@@ -54,76 +54,6 @@ class Checkpoint(msgspec.Struct, frozen=True):
     base_totals: Totals = msgspec.field(default_factory=Counter)
     retained_facts: tuple[Fact, ...] = ()
     repositories: tuple[Repository, ...] = ()
-
-
-class _ScopeTotals(msgspec.Struct):
-    """The base totals of one scope. `series`: (name, label, part, number)."""
-
-    repository: str
-    service: str
-    environment: str
-    series: list[tuple[str, str, int | None, int]]
-
-
-class _CheckpointFile(msgspec.Struct):
-    """The JSON of `checkpoint.json`."""
-
-    rules: str
-    until: datetime
-    totals: list[_ScopeTotals]
-    carried: list[Fact]
-    repositories: list[Repository] = []
-
-
-def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
-    """Decode `checkpoint.json`.
-
-    If it is invalid or has another fingerprint, return an empty checkpoint. The ledger is then read whole, once.
-    """
-    try:
-        file = msgspec.json.decode(content, type=_CheckpointFile)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        return Checkpoint(policy_fingerprint)
-    if file.rules != policy_fingerprint or file.until.tzinfo is None:
-        return Checkpoint(policy_fingerprint)
-    return Checkpoint(
-        policy_fingerprint, file.until, _decode_totals(file.totals), tuple(file.carried), tuple(file.repositories)
-    )
-
-
-def _decode_totals(scopes: Iterable[_ScopeTotals]) -> Totals:
-    return Counter({
-        Series(name, Scope(scope.repository, scope.service, scope.environment), label, part): number
-        for scope in scopes
-        for name, label, part, number in scope.series
-    })  # fmt: skip
-
-
-def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
-    """Encode `checkpoint.json`. It is sorted, so that equal checkpoints give equal files, and empty without months."""
-    if checkpoint.until is None:
-        return b""
-    by_scope: dict[Scope, list[tuple[str, str, int | None, int]]] = {}
-    for series, number in sorted(checkpoint.base_totals.items(), key=lambda item: _series_order(item[0])):
-        by_scope.setdefault(series.scope, []).append((series.name, series.label, series.part, number))
-    retained_facts = sorted(checkpoint.retained_facts, key=lambda fact: fact.id)
-    return canonical_json({
-        "rules": checkpoint.policy_fingerprint,
-        "until": checkpoint.until,
-        "totals": [_ScopeTotals(*scope, series=series) for scope, series in by_scope.items()],
-        "carried": [_without_empty_fields(fact) for fact in retained_facts],
-        "repositories": sorted(checkpoint.repositories, key=lambda repository: repository.id),
-    }) + b"\n"  # fmt: skip
-
-
-def _series_order(series: Series) -> tuple[Scope, str, str, int]:
-    return series.scope, series.name, series.label, -1 if series.part is None else series.part
-
-
-def _without_empty_fields(fact: Fact) -> dict[str, Any]:
-    """Return a fact as a mapping, without fields that are None or false."""
-    fields: dict[str, Any] = msgspec.to_builtins(fact)
-    return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
 class LedgerState(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint as checkpoints
 from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState
+from dora_metrics.core.ledger.checkpoint_files import read_checkpoint
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     CHECKPOINT_FILE,
@@ -186,7 +187,7 @@ def usable_checkpoint(snapshot: Snapshot, since: datetime | None, fingerprint: s
 
     An empty one is used if all months are read, or if a window reaches months that are checkpointed.
     """
-    stored = checkpoints.decode_checkpoint(snapshot.files.get(CHECKPOINT_FILE, b""), fingerprint)
+    stored = read_checkpoint(snapshot.files, fingerprint)
     fits = snapshot.months.since and stored.until and since and stored.until <= since
     return stored, stored if fits else Checkpoint(fingerprint)
 
