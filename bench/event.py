@@ -22,14 +22,17 @@ import ledgers  # in this folder; it adds src and tests to the path
 import msgspec
 from ledgers import BRANCH, DAY, ROOT
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from fakes.github import FakeGitHub
-from support.runs import deployment_status, write_event
+from support.runs import deployment_status, incident_issue, write_event
 
 NOW = ledgers.NOW = datetime.now(UTC).replace(microsecond=0)
 IMPORTS = "import pydantic, jinja2, prometheus_client, requests"
 PAIRS = 15
 SERVICES = 500
+OUTAGE_NUMBER = 9
+OUTAGE_BEGAN = NOW - 363 * DAY
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,23 @@ class Shop:
     def run(self, **payload: str) -> Cost:
         """Run the action on one new deployment, as a process."""
         self.number += 1
-        at = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+        return self.run_event("deployment_status", deployment_status(self.number, at=f"{NOW:{TIME}}", **payload))
+
+    def run_end_of_outage(self) -> Cost:
+        """Run the action on the end of an incident that was opened before all months that a run reads."""
+        times = {"created_at": f"{OUTAGE_BEGAN:{TIME}}", "updated_at": f"{NOW:{TIME}}", "closed_at": f"{NOW:{TIME}}"}
+        issue = incident_issue(OUTAGE_NUMBER, state="closed", state_reason="completed", **times)
+        return self.run_event("issues", {**issue, "action": "closed"})
+
+    def run_event(self, name: str, payload: dict[str, object]) -> Cost:
+        """Run the action on an event, as a process."""
         event = self.folder / "_github_workflow" / "event.json"
         event.parent.mkdir(exist_ok=True)
-        write_event(event, json.dumps(deployment_status(self.number, at=at, **payload)).encode())
+        write_event(event, json.dumps(payload).encode())
         inputs = {"ledger": f"branch:{BRANCH}", "github-token": self.github.token, "report": "off"}
         environment = {
             "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "GITHUB_ACTIONS": "true",
-            "GITHUB_EVENT_NAME": "deployment_status", "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(event),
             "GITHUB_REPOSITORY": "acme/shop", "GITHUB_WORKSPACE": str(self.folder),
             "GITHUB_API_URL": self.github.api_url, "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"), "DORA_INPUTS": json.dumps(inputs),
@@ -87,7 +99,12 @@ class Shop:
 
 
 def facts_of_services(last_sha: str) -> Iterator[Fact]:
-    """A year of weekly deployments of many services, each with a change."""
+    """A year of weekly deployments of many services, each with a change, and an incident that is still open."""
+    yield Incident(
+        id=f"github:issue:acme/shop#{OUTAGE_NUMBER}", repository="acme/shop", service="service-007", source="github",
+        url=f"https://github.com/acme/shop/issues/{OUTAGE_NUMBER}", environment="production",
+        observed_at=OUTAGE_BEGAN, detected_at=OUTAGE_BEGAN, title="Checkout answers 500",
+    )  # fmt: skip
     rng = random.Random(3)
     count = SERVICES * 52
     for number in range(1, count + 1):
@@ -125,6 +142,7 @@ def rows() -> Iterator[str]:
             first = shop.run(state="failure")
             costs = [shop.run(state="failure") for _ in range(20)]
             compared = shop.run(sha=shop.new_sha)
+            ended = shop.run_end_of_outage() if facts is facts_of_services else None
         written = sorted(cost.written_bytes for cost in costs)
         cells = (
             f"{name} ({_size(shop.ledger_bytes)} of facts)",
@@ -134,6 +152,7 @@ def rows() -> Iterator[str]:
             _size(written[-1]),
             f"{_size(statistics.median(cost.read_bytes for cost in costs))} (<= {_size(read_goal)})",
             _size(first.written_bytes),
+            _size(ended.written_bytes) if ended else "",
         )
         yield f"| {' | '.join(cells)} |"
 
@@ -171,6 +190,7 @@ HEADINGS = (
     "most of 20",
     "read",
     "written by the run that makes the checkpoint",
+    "by one that ends an old incident",
 )
 
 
