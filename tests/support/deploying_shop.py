@@ -32,6 +32,7 @@ class DeployingShop:
 
     def __post_init__(self) -> None:
         self.repository = self.github.repository("acme/shop", empty=True)
+        self.events: list[tuple[str, dict[str, Any], str]] = []
 
     def commit(self, name: str, parents: list[str], time: datetime, branch: str = "main") -> str:
         """Commit a file of this name."""
@@ -49,7 +50,8 @@ class DeployingShop:
         name, payload = getattr(self, f"_{self.source.replace('-', '_')}_event")(sha, time, version)
         names = {"name": "shop", "full_name": "acme/shop", "default_branch": "main"}
         repository = {"id": self.repository.database_id, **names}
-        return self.run("events", name, {"repository": repository, **payload}, sha=sha)
+        self.events.append((name, {"repository": repository, **payload}, sha))
+        return self.run("events", *self.events[-1])
 
     def sync(self, ledger: str) -> ActionRun:
         """Read the whole history into a ledger."""

@@ -12,7 +12,7 @@ from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
 
-RULES_EDITION = 4
+RULES_EDITION = 5
 """Raised whenever a rule changes what the same facts and settings count as, so that old checkpoints are discarded."""
 
 DAY = timedelta(hours=24)
@@ -82,6 +82,10 @@ class Policy:
 
     @cached_property
     def hotfix_title_pattern(self) -> re.Pattern[str]:
-        """Matches titles that begin with a hotfix label as a word: `hotfix: …`, not `hotfixes …`."""
+        """Matches titles that begin with a hotfix label as a word: `hotfix: …`, not `hotfixes …`.
+
+        The label `hotfix` may be two words if a colon follows: `hot fix: …`, `hot-fix(cart): …`.
+        """
         labels = "|".join(re.escape(label) for label in self.hotfix_labels) or "(?!)"
-        return re.compile(rf"\s*(?:{labels})(?!\w)", re.IGNORECASE)
+        two_words = r"|hot[ -]fix(?:\([^)]*\))?!?:" if "hotfix" in self.folded_hotfix_labels else ""
+        return re.compile(rf"\s*(?:(?:{labels})(?!\w){two_words})", re.IGNORECASE)

@@ -35,8 +35,8 @@ def _parse_time_or_none(value: object) -> datetime | None:
 
 PayloadText = Annotated[str, BeforeValidator(text.remove_unstorable)]
 PayloadNumber = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-PayloadId = Annotated[int, Field(strict=True, ge=0)]
-"""The number of a run or job. It is kept as text, so it may be longer than 64 bits."""
+PayloadId = Annotated[int, Field(strict=True, ge=0, lt=10**40)]
+"""The number of a deployment, release, run or job. It is kept as text, so it may be longer than 64 bits."""
 PayloadFlag = Annotated[bool, Field(strict=True)]
 PayloadTime = Annotated[datetime, BeforeValidator(_parse_time)]
 LenientTime = Annotated[datetime | None, BeforeValidator(_parse_time_or_none)]
@@ -137,7 +137,7 @@ class ActionEvent(Payload):
 
 
 class DeploymentPayload(Payload):
-    id: PayloadNumber
+    id: PayloadId
     sha: PayloadText | None = None
     ref: PayloadText | None = None
     task: PayloadText | None = None
@@ -199,7 +199,7 @@ class HeadRepositoryPayload(Payload):
 
 
 class WorkflowRunPayload(Payload):
-    id: PayloadNumber
+    id: PayloadId
     head_sha: PayloadText
     updated_at: PayloadTime
     event: PayloadText | None = None
@@ -255,7 +255,7 @@ class PullRequestEvent(ActionEvent):
 
 
 class ReleasePayload(Payload):
-    id: PayloadNumber
+    id: PayloadId
     tag_name: PayloadText
     draft: PayloadFlag = False
     prerelease: PayloadFlag = False

@@ -312,6 +312,7 @@ def test_deployments_by_actions_that_no_workflow_here_names_are_found_at_night_a
         (("sev1", "outage", "incident"), ("incident", "sev1", "outage")),
         (("type: incident", "not an incident", "Sev-2"), ("type: incident", "Sev-2")),
         (("severity:1", "several"), ("severity:1",)),
+        (("incident", "incident/postmortem", "incident post-mortem"), ("incident",)),
         (("incident ${{ x }}", "incident\x1b[31m"), ("incident",)),
     ],
 )

@@ -31,7 +31,18 @@ def test_by_branch_prefix_whatever_its_case(branch: str) -> None:
     assert failure_rules(*hotfixed(branch=branch)) == {2: "hotfix"}
 
 
-@pytest.mark.parametrize("title", ["hotfix: cart", "Hotfix cart", "HOTFIX(cart): sum", "hotfix", "hotfix! now"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "hotfix: cart",
+        "Hotfix cart",
+        "HOTFIX(cart): sum",
+        "hotfix",
+        "hotfix! now",
+        "hot fix: cart",
+        "Hot-fix(cart)!: sum",
+    ],
+)
 def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
     assert failure_rules(*hotfixed(title=title)) == {2: "hotfix"}
 
@@ -49,6 +60,8 @@ def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
         {"title": "hotfixes for the cart"},
         {"title": "hotfix_1"},
         {"title": "A hotfix"},
+        {"title": "hot fix the oven"},
+        {"title": "shot fix: cart"},
         {"title": "fix: cart"},
         {"title": "prefix the suffix of a fixture"},  # trap 20
         {"title": "", "branch": "", "labels": None},
@@ -61,6 +74,7 @@ def test_anything_else_is_no_hotfix(fields: dict[str, Any]) -> None:
 
 def test_labels_and_prefixes_are_settings() -> None:
     facts = hotfixed(labels=("Urgent",), branch="fix/1", title="Now! it")
+    assert failure_rules(*hotfixed(title="hot fix: cart"), hotfix_labels=("urgent",)) == {}
     for given in ({"hotfix_labels": ("urgent",)}, {"hotfix_branches": ("FIX/",)}, {"hotfix_labels": ("now",)}):
         assert failure_rules(*facts, **given) == {2: "hotfix"}
     assert failure_rules(*hotfixed(labels=("hotfix",)), hotfix_labels=(), hotfix_branches=()) == {}

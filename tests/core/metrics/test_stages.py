@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Commit
 from dora_metrics.core.metrics.calculate import measured_changes_in
-from dora_metrics.core.metrics.stages import StageBreakdown, break_down_stages
+from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.metrics.stages import StageBreakdown, break_down_stages, median_seconds_by_stage
 from support.facts import at, change, commit_id, deployment, direct_commit, pull_id, results_of, sha
 
 FIRST = deployment(0, "02-01")
@@ -32,11 +34,20 @@ def out_of_order(number: int) -> Any:  # noqa: ANN401
     return change(number, "03-01T12:00", opened_at="03-01", merged_at="03-02")
 
 
-def breakdown_of(*facts: Any, start: str = "first-commit") -> StageBreakdown:  # noqa: ANN401
+def results_for(*facts: Any, start: str = "first-commit") -> Results:  # noqa: ANN401
     listed = [fact.id for fact in facts]
-    results = results_of(FIRST, *facts, deployment(1, DEPLOYED, changes=listed), lead_time_start=start)
+    return results_of(FIRST, *facts, deployment(1, DEPLOYED, changes=listed), lead_time_start=start)
+
+
+def breakdown_of(*facts: Any, start: str = "first-commit") -> StageBreakdown:  # noqa: ANN401
+    results = results_for(*facts, start=start)
     (history,) = results.evaluation.histories
     return break_down_stages(measured_changes_in(history, results.window), start)
+
+
+def lead_time_of(*facts: Any) -> schema.LeadTime:  # noqa: ANN401
+    (scope,) = results_for(*facts).document.scopes
+    return scope.metrics.lead_time
 
 
 def test_the_longest_stage_has_the_largest_share_of_the_time() -> None:
@@ -88,3 +99,15 @@ def test_lead_time_from_the_merge_on_is_one_stage_with_nothing_to_compare() -> N
     breakdown = breakdown_of(complete(1), complete(2), complete(3), start="merged")
     assert not breakdown.is_comparable
     assert breakdown.hidden_stages_text() == ""
+
+
+@pytest.mark.parametrize("kind", [squash, direct_commit, unopened])
+def test_no_change_waits_for_deployment_all_the_time_where_its_other_stages_are_hidden(kind: Any) -> None:  # noqa: ANN401
+    stages = lead_time_of(*map(kind, range(1, 4))).stages
+    assert stages.delivery.p50_seconds is not None
+    assert median_seconds_by_stage(stages) == {}
+
+
+def test_the_wait_for_deployment_has_a_median_beside_those_of_other_stages() -> None:
+    medians = median_seconds_by_stage(lead_time_of(complete(1), squash(2)).stages)
+    assert list(medians) == ["coding", "review", "delivery"]

@@ -8,7 +8,7 @@ from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.reports import summary
 from dora_metrics.core.reports.sections import Derivation
 from dora_metrics.core.scope import Scope
-from support.facts import deployment, failed_deployment, incident, results_of
+from support.facts import commit_id, deployment, direct_commit, failed_deployment, incident, results_of
 from support.periodic_reports import render_report
 
 SHOP = Scope("acme/shop", "shop", "production")
@@ -97,3 +97,16 @@ def test_records_that_start_inside_the_window_lower_the_frequency_but_no_median(
         "deployment, so they lower the frequency per day and per week."
         f"{' Medians leave out the weeks before that date.' if has_median else ''}"
     )
+
+
+def test_no_stage_waits_for_deployment_where_the_others_are_unknown() -> None:
+    facts: list[Fact] = [
+        BASELINE,
+        *map(direct_commit, (1, 2, 3)),
+        deployment(1, "03-12", changes=list(map(commit_id, (1, 2, 3)))),
+    ]
+    making = built_summary(*facts).making
+    assert isinstance(making, Derivation)
+    (lead_time,) = [line for line in making.metrics if line.startswith("**Lead time**")]
+    assert lead_time.startswith("**Lead time**: median of 3 changes")
+    assert "waiting for deployment" not in lead_time

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dora_metrics.core.facts import jsonl
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import observe
 from support import events
@@ -159,3 +159,30 @@ def check_outcome(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
     assert sentences
     assert all("\n" not in sentence for sentence in sentences)
     assert [jsonl.decode_line(jsonl.encode_fact(fact)) for fact in facts] == list(facts)
+
+
+TWENTY_DIGITS = 98765432109876543210
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "fact_id"),
+    [
+        ("deployment_status", events.deployment_status(deployment_fields={"id": TWENTY_DIGITS}), "deployment"),
+        ("release", events.release(id=TWENTY_DIGITS), "release"),
+        ("workflow_run", events.workflow_run(id=TWENTY_DIGITS), "run"),
+    ],
+)
+def test_a_number_of_twenty_digits_is_kept_as_it_is(event: str, payload: Payload, fact_id: str) -> None:
+    (fact,) = observe_event(event, payload).facts
+    assert fact.id == f"github:{fact_id}:{TWENTY_DIGITS}"
+    decoded = jsonl.decode_line(jsonl.canonical_json(fact))
+    assert isinstance(decoded, Deployment)
+    assert decoded == fact
+
+
+@pytest.mark.parametrize("event", ["deployment_status", "release", "workflow_run"])
+def test_a_number_that_no_id_holds_is_named(event: str) -> None:
+    field = event.removesuffix("_status")
+    payload = PAYLOADS[event]()
+    payload[field]["id"] = 10**200
+    assert problems_of(event, payload) == (f"{field}.id: expected a smaller number, but it is another number",)

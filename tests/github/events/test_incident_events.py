@@ -10,7 +10,9 @@ from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
 from dora_metrics.github.events import incidents
-from support.events import Payload, at, form, incident, issue, observe_event, sample
+from dora_metrics.github.events.observe import observe
+from dora_metrics.settings.model import Settings
+from support.events import Payload, at, form, incident, issue, make_run, observe_event, sample
 from support.paths import ROOT
 
 CLOSED: Payload = {
@@ -120,6 +122,25 @@ def test_taking_the_label_away_withdraws() -> None:
     assert incident_of(issue("unlabeled", "bug", event={"label": {"name": "Incident"}})).retracted
     assert not incident_of(issue("unlabeled", "incident", event={"label": {"name": "bug"}})).retracted
     assert observe_event("issues", issue("unlabeled", "bug", event={"label": {"name": "ui"}})).facts == ()
+
+
+@pytest.mark.parametrize("label", ["postmortem", "Post-mortem"])
+def test_a_postmortem_is_no_incident_of_its_own(label: str) -> None:
+    review = issue("opened", "incident", label)
+    observation = observe_event("issues", review)
+    assert observation.facts == ()
+    assert f"has the label {label.lower()}, so it is not an incident itself" in observation.title
+    assert observe_event("issues", review, incident_labels=f"incident, {label}").facts
+    assert observe_event("issues", issue("opened", "incident", "needs-postmortem")).facts
+
+
+def test_a_recorded_incident_that_becomes_a_postmortem_is_withdrawn_until_it_is_none() -> None:
+    recorded_id = incident_of(issue()).id
+    labelled = issue("labeled", "incident", "postmortem", event={"label": {"name": "postmortem"}})
+    withdrawn = observe(make_run("issues"), labelled, Settings(), frozenset(), recorded_id.__eq__)
+    assert incident(withdrawn).retracted
+    unlabelled = issue("unlabeled", "incident", event={"label": {"name": "postmortem"}})
+    assert not incident_of(unlabelled).retracted
 
 
 @pytest.mark.parametrize(

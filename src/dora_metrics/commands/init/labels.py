@@ -6,7 +6,7 @@ from dora_metrics.commands.init.findings import CONFIG_PATH, Findings
 from dora_metrics.core.names import NOT_PRODUCTION_WORDS, words_of
 from dora_metrics.settings.model import Settings
 
-_NOT_INCIDENT_WORDS = NOT_PRODUCTION_WORDS | {"false"}
+_NOT_INCIDENT_WORDS = NOT_PRODUCTION_WORDS | {"false", "postmortem", "mortem"}
 _SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
 
 

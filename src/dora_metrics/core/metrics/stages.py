@@ -10,7 +10,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from dora_metrics.core import formatting
+from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.core.metrics.lead_time import MeasuredChange, is_squash_without_branch, seconds_by_stage
@@ -120,6 +120,16 @@ _HIDDEN_STAGE_TEXTS = {
     ),
 }
 """By kind of change, in singular and plural: why its stages are not all known."""
+
+
+def median_seconds_by_stage(stages: schema.Stages) -> dict[str, float]:
+    """Return the median of each stage with a known one.
+
+    Empty if only the wait for deployment has one: nothing tells how much of it the stages before it took.
+    """
+    medians = {stage: getattr(stages, stage).p50_seconds for stage in STAGE_NAMES}
+    known = {stage: seconds for stage, seconds in medians.items() if seconds is not None}
+    return {} if known.keys() == {"delivery"} else known
 
 
 def _kind(change: Change | None) -> str:

@@ -11,7 +11,7 @@ from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
 from dora_metrics.core.metrics.calculate import failures_in, is_lead_time_lower_bound, measured_changes_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
-from dora_metrics.core.metrics.stages import STAGE_NAMES
+from dora_metrics.core.metrics.stages import STAGE_NAMES, median_seconds_by_stage
 from dora_metrics.core.metrics.start_of_records import days_before_records, earlier_days_text
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
@@ -340,14 +340,13 @@ LEAD_TIME_STARTS = {
 
 
 def _stage_medians(lead_time: schema.LeadTime) -> Md:
-    medians = ((name, getattr(lead_time.stages, stage).p50_seconds) for stage, name in STAGE_NAMES.items())
-    texts = [md("{} {}", name, formatting.duration(seconds)) for name, seconds in medians if seconds is not None]
-    if not texts:
+    medians = median_seconds_by_stage(lead_time.stages)
+    if not medians:
         return Md("")
-    has_wait = lead_time.stages.pickup.p50_seconds is not None
+    texts = [md("{} {}", STAGE_NAMES[stage], formatting.duration(seconds)) for stage, seconds in medians.items()]
     sentences = (
         md("Median of each stage: {}.", join_non_empty(", ", texts)),
-        Md("Waiting for review is part of review.") if has_wait else Md(""),
+        Md("Waiting for review is part of review.") if "pickup" in medians else Md(""),
     )
     return join_non_empty(" ", sentences)
 

@@ -23,25 +23,41 @@ _REMOVAL_ACTIONS = frozenset({"transferred", "deleted"})
 _RECORDED_ACTIONS = frozenset({"opened", "labeled", "unlabeled", "closed", "reopened", "edited"}) | _REMOVAL_ACTIONS
 _RESOLVED_REASONS = frozenset({"completed", None})
 _RETRACTED_REASONS = frozenset({"not_planned", "duplicate"})
+_POSTMORTEM_LABELS = frozenset({"postmortem", "post-mortem"})
+"""Labels of an issue that reviews an incident; so it is no incident of its own."""
 _OPENED_AT_USED = "; the time the issue was opened is used instead"
 
 
 def observe_issue(
     run: Run, event: IssuesEvent, incident_labels: tuple[str, ...], is_recorded: Callable[[str], bool]
 ) -> Observation:
-    """Map an issue to an incident if it has an incident label, has just lost one, or is recorded as an incident."""
+    """Map an issue to an incident if it has an incident label, has just lost one, or is recorded as an incident.
+
+    A postmortem is no incident, unless its label is an incident label too.
+    """
     issue, issue_name = event.issue, f"{run.repository}#{event.issue.number}"
-    lower_labels = frozenset(map(str.lower, incident_labels))
+    lower_labels, issue_labels = (_lower(names) for names in (incident_labels, _label_names(issue)))
     if issue.pull_request is not None:
         return nothing_to_record(f"{issue_name} is a pull request")
     if event.action not in _RECORDED_ACTIONS:
         return nothing_to_record(f"issue {issue_name} was {event.action}, which does not change an incident")
-    is_labelled = not lower_labels.isdisjoint(label.lower() for label in _label_names(issue))
+    postmortem_labels = (_POSTMORTEM_LABELS - lower_labels) & issue_labels
+    is_incident = not lower_labels.isdisjoint(issue_labels) and not postmortem_labels
     removed_label = event.label.name.lower() if event.action == "unlabeled" and event.label else None
     is_known = removed_label in lower_labels or is_recorded(ids.issue(run.repository, issue.number))
-    if not is_labelled and not is_known:
-        return nothing_to_record(f"issue {issue_name} has no incident label ({', '.join(incident_labels)})")
-    return _observe_incident(run, event, is_withdrawn=not is_labelled)
+    if not is_incident and not is_known:
+        return nothing_to_record(f"issue {issue_name} {_why_no_incident(postmortem_labels, incident_labels)}")
+    return _observe_incident(run, event, is_withdrawn=not is_incident)
+
+
+def _why_no_incident(postmortem_labels: Iterable[str], incident_labels: tuple[str, ...]) -> str:
+    for label in postmortem_labels:
+        return f"has the label {label}, so it is not an incident itself"
+    return f"has no incident label ({', '.join(incident_labels)})"
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(str.lower, names))
 
 
 def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Observation:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.formatting import NO_VALUE
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.sections import METRIC_TITLES
 from dora_metrics.core.reports.site.cards import rank_of_level
@@ -199,6 +200,17 @@ def test_values_that_are_the_same_in_every_week_are_there_once() -> None:
     assert weeks
     assert (weeks.hours, weeks.failed, weeks.recovery_time) == (168.0, 0, None)
     assert (sum(weeks.deployments), sum(weeks.reached), weeks.rework) == (2, 2, 0)
+
+
+def test_a_card_has_no_median_of_a_stage_where_only_the_last_is_known() -> None:
+    opened = change(7, "03-01", opened_at=at("03-02"), merged_at=at("03-05"))
+    unopened = change(8, "03-01", merged_at=at("03-05"))
+    wait = "Waiting for deployment (median)"
+    for changes, shown in (([opened], "1 d"), ([unopened], NO_VALUE)):
+        listed = [each.id for each in changes]
+        facts = [deployment(1, "02-20"), *changes, deployment(2, "03-06", changes=listed)]
+        card = card_of(results_of(*facts, now="03-08", window="30d"), "lead_time")
+        assert dict(card.details)[wait] == shown
 
 
 # --- The overview

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from dora_metrics.core import schema
 from dora_metrics.core.formatting import NO_VALUE, count, duration, duration_setting
+from dora_metrics.core.metrics.stages import median_seconds_by_stage
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
@@ -98,16 +99,17 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     if lead_time.p50_seconds is None:
         return []
     quantiles = (("p75", lead_time.p75_seconds), ("p90", lead_time.p90_seconds))
+    medians = median_seconds_by_stage(lead_time.stages)
     stages = (
-        ("Coding (median)", lead_time.stages.coding),
-        ("Waiting for review (median)", lead_time.stages.pickup),
-        ("Review, including the wait (median)", lead_time.stages.review),
-        ("Waiting for deployment (median)", lead_time.stages.delivery),
+        ("Coding (median)", medians.get("coding")),
+        ("Waiting for review (median)", medians.get("pickup")),
+        ("Review, including the wait (median)", medians.get("review")),
+        ("Waiting for deployment (median)", medians.get("delivery")),
     )
     left_out_text = excluded_text(lead_time.excluded, "{}")
     return [
         *((term, duration(seconds)) for term, seconds in quantiles),
-        *((term, duration(stage.p50_seconds)) for term, stage in stages),
+        *((term, duration(seconds)) for term, seconds in stages),
         *([("Excluded", left_out_text)] if left_out_text else []),
     ]
 
