@@ -139,9 +139,10 @@ def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -
     arguments = ("report", "--git", str(repository.folder), "--now", "2024-04-01T00:00:00Z", "--window", "all")
     code, out, err = run(*arguments, "--format", "text")
     assert (code, err) == (0, "")
-    assert out.startswith("acme/shop · production · since 2024-03-01\n")
+    heading, selection = "acme/shop · production · since 2024-03-01", "The repository has 3 tags, 2 of them versions."
+    assert out.startswith(f"{heading}\n\n  {selection} Each of these is a deployment.")
+    assert out.count(selection) == 1
     assert "0 of 2; a git history has no incidents\n" in out
-    assert "  - The repository has 3 tags, 2 of them versions. Each of these is a deployment." in out
 
 
 # `sync` and `rebuild`

@@ -122,7 +122,7 @@ def _print(
 ) -> None:
     """Print the numbers. What people must know besides goes to stderr where stdout is for programs."""
     if request.format == "text":
-        Terminal.of(runtime.stdout, runtime.environment).show(_text(request, results))
+        Terminal.of(runtime.stdout, runtime.environment).show(_text(request, results, source_facts.selection))
         return
     text = _FORMATS[request.format](results, source_facts, settings)
     _WRITERS.get(request.format, console.write_text)(runtime.stdout, text)
@@ -157,10 +157,10 @@ def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> 
     yield f"there is no {kind} report: {nothing}.{advice}"
 
 
-def _text(request: ComputeRequest, results: Results) -> Iterable[Block]:
+def _text(request: ComputeRequest, results: Results, selection: str) -> Iterable[Block]:
     """The summary for people, how to go on from it, and at the end where the page is."""
     latest = last_deployed(results.evaluation.histories, results.now)
-    yield from summary_blocks(results, latest.scope if latest else None)
+    yield from summary_blocks(results, latest.scope if latest else None, selection=selection)
     hints = (
         ("Explain", explain_hint(latest, results.window) if latest else ""),
         ("Page", str(request.page_file or "")),

@@ -28,20 +28,25 @@ _MAX_OTHER_SCOPES = 20
 _HALF = 0.5
 
 
-def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterable[str] = ()) -> list[Block]:
+def summary_blocks(
+    results: Results, scope: Scope | None, closing_notes: Iterable[str] = (), selection: str = ""
+) -> list[Block]:
     """Return the summary of a scope, as blocks from top to bottom.
 
     Args:
         results: the numbers of all scopes.
         scope: the scope to show in full; None if there is none, which a sentence says.
-        closing_notes: sentences to show before the notes of the results, such as which tags were read.
+        closing_notes: sentences to show before the notes of the results.
+        selection: what was taken as deployments, one of the notes of the results; it is shown first.
     """
     histories = {history.scope: history for history in results.evaluation.histories}
     scope_metrics = results.metrics_of(scope) if scope else None
-    blocks = [Paragraph(tuple(_heading(results, scope)))]
+    blocks: list[Block] = [Paragraph(tuple(_heading(results, scope)))]
+    blocks += [EMPTY_LINE, Paragraph((Span(selection),), _INDENT)] if selection else []
+    notes = [*closing_notes, *(note for note in results.document.notes if note != selection)]
     if scope is None or scope_metrics is None:
         blocks += [EMPTY_LINE, Paragraph((Span("No production deployment or incident is recorded."),), _INDENT)]
-        return [*blocks, *_notes([*closing_notes, *results.document.notes])]
+        return [*blocks, *_notes(notes)]
     history = histories[scope]
     verdicts = compare_with_previous(results, history, scope_metrics)
     rows = []
@@ -50,13 +55,12 @@ def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterabl
         remarks = (*_start_of_records(metric, history, results), *comparison)
         rows.append(_metric_row(metric, scope_metrics, results, remarks))
     details = list(_details(history, scope_metrics, results))
-    notes = [*scope_metrics.outlook.remarks, *closing_notes, *results.document.notes]
     return [
         *blocks,
         *(EMPTY_LINE, Table([_header(results.policy.benchmark), *rows], _INDENT)),
         *((EMPTY_LINE, Table(details, _INDENT)) if details else ()),
         *_other_scopes([each for each in results.document.scopes if each is not scope_metrics]),
-        *_notes(notes),
+        *_notes([*scope_metrics.outlook.remarks, *notes]),
     ]
 
 
