@@ -222,7 +222,7 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
     assert utf16_length(found.issue_body.text_of_new_issue(12)) <= MAX_BODY_UTF16_LENGTH
     assert "Delivered: 2,000 deployments, 2,000 changes" in found.text
     assert re.search(r"- and 1,?\d{3} more deployments", found.text)
-    assert "Some lists are cut, since an issue holds at most 65,536 characters" in found.text
+    assert "Some lists are cut, since an issue holds at most 65,536 characters." in found.text
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:
