@@ -133,7 +133,7 @@ def test_outside_of_a_runner_the_missing_variables_are_named(tmp_path: Path) -> 
 def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "push", {}, environment={"DORA_INPUTS": "[1]"})
     assert ran.code == 2
-    assert "DORA_INPUTS: not a JSON object" in ran.log
+    assert "DORA_INPUTS is not a JSON object" in ran.log
 
 
 def test_settings_of_later_versions_are_accepted_and_said_to_do_nothing(tmp_path: Path) -> None:

@@ -331,7 +331,7 @@ def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> 
     ran = compute("--explain", "v1", "--timezone", "Europe/Berlin", facts=facts)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("### Deployment `v1`: failed, rule `incident`\n\n`github:deployment:1`, commit")
-    assert "was deployed on 2024-03-05 13:00 Europe/Berlin" in ran.out
+    assert "it finished on 2024-03-05 13:00 Europe/Berlin" in ran.out
     assert "\n- `incident`: **yes; this rule decides:**" in ran.out
     off = compute("--explain", "#1", "--failure-rules", "explicit", facts=facts)
     assert "attributed to no deployment" in off.out

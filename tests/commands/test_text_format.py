@@ -126,7 +126,7 @@ def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(
     assert line.startswith(
         f"dora-metrics: there is no {kind} report: no production deployment and no incident was recorded from "
     )
-    assert line.endswith(" The last deployment before was on 2024-03-06. Set --now to an earlier time")
+    assert line.endswith(" The last deployment before that was on 2024-03-06. Set --now to an earlier time")
 
 
 def test_a_period_before_all_deployments_asks_for_a_later_time(facts: str) -> None:

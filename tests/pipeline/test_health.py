@@ -95,7 +95,11 @@ def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("health-check-url", f"ftp://user:{SECRET}@host/", "is not a valid address; write http:// or https://"),
+        (
+            "health-check-url",
+            f"ftp://user:{SECRET}@host/",
+            "not a valid address; it must begin with http:// or https://",
+        ),
         (
             "health-check-status",
             "200, ok, 99",

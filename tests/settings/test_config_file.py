@@ -180,7 +180,7 @@ def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path, linked: s
 def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path: Path, linked: str) -> None:
     link(tmp_path / linked, tmp_path / "nothing")
     problem = problem_of_reading(tmp_path / ".github" / "dora.yml", tmp_path)
-    assert "it is a broken link; replace it by a file with the settings" in problem
+    assert "it is a broken link; replace it with a file that has the settings" in problem
 
 
 def test_links_in_a_circle_cannot_be_read(tmp_path: Path) -> None:

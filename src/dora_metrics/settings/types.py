@@ -70,7 +70,7 @@ def _parse_template_path(value: object) -> object:
 def _check_url(value: str) -> str:
     scheme, _, address = value.partition("://")
     if scheme not in ("http", "https") or not address.strip("/"):
-        raise ValueError("is not a valid address; write http:// or https:// and a host")
+        raise ValueError("not a valid address; it must begin with http:// or https:// and have a host")
     return value
 
 

@@ -500,7 +500,7 @@ def test_the_first_week_without_a_failure_is_one_after_at_least_two_with(
 
 def test_the_best_weekly_lead_time_is_one_below_all_others_of_up_to_twelve_weeks() -> None:
     calm = (False,) * 8
-    best = "Shortest weekly lead time in 12 weeks: 5 h in 2024-W13 (the shortest before was 6 h)"
+    best = "Shortest weekly lead time in 12 weeks: 5 h in 2024-W13 (the shortest before that was 6 h)"
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 6, 9, 9, 9, 5))) == [best]
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 5, 9, 9, 9, 5))) == []
     assert (
@@ -639,7 +639,7 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     )
     assert said.hints[0].text.startswith(
         "**Deployment frequency** has the lowest measured level in the last 31 days: medium (4 in 31 days). "
-        "Its level may be as good as high (95 % interval). "
+        "Its level could be up to high (95 % interval). "
         "There are too few lead times to be sure of the level of lead time. "
         "Change failure rate could have a lower level: its 95 % interval reaches low."
     )

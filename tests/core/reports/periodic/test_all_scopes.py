@@ -147,7 +147,7 @@ def test_a_clear_change_for_the_worse_needs_attention() -> None:
     before = [deployment(number, f"03-{number % 7 + 4:02}T{number % 24:02}:00") for number in range(40)]
     report = report_on(*CALM, deployment(90, "02-01"), *before, deployment(91, "03-13"))
     assert needs_of(report) == [
-        "**production**: deployment frequency got worse: 1 on 1 day, after 40 on 7 days in the previous week."
+        "**production**: deployment frequency got worse: 1 on 1 day, compared with 40 on 7 days in the previous week."
     ]
 
 
