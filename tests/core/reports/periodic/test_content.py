@@ -37,6 +37,12 @@ def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened()
     )
 
 
+def test_a_git_history_without_known_failures_says_what_it_does_not_record() -> None:
+    first = deployment(0, "02-20", source="git")
+    found = render_report(first, *deployments_from(4, 3, 1, source="git"), *deployments_from(11, 3, 11, source="git"))
+    assert found.headline.endswith("; no known failures (a git history has no incidents).")
+
+
 def test_many_more_deployments_are_told_as_more_often() -> None:
     many = [deployment(number, f"03-12T{number:02}:00") for number in range(1, 21)]
     assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith(

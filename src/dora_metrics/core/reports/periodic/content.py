@@ -497,8 +497,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        doubt = ", but incidents are not known" if units.is_lower_bound(failure_rate) else ""
-        yield md("no known failures{}", doubt)
+        doubt = units.lower_bound_reason(failure_rate)
+        yield md("no known failures ({})", doubt) if doubt else Md("no known failures")
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
