@@ -36,7 +36,7 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
         "dora.yml: window: 'soon'",
         "dora.yml: services: web: '/web/**' begins with /",
         "dora.yml: services: web: 'a\\\\b' has a backslash",
-        "dora.yml: services: api: has no paths",
+        "dora.yml: services: api: it has no paths",
         "dora.yml: services: a service has no name",
         "dora.yml: services: docs: '../docs' contains '..'",
     ):
