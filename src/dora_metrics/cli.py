@@ -122,7 +122,7 @@ def _suggestion(message: str) -> str:
 _INVALID_CHOICE = r"argument (\S+): invalid choice: ('.*?'|\S+) \(choose from (.*)\)"
 _PLAIN_ERRORS = {
     rf"^{_INVALID_CHOICE}": r"\1 \2 is not one of \3",
-    r"^argument (\S+): expected one argument$": r"\1 needs a value",
+    r"^argument (\S+): expected one argument$": r"\1 needs a value; if it begins with '-', write \1=VALUE",
 }
 """Plain sentences for what argparse says; other messages stay as they are."""
 
@@ -144,7 +144,7 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
         kind, similar = f"unknown option {name}", get_close_matches(name.lstrip("-"), names, 1)
         guess = similar[0] if similar else ""
     else:
-        kind, missing = f"{shlex.quote(unknown)} is not expected", _missing_option(options)
+        kind, missing = f"unexpected argument {unknown!r}", _missing_option(options)
         guess = f"{missing} {shlex.quote(unknown)}" if missing else ""
     prefix = f"{command}: " if command else ""
     return [f"{prefix}{kind}{f'; did you mean --{guess}?' if guess else ''}", _help_hint(command)]

@@ -253,7 +253,7 @@ function noDataText(metric, values, reason, weeks) {
   if (reason) return `No data: ${reason}`;
   if (weeks && mayBeHigher(weeks, metric)) return NONE_KNOWN[metric];
   if (metric === "deployment_frequency" && values.length) return "No deployment succeeded in these weeks";
-  return "The weeks of this window are in history.json, not on this page";
+  return `The weeks of this window are not on this page${seeLedger("history.json")}`;
 }
 
 /** The entries of a legend: those of the chart, and those of what only some charts have. */

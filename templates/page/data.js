@@ -3,6 +3,9 @@
 const DAY = 86400, WEEK = 7 * DAY;
 const $ = (id) => document.getElementById(id);
 const PAGE = JSON.parse(document.getElementById("data").textContent);
+/** Where to look for what is not on the page; empty if the page is not in a ledger. */
+const seeLedger = (path) => (PAGE.in_ledger ? `; see ${path} in the ledger` : "");
+
 const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"];
 
 // Structs that every scope has are encoded as lists, in the order of these fields.

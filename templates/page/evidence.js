@@ -108,18 +108,27 @@ function attemptsText(deployments) {
 function changesText(items, deployments) {
   const listed = items.filter(isMeasured).length, measured = listed + sum(deployments, ({ more }) => more);
   const excluded = items.length - listed + sum(deployments, ({ more_excluded }) => more_excluded);
-  const part = `${listed.toLocaleString("en-US")} of ${plural(measured, "change")}`;
-  const text = listed < measured ? part : countText("change")({ length: measured });
+  if (listed < measured) return `${listed.toLocaleString("en-US")} of ${plural(measured, "change")} listed`;
+  const text = countText("change")({ length: measured });
   return `${text}${excluded ? `, ${excluded.toLocaleString("en-US")} excluded` : ""}`;
+}
+
+/** How many changes the page does not list, with a lead time and without one. */
+function unlistedText(measured, excluded) {
+  const nouns = measured ? ["change is", "changes are"] : ["excluded change is", "excluded changes are"];
+  const text = `${plural(measured + excluded, ...nouns)} not listed`;
+  if (!measured || !excluded) return text;
+  const [some, others] = [measured, excluded].map((count) => count.toLocaleString("en-US"));
+  return `${text}: ${some} with a lead time, ${others} excluded`;
 }
 
 /** A note on the changes that the page does not list. */
 function unlistedNote(deployments) {
-  const unlisted = sum(deployments, unlistedCount), incomplete = deployments.filter(unlistedCount).length;
-  if (!unlisted) return [];
-  const origin = `Of ${plural(incomplete, "deployment")} with many changes, the slowest changes are listed`;
-  const others = `The other ${unlisted.toLocaleString("en-US")} are in facts/, in the same folder.`;
-  return [element("p", null, `${origin}. ${others}`)];
+  const [measured, excluded] = ["more", "more_excluded"].map((field) => sum(deployments, (each) => each[field]));
+  if (!measured && !excluded) return [];
+  const incomplete = plural(deployments.filter(unlistedCount).length, "deployment");
+  const origin = `For ${incomplete} with many changes, only ${measured ? "the slowest" : "some"} are listed.`;
+  return [element("p", null, `${origin} ${unlistedText(measured, excluded)}${seeLedger("facts/")}.`)];
 }
 
 const LONGEST_FIRST = "longest first";
@@ -163,7 +172,7 @@ function evidenceElements(scope, { metric, deployments: range, incidents, when }
   const missing = Math.max(0, Math.min(scope.first, range[1]) - range[0]);
   const isAllMissing = missing > 0 && !deployments.length, kind = isAllMissing ? "" : "older ";
   const nouns = [`${kind}deployment is`, `${kind}deployments are`];
-  const older = `${plural(missing, ...nouns)} not on this page, but in facts/, in the same folder.`;
+  const older = `${plural(missing, ...nouns)} not on this page${seeLedger("facts/")}.`;
   return [
     ...(isAllMissing ? [] : [element("p", null, heading.filter(Boolean).join(" · "))]),
     ...growingList(items, buildItem),
@@ -178,7 +187,7 @@ function incidentElements(scope, range) {
   const missing = Math.max(0, Math.min(scope.incidents_first, range[1]) - range[0]);
   if (!incidents.length && !missing) return [];
   const missingText = plural(missing, "older incident is", "older incidents are");
-  const older = element("p", null, `${missingText} not on this page, but in facts/, in the same folder.`);
+  const older = element("p", null, `${missingText} not on this page${seeLedger("facts/")}.`);
   const title = element("h3", null, plural(incidents.length + missing, "incident"));
   return [title, ...growingList(incidents, incidentItem), ...(missing ? [older] : [])];
 }

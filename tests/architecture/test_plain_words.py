@@ -43,14 +43,31 @@ def _messages(module: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "text",
-    ["It is no address.", "Told twice; else it fails", "It lies in the window", "5 beside them", "In no number."],
+    [
+        "It is no address.",
+        "Told twice; else it fails",
+        "It lies in the window",
+        "5 beside them",
+        "In no number.",
+        "It is worse: …, before … (p < 0.05)",
+        "It got worse: {}, after {} in the {}",
+        "Tags, which are not counted: …",
+        "Not counted: …",
+    ],
 )
 def test_the_phrases_are_recognised(text: str) -> None:
     assert replaced_phrases(text) != []
 
 
 @pytest.mark.parametrize(
-    "text", ["There is no release yet", "It is no longer shown", "nothing else is written", "retold"]
+    "text",
+    [
+        "There is no release yet",
+        "It is no longer shown",
+        "nothing else is written",
+        "retold",
+        "… is not counted: …, after …",
+    ],
 )
 def test_usual_words_are_none_of_them(text: str) -> None:
     assert replaced_phrases(text) == []

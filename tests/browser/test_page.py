@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect
+from msgspec.structs import replace
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact
@@ -28,7 +29,7 @@ from support.facts import (
     results_of,
     vulnerability,
 )
-from support.metrics_page import PHONE_VIEWPORT, demo_results, open_page, texts
+from support.metrics_page import PHONE_VIEWPORT, MetricsPage, demo_results, open_page, texts
 from support.property_cases import cases
 from support.strategies import fact_lists
 
@@ -251,7 +252,7 @@ def test_the_overview_says_what_is_left_out(browser: Browser, tmp_path: Path) ->
     with open_page(browser, tmp_path, many) as seen:
         help_text = seen.page.locator("#overview-help").inner_text()
         assert "The 20 scopes with the latest deployments have all windows, weeks and stages." in help_text
-        assert "The 5 scopes that were deployed least recently are not on this page" in help_text
+        assert help_text.endswith("The 5 scopes that were deployed least recently are not on this page.")
 
 
 # --- From a number to the facts behind it
@@ -295,25 +296,51 @@ def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_l
     changes = [change(n, f"02-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)]
     facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(120)))]
     with open_page(browser, tmp_path, results_of(*facts), "show=lead_time") as seen:
-        expect(seen.dialog).to_contain_text("40 of 120 changes · ")
+        expect(seen.dialog).to_contain_text("40 of 120 changes listed · ")
         expect(seen.dialog.locator(".evidence > li").first).to_contain_text("#0")
-        expect(seen.dialog).to_contain_text(
-            "Of 1 deployment with many changes, the slowest changes are listed. "
-            "The other 80 are in facts/, in the same folder."
+        expect(unlisted_note(seen)).to_have_text(
+            "For 1 deployment with many changes, only the slowest are listed. 80 changes are not listed."
         )
 
 
-def test_where_all_deployments_of_a_number_are_left_out_none_are_said_to_be_none(
+def unlisted_note(seen: MetricsPage) -> Locator:
+    return seen.dialog.locator("p", has_text="not listed")
+
+
+def test_changes_that_are_not_listed_are_counted_with_and_without_a_lead_time(browser: Browser, tmp_path: Path) -> None:
+    human, bot = ([change(n, "02-01", bot=n >= 60) for n in part] for part in (range(60), range(60, 90)))
+    facts = [deployment(1, "02-01"), *human, *bot, deployment(2, "03-03", changes=list(range(90)))]
+    with open_page(browser, tmp_path, results_of(*facts), "show=lead_time") as seen:
+        expect(seen.dialog).to_contain_text("40 of 60 changes listed · ")
+        expect(unlisted_note(seen)).to_have_text(
+            "For 1 deployment with many changes, only the slowest are listed. "
+            "50 changes are not listed: 20 with a lead time, 30 excluded."
+        )
+
+
+def test_where_only_excluded_changes_are_not_listed_the_others_are_not_called_the_slowest(
     browser: Browser, tmp_path: Path
 ) -> None:
+    changes = [change(n, "02-01", bot=n > 0) for n in range(42)]
+    facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(42)))]
+    with open_page(browser, tmp_path, results_of(*facts), "show=lead_time") as seen:
+        expect(seen.dialog).to_contain_text("1 change, 41 excluded · ")
+        expect(unlisted_note(seen)).to_have_text(
+            "For 1 deployment with many changes, only some are listed. 2 excluded changes are not listed."
+        )
+
+
+@pytest.mark.parametrize(("is_in_ledger", "where"), [(False, ""), (True, "; see facts/ in the ledger")])
+def test_where_all_deployments_of_a_number_are_left_out_none_are_said_to_be_none(
+    browser: Browser, tmp_path: Path, *, is_in_ledger: bool, where: str
+) -> None:
     path = tmp_path / "index.html"
-    html = publish.page_html(results_of(deployment(1, "03-20"), deployment(2, "03-21")))
+    results = replace(results_of(deployment(1, "03-20"), deployment(2, "03-21")), is_in_ledger=is_in_ledger)
+    html = publish.page_html(results)
     path.write_text(re.sub(r'"deployments":\[\{.*\}\](?=\})', '"first":2', html), "utf-8")
     with open_watched_page(browser) as watched:
         watched.page.goto(f"{path.as_uri()}#show=deployment_frequency")
-        expect(watched.page.locator("#evidence-body > p")).to_have_text(
-            "2 deployments are not on this page, but in facts/, in the same folder."
-        )
+        expect(watched.page.locator("#evidence-body > p")).to_have_text(f"2 deployments are not on this page{where}.")
 
 
 def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> None:
@@ -646,9 +673,16 @@ def test_it_can_be_printed(browser: Browser, tmp_path: Path) -> None:
         assert seen.page.locator("#cards").is_visible()
 
 
-def test_without_scripts_it_says_where_the_numbers_are(browser: Browser, tmp_path: Path) -> None:
-    with open_page(browser, tmp_path, demo_results(), java_script_enabled=False) as seen:
-        assert "metrics.json" in seen.page.locator("noscript").inner_text()
+@pytest.mark.parametrize("is_in_ledger", [False, True])
+def test_only_a_page_in_a_ledger_says_that_the_ledger_has_the_numbers(
+    browser: Browser, tmp_path: Path, *, is_in_ledger: bool
+) -> None:
+    results = replace(demo_results(), is_in_ledger=is_in_ledger)
+    with open_page(browser, tmp_path, results, java_script_enabled=False) as seen:
+        without_script = seen.page.locator("noscript").inner_text()
+        assert without_script.startswith("This page needs JavaScript.")
+        for text in (without_script, seen.page.locator("footer").inner_text()):
+            assert ("metrics.json" in text) == is_in_ledger
 
 
 # --- Little data, and much data
@@ -706,13 +740,16 @@ def test_a_scope_with_incidents_only_has_reasons_for_numbers(browser: Browser, t
         assert not BROKEN_NUMBER.search(seen.page.inner_text("body"))
 
 
-def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("is_in_ledger", "where"), [(False, ""), (True, "; see history.json in the ledger")])
+def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(
+    browser: Browser, tmp_path: Path, *, is_in_ledger: bool, where: str
+) -> None:
     old = results_of(deployment(1, "2023-03-01"), deployment(2, "03-20"), window="2023-02-01..2023-04-01")
     newest = {scope: weeks[-5:] for scope, weeks in weeks_of_all_scopes(old).items()}
-    with open_page(browser, tmp_path, old, weeks=newest) as seen:
+    with open_page(browser, tmp_path, replace(old, is_in_ledger=is_in_ledger), weeks=newest) as seen:
         expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on 1 day")
         expect(seen.page.locator("#deployment_frequency .nothing")).to_have_text(
-            "The weeks of this window are in history.json, not on this page"
+            f"The weeks of this window are not on this page{where}"
         )
 
 

@@ -36,7 +36,7 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
         "dora.yml: window: 'soon'",
         "dora.yml: services: web: '/web/**' begins with /",
         "dora.yml: services: web: 'a\\\\b' has a backslash",
-        "dora.yml: services: api: has no paths",
+        "dora.yml: services: api: it has no paths",
         "dora.yml: services: a service has no name",
         "dora.yml: services: docs: '../docs' contains '..'",
     ):
@@ -133,7 +133,7 @@ def test_outside_of_a_runner_the_missing_variables_are_named(tmp_path: Path) -> 
 def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "push", {}, environment={"DORA_INPUTS": "[1]"})
     assert ran.code == 2
-    assert "DORA_INPUTS: not a JSON object" in ran.log
+    assert "DORA_INPUTS is not a JSON object" in ran.log
 
 
 def test_settings_of_later_versions_are_accepted_and_said_to_do_nothing(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def test_the_text_ends_with_how_to_go_on_and_where_the_page_is(facts: str, tmp_p
     code, out, err = run(*COMPUTE, "--facts", facts, "--format", "text", "--page-file", str(page), COLUMNS="200")
     assert (code, err) == (0, "")
     assert out.splitlines()[-2:] == ["  Explain  --explain v1 shows why it counts as failed", f"  Page     {page}"]
-    assert "<title>" in page.read_text("utf-8")
+    html = page.read_text("utf-8")
+    assert "<title>" in html
+    assert '"in_ledger":false' in html
 
 
 def test_with_json_the_place_of_the_page_goes_to_standard_error(facts: str, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_period_without_an_active_scope_has_no_report_and_a_line_that_says_so(
     assert line.startswith(
         f"dora-metrics: there is no {kind} report: no production deployment and no incident was recorded from "
     )
-    assert line.endswith(" The last deployment before was on 2024-03-06. Set --now to an earlier time")
+    assert line.endswith(" The last deployment before that was on 2024-03-06. Set --now to an earlier time")
 
 
 def test_a_period_before_all_deployments_asks_for_a_later_time(facts: str) -> None:

@@ -70,14 +70,14 @@ def test_a_production_name_makes_a_scope_whatever_its_case_also_among_other_word
 def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(environment: str) -> None:
     found = document_of(deployment(1, environment=environment))
     assert found.scopes == []
-    assert f"{environment} (1)" in found.notes[0]
+    assert found.notes[0] == f"1 deployment outside production ({environment}) is not counted."
 
 
 def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setting() -> None:
     environments = ["main-site", "stg", "main-site"]
     found = document_of(*(deployment(n, environment=name) for n, name in enumerate(environments, 1)))
     assert found.notes == [
-        "Deployments outside production, which are not counted: main-site (2), stg (1).",
+        "3 deployments outside production are not counted: main-site (2), stg (1).",
         (
             "No production deployment of acme/shop is recorded, only deployments to main-site (2), stg (1). "
             "If one of these environments is production, add it to `production-environments`."
@@ -87,7 +87,7 @@ def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setti
 
 def test_where_production_is_known_they_do_not() -> None:
     found = document_of(deployment(1), deployment(2, environment="stg"))
-    assert found.notes == ["Deployments outside production, which are not counted: stg (1)."]
+    assert found.notes == ["1 deployment outside production (stg) is not counted."]
 
 
 def test_each_repository_without_production_has_its_own_note_and_names_ten_environments() -> None:

@@ -176,7 +176,8 @@ def test_an_instant_has_an_offset_and_a_year_that_can_be() -> None:
 def test_a_list_is_written_with_commas_with_lines_or_as_a_list() -> None:
     assert parse_list("a, b,,c ") == parse_list("a\n b\n\nc\n") == parse_list(["a", " b", "c"]) == ["a", "b", "c"]
     assert parse_list([2023, "1.10"]) == ["2023", "1.10"]
-    for wrong in ({"a": 1}, 7, None, [["a"]], [None]):
+    assert parse_list(7) == ["7"]
+    for wrong in ({"a": 1}, None, [["a"]], [None]):
         with pytest.raises(ValueError, match="expected a list"):
             parse_list(wrong)
 
@@ -185,6 +186,8 @@ def test_a_list_is_written_with_commas_with_lines_or_as_a_list() -> None:
 def test_what_yaml_reads_as_something_else_than_it_says_is_no_item(item: object) -> None:
     with pytest.raises(ValueError, match=f"{str(item).lower()} is not a string in YAML; put the item in quotes"):
         parse_list(["a", item])
+    with pytest.raises(ValueError, match="put the item in quotes"):
+        parse_list(item)
 
 
 def test_seconds_inside_a_window_are_not_rounded() -> None:

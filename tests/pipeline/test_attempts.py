@@ -358,7 +358,7 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     folder = Path(mkdtemp(dir=shop.folder))
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
-    assert "Not counted twice: GitHub deployments (1), because the job that deployed counts." in ran.summary
+    assert "1 GitHub deployment is not counted, because the job that deployed counts." in ran.summary
 
 
 def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:
@@ -412,7 +412,7 @@ def test_workflows_that_only_use_an_environment_are_named_with_the_way_out(shop:
     ran = shop.action("schedule", {}, "synced", **{"deployment-source": source})
     assert "Drift check (1)" in ran.summary
     assert "deployment: false" in ran.summary
-    assert "runs for pull requests (1)" in ran.summary
+    assert "1 GitHub deployment by a run for a pull request is not counted." in ran.summary
 
 
 def test_the_event_of_a_job_that_only_uses_an_environment_says_that_it_does_not_count(shop: DeployingShop) -> None:

@@ -95,11 +95,15 @@ def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("health-check-url", f"ftp://user:{SECRET}@host/", "is not a valid address; write http:// or https://"),
+        (
+            "health-check-url",
+            f"ftp://user:{SECRET}@host/",
+            "not a valid address; it must begin with http:// or https://",
+        ),
         (
             "health-check-status",
             "200, ok, 99",
-            "'ok', '99': not an HTTP status; write for example 200 or 200-299",
+            "'ok', '99' are not HTTP statuses; write for example 200 or 200-299",
         ),
         ("health-check-timeout", "10", "'10' is not a valid duration; write one such as 90m"),
         ("health-check-retries", "11", "'11' is not a number from 0 to 10"),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports import summary
@@ -44,6 +45,14 @@ def test_wherever_a_summary_is_cut_its_blocks_are_closed(max_bytes: int) -> None
     assert text.count("<details>") == text.count("</details>")
     assert sum(line.startswith("```") for line in text.splitlines()) % 2 == 0
     assert text.endswith(f"\n\n{SENTENCE}\n")
+
+
+@pytest.mark.parametrize(("is_in_ledger", "where"), [(False, ""), (True, "; see `metrics.json` in the ledger")])
+def test_scopes_without_a_row_are_counted(*, is_in_ledger: bool, where: str) -> None:
+    many = results_of(*(deployment(1, "03-12", repository=f"acme/shop-{number}") for number in range(203)))
+    report = summary.build(replace(many, is_in_ledger=is_in_ledger), many.evaluation.histories[0].scope, None, None)
+    text = summary_markdown(report, load_template("summary.md.j2"), load_parts())
+    assert f"\n2 more scopes are not listed{where}.\n" in text
 
 
 # Outputs

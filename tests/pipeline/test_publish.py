@@ -74,7 +74,9 @@ def test_numbers_of_so_many_scopes_that_they_are_large_are_left_to_the_next_rebu
 
 def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
     rebuild(ledger)
-    assert "acme/shop" in (ledger / "index.html").read_text("utf-8")
+    page = (ledger / "index.html").read_text("utf-8")
+    assert "acme/shop" in page
+    assert '"in_ledger":true' in page
     assert {".nojekyll", "index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= file_names(
         ledger
     )

@@ -72,6 +72,12 @@ def test_what_a_file_may_not_hold_is_named_with_its_place(text: str | bytes, pro
     assert problem in found
 
 
+def test_a_status_may_be_a_bare_number() -> None:
+    assert load_settings([config_layer("dora.yml", b"health-check-status: 200")]).health_check_status == ("200",)
+    (problem,) = problems_of("health-check-status: 700")
+    assert problem == "dora.yml: health-check-status: '700' is not an HTTP status; write for example 200 or 200-299"
+
+
 def test_aliases_that_save_some_lines_are_fine() -> None:
     text = (
         "hotfix-labels: &labels [hotfix, urgent]\nreport-labels: *labels\nservices: {web: &paths [web/**], api: *paths}"
@@ -95,7 +101,7 @@ def test_a_misplaced_setting_and_an_invalid_date_hide_no_other_problem() -> None
     assert [problem.partition(";")[0] for problem in problems] == [
         "dora.yml: mode: it belongs to one run",
         "dora.yml: github-token: a secret does not belong in a file",
-        "dora.yml: goals: lead_time by: '2027-02-31' is not a date between 1970 and 2199",
+        "dora.yml: goals: lead_time by: '2027-02-31' is not a valid date",
         "dora.yml: strict: 'maybe' is not a boolean",
     ]
 
@@ -180,7 +186,7 @@ def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path, linked: s
 def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path: Path, linked: str) -> None:
     link(tmp_path / linked, tmp_path / "nothing")
     problem = problem_of_reading(tmp_path / ".github" / "dora.yml", tmp_path)
-    assert "it is a broken link; replace it by a file with the settings" in problem
+    assert "it is a broken link; replace it with a file that has the settings" in problem
 
 
 def test_links_in_a_circle_cannot_be_read(tmp_path: Path) -> None:

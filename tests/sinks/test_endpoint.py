@@ -132,7 +132,7 @@ def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp
         run_deployment(tmp_path, down, 7)
         ran = run_deployment(tmp_path, down, 5)
     assert outbox_ids(tmp_path) == deployment_ids(7, 5)
-    assert "endpoint ✗ HTTP 503: the server has a problem; kept for the next run: 2 facts" in ran.summary
+    assert "endpoint ✗ HTTP 503: the server has a problem; 2 facts are kept for the next run" in ran.summary
     with mocked() as up:
         run_deployment(tmp_path, up, 6)
         assert outbox_ids(tmp_path) == []
@@ -306,5 +306,5 @@ def test_without_a_ledger_what_was_not_sent_is_counted(tmp_path: Path) -> None:
         ran = run_without_ledger(github, tmp_path, endpoint)
     first, second = (fact_ids(request) for request in endpoint.requests)
     assert len(first) == layout.MAX_BATCH_FACTS
-    assert f"not sent, and kept in no ledger: {len(second)} facts" in ran.summary
+    assert f"{len(second)} unsent facts are kept in no ledger" in ran.summary
     assert "endpoint ✗" in ran.summary

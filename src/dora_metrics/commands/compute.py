@@ -146,7 +146,7 @@ def _no_report_lines(kind: PeriodKind, results: Results, settings: Settings) -> 
     oldest_after = min((at for at in deployed_at if at >= period.basis.end), default=None)
     if newest_before:
         day = formatting.date(newest_before, settings.zone)
-        advice = f" The last deployment before was on {day}. Set --now to an earlier time"
+        advice = f" The last deployment before that was on {day}. Set --now to an earlier time"
     elif oldest_after:
         advice = (
             f" The first deployment was on {formatting.date(oldest_after, settings.zone)}. Set --now to a later time"

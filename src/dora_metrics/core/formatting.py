@@ -174,6 +174,11 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def count_are(number: int, singular: str, plural: str = "") -> str:
+    """Format `1 change is` or `2 changes are`."""
+    return f"{count(number, singular, plural)} {'is' if number == 1 else 'are'}"
+
+
 def join_with_and(texts: Sequence[str]) -> str:
     """Join `a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))

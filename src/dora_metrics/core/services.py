@@ -171,7 +171,7 @@ def parse_services(value: object) -> dict[str, tuple[str, ...]]:
 
 def _service_name(name: object) -> str:
     if isinstance(name, bool) or not isinstance(name, str | int | float):
-        raise ValueError("is not a string in YAML; put the service's name in quotes")  # noqa: TRY004 - pydantic wants it
+        raise ValueError("the name is not a string in YAML; put it in quotes")  # noqa: TRY004 - pydantic wants it
     if not str(name).strip():
         raise ValueError("a service has no name; write one such as `web: web/**`")
     return str(name)
@@ -183,9 +183,9 @@ def _parse_patterns(value: object) -> tuple[str, ...]:
     if isinstance(value, list) and len(patterns) < len(value):
         problems.append("a pattern is empty; leave it out")
     elif not patterns:
-        problems.append("has no paths; write one such as web/**")
+        problems.append("it has no paths; write one such as web/**")
     elif all(pattern.startswith("!") for pattern in patterns):
-        problems.append("only excludes; name a path without `!` before")
+        problems.append("it only excludes paths; also write one without `!`, before the others")
     if problems:
         raise ValueError(*problems)
     return tuple(patterns)

@@ -27,13 +27,17 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_list(value: object) -> list[str]:
-    """Parse a list: a string with items separated by commas or line breaks, or a YAML list. Empty items are dropped.
+    """Parse a list: a string with items separated by commas or line breaks, a YAML list, or one number.
+
+    Empty items are dropped.
 
     Raises:
         ValueError: if an item is not a string or an integer.
     """
     if isinstance(value, str):
         value = re.split(r"[,\n]", value)
+    elif isinstance(value, int | float):
+        value = [value]
     if not isinstance(value, list | tuple) or not all(isinstance(item, str | int | float) for item in value):
         raise ValueError("expected a list: separate items with commas or line breaks, or use a YAML list")
     for item in value:
@@ -166,7 +170,7 @@ def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
         try:
             return _check_supported_year(datetime.combine(date.fromisoformat(text), time(), zone)).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise ValueError(f"{text!r} is not a date between 1970 and 2199") from None
+            raise ValueError(f"{text!r} is not a valid date; write YYYY-MM-DD, from 1970 to 2199") from None
     return parse_instant(text)
 
 

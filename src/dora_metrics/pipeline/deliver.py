@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.formatting import count_are
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER
@@ -101,7 +102,7 @@ def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
     if outcome.status == "done":
         return _acknowledge(outcome, result.storage, snapshot, batch, result.merge.after.names)
     return (
-        replace(outcome, detail=f"{outcome.detail}; kept for the next run: {fact_count(len(owed))}")
+        replace(outcome, detail=f"{outcome.detail}; {count_are(len(owed), 'fact')} kept for the next run")
         if owed
         else outcome
     )
@@ -123,7 +124,7 @@ def _post_all(result: RunResult, run: Run, sink: Sink) -> Outcome:
 def _with_unsent(outcome: Outcome, count: int) -> Outcome:
     if not count:
         return outcome
-    return replace(outcome, detail=f"{outcome.detail}; not sent, and kept in no ledger: {fact_count(count)}")
+    return replace(outcome, detail=f"{outcome.detail}; {count_are(count, 'unsent fact')} kept in no ledger")
 
 
 def _batch(result: RunResult, owed: Sequence[OutboxEntry]) -> tuple[Snapshot, Batch]:

@@ -313,9 +313,9 @@ def _json_inputs(environment: Mapping[str, str]) -> Layer:
     try:
         inputs = json.loads(environment.get("DORA_INPUTS") or "{}")
     except (ValueError, RecursionError):
-        raise SettingsError("DORA_INPUTS: not JSON; it is `${{ toJSON(inputs) }}`") from None
+        raise SettingsError("DORA_INPUTS is not valid JSON; set it to `${{ toJSON(inputs) }}`") from None
     if not isinstance(inputs, dict):
-        raise SettingsError("DORA_INPUTS: not a JSON object; it is `${{ toJSON(inputs) }}`")
+        raise SettingsError("DORA_INPUTS is not a JSON object; set it to `${{ toJSON(inputs) }}`")
     return Layer(INPUT, {name: value for name, value in inputs.items() if not _is_default(name, value)})
 
 

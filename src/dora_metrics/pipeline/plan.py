@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 import msgspec
+from msgspec.structs import replace
 
 from dora_metrics.core import selection
 from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
@@ -120,7 +121,8 @@ def plan_run(
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
     names = merge.after.names
     notes = [*names.notes, *_alert_notes(gathered, settings, now)]
-    results = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
+    computed = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
+    results = replace(computed, is_in_ledger=settings.ledger != "none")
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)

@@ -192,7 +192,8 @@ class Recorder:
     def _overtaken(self) -> LedgerError:
         # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
         name = self.storage.name
-        return LedgerError(f"{name}: other runs wrote first {MAX_TRIES} times; run this job again when they are done")
+        problem = f"{MAX_TRIES} tries failed, because other runs wrote to it each time"
+        return LedgerError(f"{name}: {problem}; run this job again when they are done")
 
     def _pause(self, attempt: int) -> None:
         self.sleep(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter

@@ -462,7 +462,7 @@ class Sync:
         try:
             compared = comparer.deployment_with_changes(deployment, earlier)
         except NotFoundError:
-            problem = "GitHub no longer has its commit, or no commit of the deployments before it has its history"
+            problem = "GitHub no longer has its commit or those of the earlier deployments, or they share no history"
             self.note(Outcome("changes", "skipped", f"what {deployment.id} delivered stays unknown: {problem}"))
             return ()
         except TooManyCommitsError as error:

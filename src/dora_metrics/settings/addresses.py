@@ -100,12 +100,12 @@ def unnamed_report_settings(config: Layer, flags: Layer) -> Sequence[str]:
     return [name for name in _REPORT_SETTINGS if is_set(config.values.get(name)) and not is_set(flags.values.get(name))]
 
 
-def unnamed_report_text(names: Iterable[str], config_path: str) -> str:
+def unnamed_report_text(names: Sequence[str], config_path: str) -> str:
     """Return what a command line says about these settings of a report."""
     listed = " and ".join(f"`{name}`" for name in names)
     return (
-        f"not used: {listed} of {config_path}, because the settings in this checkout are not trusted. "
-        "Set an option, or name the file with --config"
+        f"{listed} of {config_path} {'is' if len(names) == 1 else 'are'} not used, because the settings in this "
+        "checkout are not trusted. Set an option, or name the file with --config"
     )
 
 

@@ -29,7 +29,7 @@ def read_config_file(path: Path, folder: Path | None = None) -> Layer | None:
         content = _read(path if folder is None else _resolve_within(folder, path))
     except FileNotFoundError:
         if _has_broken_link(path, folder or path.parent):
-            raise _unusable(path, "it is a broken link; replace it by a file with the settings") from None
+            raise _unusable(path, "it is a broken link; replace it with a file that has the settings") from None
         return None
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error.strerror) if isinstance(error, OSError) else "its name is not valid") from None

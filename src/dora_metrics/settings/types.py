@@ -70,7 +70,7 @@ def _parse_template_path(value: object) -> object:
 def _check_url(value: str) -> str:
     scheme, _, address = value.partition("://")
     if scheme not in ("http", "https") or not address.strip("/"):
-        raise ValueError("is not a valid address; write http:// or https:// and a host")
+        raise ValueError("not a valid address; it must begin with http:// or https:// and have a host")
     return value
 
 
@@ -126,7 +126,8 @@ def _check_thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_statuses(items: tuple[str, ...]) -> tuple[str, ...]:
     if invalid := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
-        raise ValueError(f"{', '.join(map(repr, invalid))}: not an HTTP status; write for example 200 or 200-299")
+        problem = "is not an HTTP status" if len(invalid) == 1 else "are not HTTP statuses"
+        raise ValueError(f"{', '.join(map(repr, invalid))} {problem}; write for example 200 or 200-299")
     return items
 
 
@@ -141,7 +142,7 @@ def choices_schema(*names: str) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
 
 
-_LIST_SCHEMA = {"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}
+_LIST_SCHEMA = {"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": ["string", "integer"]}]}
 
 BooleanSetting = Annotated[
     bool, BeforeValidator(_parse_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})

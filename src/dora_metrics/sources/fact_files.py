@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts.jsonl import BadLine, decode_line, decode_lines, numbered_lines
 from dora_metrics.core.facts.merge import NewestRecords
 from dora_metrics.core.facts.model import FactRecord, Repository, UnknownRecord
@@ -128,6 +129,6 @@ def _notes(records: list[FactRecord]) -> tuple[str, ...]:
     unknown_kinds = [record.kind for record in records if isinstance(record, UnknownRecord)]
     if not unknown_kinds:
         return ()
-    kinds = ", ".join(sorted(set(unknown_kinds)))
-    unknown = "Records of a kind or version that this program does not know, which are not counted"
-    return (f"{unknown}: {len(unknown_kinds)} ({kinds}).",)
+    kind = "of a kind or version that this program does not know"
+    records_are = formatting.count_are(len(unknown_kinds), f"record {kind}", f"records {kind}")
+    return (f"{records_are} not counted ({', '.join(sorted(set(unknown_kinds)))}).",)

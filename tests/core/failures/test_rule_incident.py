@@ -138,7 +138,7 @@ def test_an_incident_outside_production_is_in_no_number_and_the_notes_say_so() -
     found = document_of(EARLIER, LATEST, incident(1, environment="staging"))
     assert found.scopes[0].metrics.incident_restore.incidents == 0
     assert found.scopes[0].metrics.change_failure_rate.failed == 0
-    assert found.notes == ["Incidents outside production, which are not counted: 1."]
+    assert found.notes == ["1 incident outside production is not counted."]
 
 
 def test_open_incidents_count() -> None:

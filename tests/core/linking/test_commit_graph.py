@@ -189,7 +189,10 @@ def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_compari
     done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(5, 5, sha=sha(5)))
     assert [one.id for one in done.unresolved] == ["github:deployment:2", "github:deployment:5"]
     assert [one.id for one in done.unread] == ["github:deployment:2"]
-    assert done.notes[0].endswith("changes are requested one deployment at a time: 1.")
+    assert done.notes[0] == (
+        "The commit of 1 deployment is outside the default branch (on another branch, or removed by a force push). The "
+        "changes of such deployments are requested one deployment at a time."
+    )
 
 
 def test_a_deployment_beside_the_history_cannot_hold_commits_that_were_made_after_it() -> None:

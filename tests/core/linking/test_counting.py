@@ -121,18 +121,18 @@ def test_notes_name_the_workflows_with_counts_and_the_way_out() -> None:
     ]
     notes = evaluate_facts(facts, Policy()).notes
     left_out = (
-        "Not counted: GitHub deployments by workflows that only use an environment, for example for its secrets: "
-        "Backup (1), Drift check (2). To stop GitHub from creating them, write "
+        "3 GitHub deployments are not counted, because these workflows only use an environment, for example for its "
+        "secrets: Backup (1), Drift check (2). To stop GitHub from creating such deployments, write "
         "`environment: {name: production, deployment: false}` in these workflows."
     )
     for_pull_requests = (
-        "Not counted: GitHub deployments by runs for pull requests (1). If such a run does deploy, for example when "
+        "1 GitHub deployment by a run for a pull request is not counted. If such a run does deploy, for example when "
         "a pull request is merged (`closed`), call this action in its deploy job with `environment: production`."
     )
     assert notes == [
         for_pull_requests,
         left_out,
-        "Deployments outside production, which are not counted: staging (1).",
+        "1 deployment outside production (staging) is not counted.",
     ]
 
 
@@ -184,7 +184,7 @@ def test_a_workflow_that_is_not_listed_any_more_does_not_count_and_a_note_says_s
     policy = Policy(deploy_workflows=("deploy",))
     assert counted(*runs, policy=policy) == ["github:run:1", "github:run:3"]
     assert notes_of(*runs, policy=policy) == [
-        "Not counted: runs of Publish packages (1), recorded before `deploy-workflows` left them out."
+        "1 recorded run is not counted, because `deploy-workflows` does not list Publish packages (1)."
     ]
 
 

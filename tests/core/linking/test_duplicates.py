@@ -134,7 +134,7 @@ def test_a_dispatch_is_its_senders_word() -> None:
 def test_numbers_count_it_once_and_a_note_says_so() -> None:
     facts = [deployment_of("deployment:1", url=PAGE), deployment_of("run:7")]
     notes = deduplicate(facts, Policy()).notes
-    assert notes == ["Not counted twice: workflow runs (1), because the deployment or release that they made counts."]
+    assert notes == ["1 workflow run is not counted, because the deployment or release of the run counts."]
     assert metrics_of(*facts).deployment_frequency.deployments == 1
 
 

@@ -201,7 +201,7 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
     large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
     advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
-        "Over 90 days, 5 of 15 deployments failed (rule `incident`).",
+        "Over the last 90 days, 5 of 15 deployments failed (rule `incident`).",
         "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -218,7 +218,7 @@ def test_a_difference_that_may_be_chance_is_not_told() -> None:
         *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
     assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
-        "Over 90 days, 3 of 7 deployments failed (rule `incident`)."
+        "Over the last 90 days, 3 of 7 deployments failed (rule `incident`)."
     ]
 
 
@@ -257,7 +257,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
         deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
-    assert advice.evidence[0] == "Over 90 days, 3 of 7 deployments failed (rule `rollback`)."
+    assert advice.evidence[0] == "Over the last 90 days, 3 of 7 deployments failed (rule `rollback`)."
     assert advice.measures[0].do == "Test in a production-like environment first"
 
 
@@ -293,7 +293,7 @@ def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
     advice = advice_by_metric(
         *broken_deployments(noticed, fixed), goals=parse_goals({"recovery_time": {"target": "1h"}})
     )["recovery_time"]
-    noticed_text = f"Over 90 days, failures with an incident were noticed after {noticed} h"
+    noticed_text = f"Over the last 90 days, failures with an incident were noticed after {noticed} h"
     assert advice.evidence == [f"{noticed_text} and fixed {fixed} h later (medians of 3)."]
     assert advice.measures[0].do == first
 
@@ -312,7 +312,7 @@ def test_without_incidents_nobody_knows_when_a_failure_was_noticed() -> None:
     health = [deployment(n, days_of_march(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
     advice = advice_by_metric(*health, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     assert advice.evidence == [
-        "Over 90 days, 4 of 4 failed deployments recovered; no incident says when they were noticed."
+        "Over the last 90 days, 4 of 4 failed deployments recovered; no incident says when they were noticed."
     ]
     assert advice.measures[0].do == "Record incidents"
 
@@ -329,9 +329,12 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
         "deployment_frequency"
     ]
     assert advice.evidence == [
-        "Over 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "The longest time without a deployment in 90 days was 65 d 12 h, up to 2024-03-07.",
-        "1 of 4 runs failed.",
+        "Over the last 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
+        (
+            "Within the last 90 days, the longest time without a deployment was 65 d 12 h, from the start of the "
+            "period to 2024-03-07."
+        ),
+        "Over the last 90 days, 1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
         "Deploy each change when it is ready",
@@ -343,11 +346,15 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
 @pytest.mark.parametrize(
     ("failed", "evidence", "recommended"),
     [
-        ([False], "1 of 4 runs failed.", ["Fix the pipeline first"]),
-        ([True], "1 of 4 runs failed after reaching users.", ["Undo what a failing run has already deployed"]),
+        ([False], "Over the last 90 days, 1 of 4 runs failed.", ["Fix the pipeline first"]),
+        (
+            [True],
+            "Over the last 90 days, 1 of 4 runs failed after reaching users.",
+            ["Undo what a failing run has already deployed"],
+        ),
         (
             [True, False],
-            "2 of 5 runs failed, but 1 of them reached users.",
+            "Over the last 90 days, 2 of 5 runs failed, but 1 of them reached users.",
             ["Fix the pipeline first", "Undo what a failing run has already deployed"],
         ),
     ],
@@ -373,32 +380,52 @@ def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    ("moments", "text"),
+    ("moments", "searched", "text"),
     [
-        (("2023-12-01", "02-01", "03-01", "03-30"), "in 90 days was 30 d, up to 2024-02-01"),
+        (
+            ("2023-12-01", "02-01", "03-01", "03-30"),
+            "Within the last 90 days",
+            "was 30 d, from the start of the period to 2024-02-01",
+        ),
         (
             ("01-05", "02-10", "03-01", "03-30"),
-            "since records began (2024-01-05) was 36 d, from 2024-01-05 to 2024-02-10",
+            "Since records began (2024-01-05)",
+            "was 36 d, from 2024-01-05 to 2024-02-10",
         ),
-        (("01-05", "01-20", "02-10"), "since records began (2024-01-05) is the current one: 51 d, since 2024-02-10"),
-        (("01-05", "01-06"), "since records began (2024-01-05) is the current one: 86 d, since 2024-01-06"),
-        (("2023-12-01", "01-05"), "in 90 days is the current one: 87 d, since 2024-01-05"),
+        (("01-05", "01-20", "02-10"), "Since records began (2024-01-05)", "is the current one: 51 d, since 2024-02-10"),
+        (("01-05", "01-06"), "Since records began (2024-01-05)", "is the current one: 86 d, since 2024-01-06"),
+        (("2023-12-01", "01-05"), "Within the last 90 days", "is the current one: 87 d, since 2024-01-05"),
     ],
 )
 def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
-    moments: tuple[str, ...], text: str
+    moments: tuple[str, ...], searched: str, text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"The longest time without a deployment {text}."
+    assert longest_pause(*facts) == f"{searched}, the longest time without a deployment {text}."
 
 
 def test_a_pause_at_the_end_of_a_past_window_is_not_called_the_current_one() -> None:
     facts = (deployment(1, "01-05"), deployment(2, "02-10"))
     text = longest_pause(*facts, now="04-02")
     assert text == (
-        "The longest time without a deployment since records began (2024-01-05) was 51 d, from 2024-02-10 to "
+        "Since records began (2024-01-05), the longest time without a deployment was 51 d, from 2024-02-10 to "
         "2024-03-31, the end of the period."
     )
+
+
+@pytest.mark.parametrize(
+    ("window", "searched"),
+    [
+        ("30d", "the last 90 days"),
+        ("180d", "the last 180 days"),
+        ("all", "the last 53 weeks of the window"),
+        ("2023-11-01..2024-02-29", "these 120 days"),
+        ("2024-01-30..2024-02-29", "the 60 days up to 2024-02-28"),
+    ],
+)
+def test_advice_says_which_time_it_is_about(window: str, searched: str) -> None:
+    facts = (deployment(number, moment) for number, moment in enumerate(("2021-01-05", "2023-12-20", "02-10"), 1))
+    assert longest_pause(*facts, window=window).startswith(f"Within {searched}, the longest time without a deployment ")
 
 
 def test_one_deployment_that_is_known_is_no_pause() -> None:
@@ -407,13 +434,15 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "The longest time without a deployment in 90 days is the current one: 89 d, since 2024-01-03."
+        "Within the last 90 days, the longest time without a deployment is the current one: 89 d, since 2024-01-03."
     )
 
 
 def test_a_pause_is_searched_from_the_first_success_on() -> None:
     facts = (failed_deployment(1, "01-02"), deployment(2, "01-12"), deployment(3, "03-30"))
-    assert "without a deployment since the first success (2024-01-12) was 78 d" in longest_pause(*facts)
+    assert longest_pause(*facts).startswith(
+        "Since the first success (2024-01-12), the longest time without a deployment was 78 d"
+    )
 
 
 def test_rework_is_told_by_the_rules_that_found_it() -> None:
@@ -425,7 +454,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
             deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
         ]
     advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
-    assert advice.evidence == ["Over 90 days, 4 deployments repaired production (rule `explicit`)."]
+    assert advice.evidence == ["Over the last 90 days, 4 deployments repaired production (rule `explicit`)."]
 
 
 # Achievements
@@ -471,7 +500,7 @@ def test_the_first_week_without_a_failure_is_one_after_at_least_two_with(
 
 def test_the_best_weekly_lead_time_is_one_below_all_others_of_up_to_twelve_weeks() -> None:
     calm = (False,) * 8
-    best = "Shortest weekly lead time in 12 weeks: 5 h in 2024-W13 (the shortest before was 6 h)"
+    best = "Shortest weekly lead time in 12 weeks: 5 h in 2024-W13 (the shortest before that was 6 h)"
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 6, 9, 9, 9, 5))) == [best]
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 5, 9, 9, 9, 5))) == []
     assert (
@@ -610,7 +639,7 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     )
     assert said.hints[0].text.startswith(
         "**Deployment frequency** has the lowest measured level in the last 31 days: medium (4 in 31 days). "
-        "Its level may be as good as high (95 % interval). "
+        "Its level could be up to high (95 % interval). "
         "There are too few lead times to be sure of the level of lead time. "
         "Change failure rate could have a lower level: its 95 % interval reaches low."
     )

@@ -112,7 +112,7 @@ def test_one_of_unknown_severity_is_in_no_number_and_the_notes_say_so() -> None:
     facts = (deployment(1), vulnerability(1, severity=None), vulnerability(2, severity=None, retracted=True))
     found = document_of(*facts)
     assert found.scopes[0].metrics.security == {}
-    assert "Not in the counts by severity, because their severity is unknown: 1 vulnerability." in found.notes
+    assert "1 vulnerability is not in the counts by severity, because its severity is unknown." in found.notes
 
 
 # Deployments that delivered a fix

@@ -125,7 +125,7 @@ def quick_then_slow(*, before: int, after: int) -> list[Any]:
 def test_a_regression_is_what_is_clearly_worse_than_in_the_window_before() -> None:
     """Six against six without an overlap: p = 2 / 924."""
     slower = quick_then_slow(before=10, after=13)
-    said = "lead time is clearly worse than in the previous window: 13 h 4 min, before 10 h 4 min (p < 0.05)"
+    said = "lead time is clearly worse than in the previous window: 13 h 4 min, compared with 10 h 4 min (p < 0.05)"
     assert violations("regression", *slower) == [said]
     assert violations("lead_time worse", *slower) == [said]
     assert violations("lead_time worse by 29%", *slower) == [said]  # 3 h of 10 h 4 min are 29.8 %

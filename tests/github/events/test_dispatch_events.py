@@ -186,7 +186,7 @@ def test_empty_texts_are_no_values() -> None:
 
 def test_misspelt_fields_are_told() -> None:
     observed = observe_event("repository_dispatch", dispatch("dora-deployment", id="1", enviroment="eu"))
-    assert observed.notes == ("Unknown fields, ignored: client_payload.enviroment",)
+    assert observed.notes == ("Unknown fields are ignored: client_payload.enviroment",)
 
 
 def test_other_types_are_nothing_to_record() -> None:

@@ -97,7 +97,7 @@ def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: R
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.first_commit_at, change.commits) == (at(1), None)
     assert one.deployments[identity].changes == (change.id,)
-    assert "Pull requests with more than 100 commits, which are not read one by one: 1." in one.notes
+    assert "1 pull request has more than 100 commits, which are not read one by one." in one.notes
 
 
 def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_merged_as(
@@ -143,8 +143,8 @@ def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop
     assert set(one.deployments[identity].changes or ()) == {f"commit:{direct}", "github:pull:acme/shop#1"}
     assert [change.first_commit_at for change in one.changes.values()] == [None, None]
     assert one.changes[f"commit:{direct}"].observed_at == at(3)
-    assert "Commits without a pull request dated before 1990, which is ignored: 1." in one.notes
-    assert "Pull requests with commits dated before 1990, which is ignored: 1." in one.notes
+    assert "1 commit without a pull request is dated before 1990. Such dates are ignored." in one.notes
+    assert "1 pull request has commits dated before 1990. Such dates are ignored." in one.notes
 
 
 def test_commits_from_the_future_are_told_of(github: FakeGitHub, shop: Repository) -> None:
@@ -156,8 +156,8 @@ def test_commits_from_the_future_are_told_of(github: FakeGitHub, shop: Repositor
     identity = deploy(shop, 3)
     one = read_fake_history(github)
     assert len(one.deployments[identity].changes or ()) == 2
-    assert "Commits without a pull request dated after they landed" in one.notes
-    assert "Pull requests with commits dated after they landed" in one.notes
+    assert "1 commit without a pull request is dated after landing. Negative lead times are left out." in one.notes
+    assert "1 pull request has commits dated after landing. Negative lead times are left out." in one.notes
 
 
 def test_a_wrong_committer_clock_hides_nothing_behind_it(github: FakeGitHub, shop: Repository) -> None:

@@ -83,9 +83,9 @@ def test_a_deployment_its_run_its_release_and_its_push_are_one_deployment(github
     assert [deployment.id for deployment in line.successes][1:] == [f"github:deployment:{made.database_id}"]
     assert [delivery.change_id for delivery in line.delivered_changes] == ["github:pull:acme/shop#1"]
     assert history.notes == [
-        "Not counted twice: pushes (1), because the deployment of the same commit counts.",
-        "Not counted twice: releases (1), because the GitHub deployment of the same tag counts.",
-        "Not counted twice: workflow runs (1), because the deployment or release that they made counts.",
+        "1 push is not counted, because the deployment of the same commit counts.",
+        "1 release is not counted, because the GitHub deployment of the same tag counts.",
+        "1 workflow run is not counted, because the deployment or release of the run counts.",
     ]
 
 

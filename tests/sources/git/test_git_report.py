@@ -221,7 +221,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
         "The repository has 5 tags, 4 of them versions. Each of these is a deployment. "
-        "Not counted, because they are not versions or move with each release: 1 (latest)."
+        "1 tag is not counted, because it is not a version or moves with each release: latest."
     )
 
 

@@ -33,7 +33,7 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     assert found.document["notes"][0] == (
         "The repository has 3 tags, all of them versions. Each of these is a deployment."
     )
-    assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
+    assert "1 deployment outside production (prerelease) is not counted." in found.notes
 
 
 def test_prereleases_count_where_the_settings_say_so(repository: GitRepository, report: ReportCommand) -> None:
@@ -59,7 +59,7 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
         "The repository has 4 tags, 3 of them versions. These make 2 deployments, because tags on the same commit are "
-        "one deployment. Not counted, because they are not versions or move with each release: 1 (v1.1)."
+        "one deployment. 1 tag is not counted, because it is not a version or moves with each release: v1.1."
     )
 
 
@@ -89,7 +89,7 @@ def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back
         (
             ["v1", "x"],
             ["--tags", "v*"],
-            "The repository has 2 tags, 1 of which matches `v*`. It is a deployment. Not counted: 1 (x).",
+            "The repository has 2 tags, 1 of which matches `v*`. It is a deployment. 1 tag is not counted: x.",
         ),
     ],
 )
@@ -120,8 +120,8 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "The repository has 5 tags, 2 of which match `shop@*`. Each of these is a deployment. Not counted: "
-        "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
+        "The repository has 5 tags, 2 of which match `shop@*`. Each of these is a deployment. 3 tags are "
+        "not counted: @acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0."
     )
 
 
@@ -156,7 +156,7 @@ def test_names_that_move_and_names_of_lines_are_no_deployments(
         repository.tag(name, third, "03-03")
     found = report(repository.folder)
     assert list(found.deployments) == ["v1.0.0", "v1.0.1"]
-    assert "or move with each release: 8 (" in found.notes
+    assert "8 tags are not counted, because they are not versions or move with each release: " in found.notes
 
 
 def test_the_first_of_a_line_does_not_move_though_its_patches_have_one_number_more(
@@ -219,7 +219,10 @@ def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitReposit
     repository.tag("outer-key", repository.git("rev-parse", "refs/tags/key"), "03-03")
     found = report(repository.folder)
     assert list(found.deployments) == ["v1"]
-    assert "a tree or file instead of a commit: 3 (tree, outer-key, key)." in found.notes
+    assert (
+        "3 tags are not counted, because they are on a tree or file instead of a commit: tree, outer-key, key."
+        in found.notes
+    )
 
 
 def test_a_tag_without_a_tagger_has_its_commits_time(repository: GitRepository, report: ReportCommand) -> None:

@@ -55,8 +55,8 @@ def _tag_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
     pause_days = LONGEST_PAUSE_OF_RELEASES.days
     if github and github.last_release:
         yield (
-            f"The newest release, {github.last_release}, is {pause_days} days or more older than the newest commit, so "
-            "releases do not count"
+            f"The newest release, {github.last_release}, is at least {pause_days} days older than the newest commit, "
+            "so releases do not count"
         )
     if tags and not tags.is_habit and tags.days_behind is not None:
         yield (

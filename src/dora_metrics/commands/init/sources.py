@@ -106,7 +106,7 @@ def _name_evidence(analysis: Analysis) -> Iterator[str]:
 def _elsewhere_evidence(analysis: Analysis) -> Iterator[str]:
     if not analysis.findings.checkout.gitops_evidence:
         for workflow in analysis.workflows_to_elsewhere:
-            yield f"{workflow.path}: the workflow {workflow.display_name} names an environment before production only"
+            yield f"{workflow.path}: the workflow {workflow.display_name} names only a pre-production environment"
 
 
 def _push_evidence(analysis: Analysis) -> Iterator[str]:
@@ -164,7 +164,11 @@ def _deployers_by_content(analysis: Analysis) -> tuple[tuple[str, ...], str]:
         return _names(publishers), "These workflows publish packages"
     elsewhere = analysis.workflows_to_elsewhere
     named = [workflow for workflow in analysis.workflows_named_deploy if workflow not in elsewhere]
-    return (_names(named), "Other workflows deploy before production") if named and elsewhere else ((), "")
+    return (
+        (_names(named), "Other workflows deploy only to pre-production environments")
+        if named and elsewhere
+        else ((), "")
+    )
 
 
 def _names(workflows: list[WorkflowFile]) -> tuple[str, ...]:

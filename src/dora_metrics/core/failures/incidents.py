@@ -87,7 +87,8 @@ def attribute_incidents(linked: LinkedFacts, index: "DeploymentIndex", policy: P
             attributed.append(AttributedIncident(incident, scope, deployment, bool(incident.deployment), because))
     left_out_count = len(linked.incidents) - len(attributed)
     if left_out_count:
-        linked.notes.append(f"Incidents outside production, which are not counted: {left_out_count}.")
+        incidents = formatting.count_are(left_out_count, "incident outside production", "incidents outside production")
+        linked.notes.append(f"{incidents} not counted.")
     return attributed
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.formatting import count, count_are
 from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
@@ -438,12 +439,13 @@ def _unresolved_notes(unresolved: Collection[Deployment], graph: CommitGraph) ->
     notes = []
     if outside_count:
         notes.append(
-            "Deployments of commits outside the default branch (on another branch, or removed by a force push), whose "
-            f"changes are requested one deployment at a time: {outside_count}."
+            f"The commit{'' if outside_count == 1 else 's'} of {count_are(outside_count, 'deployment')} outside the "
+            "default branch (on another branch, or removed by a force push). The changes of such deployments are "
+            "requested one deployment at a time."
         )
     if unread_count:
         notes.append(
-            "Deployments whose changes are unknown, because commits were not read back to the previous deployment: "
-            f"{unread_count}."
+            f"The changes of {count(unread_count, 'deployment')} are unknown, because commits were not read back to "
+            "the previous deployment."
         )
     return tuple(notes)

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.formatting import names_with_counts
+from dora_metrics.core.formatting import count_are, names_with_counts
 from dora_metrics.core.linking.environment_uses import ListedWorkflows
 from dora_metrics.core.policy import Policy
 
@@ -42,10 +42,8 @@ class Deselection(NamedTuple):
         """Yield what was recorded and does not count."""
         counts = Counter(str(each.workflow) for each in deployments if self._leaves_out(each))
         if counts:
-            yield (
-                f"Not counted: runs of {names_with_counts(sorted(counts.items()))}, recorded before "
-                "`deploy-workflows` left them out."
-            )
+            runs_are, workflows = count_are(counts.total(), "recorded run"), names_with_counts(sorted(counts.items()))
+            yield f"{runs_are} not counted, because `deploy-workflows` does not list {workflows}."
 
     def _leaves_out(self, deployment: Deployment) -> bool:
         return deployment.source == "workflow-runs" and deployment.workflow in self.deselected

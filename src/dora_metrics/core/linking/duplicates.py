@@ -14,6 +14,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.formatting import count_are
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
 
@@ -21,12 +22,12 @@ _PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
 """The kinds of deployments that make a push of the same commit a duplicate."""
 
 _NOTE_TERMS = {
-    "deployment": ("GitHub deployments", "the job that deployed"),
-    "release": ("releases", "the GitHub deployment of the same tag"),
-    "run": ("workflow runs", "the deployment or release that they made"),
-    "push": ("pushes", "the deployment of the same commit"),
+    "deployment": ("GitHub deployment", "GitHub deployments", "the job that deployed"),
+    "release": ("release", "releases", "the GitHub deployment of the same tag"),
+    "run": ("workflow run", "workflow runs", "the deployment or release of the run"),
+    "push": ("push", "pushes", "the deployment of the same commit"),
 }
-"""For each kind of duplicates: their plural, and what counts instead."""
+"""For each kind of duplicates: one, several, and what counts instead."""
 
 
 class Deduplicated(NamedTuple):
@@ -53,8 +54,9 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
 
 def _duplicate_notes(duplicate_counts: Mapping[str, int]) -> list[str]:
     return [
-        f"Not counted twice: {_NOTE_TERMS[kind][0]} ({count}), because {_NOTE_TERMS[kind][1]} counts."
-        for kind, count in sorted(duplicate_counts.items())
+        f"{count_are(number, singular, plural)} not counted, because {counted} counts."
+        for kind, number in sorted(duplicate_counts.items())
+        for singular, plural, counted in [_NOTE_TERMS[kind]]
     ]
 
 

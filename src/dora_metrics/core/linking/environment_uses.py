@@ -14,7 +14,7 @@ from msgspec import Struct
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.formatting import names_with_counts
+from dora_metrics.core.formatting import count_are, names_with_counts
 from dora_metrics.core.names import is_for_pull_request, names_a_deploy_workflow, words_of
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
@@ -143,19 +143,25 @@ def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:
     for_pull_requests = [deployment for deployment in left_out if is_for_pull_request(deployment.run_event)]
     if for_pull_requests:
         yield (
-            f"Not counted: GitHub deployments by runs for pull requests ({len(for_pull_requests)}). If such a run "
-            "does deploy, for example when a pull request is merged (`closed`), call this action in its deploy job "
-            f"with `environment: {min(map(environment_of, for_pull_requests))}`."
+            f"{_made_for_pull_requests(len(for_pull_requests))} not counted. If such a run does deploy, for example "
+            "when a pull request is merged (`closed`), call this action in its deploy job with "
+            f"`environment: {min(map(environment_of, for_pull_requests))}`."
         )
     counts = Counter(str(each.workflow) for each in left_out if not is_for_pull_request(each.run_event))
     if counts:
         environments = sorted({environment_of(each) for each in left_out})
         workflows = names_with_counts(sorted(counts.items()))
         yield (
-            "Not counted: GitHub deployments by workflows that only use an environment, for example for its secrets: "
-            f"{workflows}. To stop GitHub from creating them, write "
-            f"`environment: {{name: {environments[0]}, deployment: false}}` in these workflows."
+            f"{count_are(counts.total(), 'GitHub deployment')} not counted, because these workflows only use an "
+            f"environment, for example for its secrets: {workflows}. To stop GitHub from creating such deployments, "
+            f"write `environment: {{name: {environments[0]}, deployment: false}}` in these workflows."
         )
+
+
+def _made_for_pull_requests(number: int) -> str:
+    return count_are(
+        number, "GitHub deployment by a run for a pull request", "GitHub deployments by runs for pull requests"
+    )
 
 
 def _unknown_files_note(files: Sequence[str], deployments: Iterable[Deployment]) -> str:

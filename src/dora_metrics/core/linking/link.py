@@ -125,9 +125,18 @@ def _environment_notes(
         yield f"No environment is recorded for {repository}, so all its deployments count as production."
     counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
     if counts:
-        names = formatting.names_with_counts(sorted(counts.items()))
-        yield f"Deployments outside production, which are not counted: {names}."
+        yield _outside_production_note(counts)
     yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
+
+
+def _outside_production_note(counts: Counter[str]) -> str:
+    """Return `2 deployments outside production (staging) are not counted.`; of several environments, each count."""
+    kind = "outside production"
+    if len(counts) == 1:
+        kind += f" ({next(iter(counts))})"
+    deployments = formatting.count_are(counts.total(), f"deployment {kind}", f"deployments {kind}")
+    names = f": {formatting.names_with_counts(sorted(counts.items()))}" if len(counts) > 1 else ""
+    return f"{deployments} not counted{names}."
 
 
 def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence[Deployment]) -> Iterator[str]:

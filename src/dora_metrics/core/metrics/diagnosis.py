@@ -71,9 +71,16 @@ class DiagnosisInput(Struct, frozen=True):
         return f"in the last {days}" if self.window.end == self.now else f"over these {days}"
 
     @property
-    def long_window_days(self) -> str:
-        """The length of the long window, such as `90 days`."""
-        return f"{round(self.long_window.days)} days"
+    def long_window_text(self) -> str:
+        """`the last 90 days`; of a window that has ended or is too long, how the long window relates to it."""
+        days = f"{round(self.long_window.days)} days"
+        if self.long_window.days < self.window.days:
+            return f"the last {round(self.long_window.days / 7)} weeks of the window"
+        if self.long_window.end == self.now:
+            return f"the last {days}"
+        if self.long_window == self.window:
+            return f"these {days}"
+        return f"the {days} up to {_last_day(self.long_window, self.policy)}"
 
 
 def recommend(do: str, because: str) -> Measure:
@@ -201,13 +208,13 @@ def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
     yield from _diagnose_pauses(data, successful)
     failed = [attempt for attempt in attempts if attempt.status == "failure"]
     if failed and len(failed) + len(successful) >= MIN_SAMPLES:
-        yield _failed_runs_finding(failed, len(failed) + len(successful))
+        yield _failed_runs_finding(data, failed, len(failed) + len(successful))
 
 
-def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Finding:
+def _failed_runs_finding(data: DiagnosisInput, failed: Sequence[Deployment], run_count: int) -> Finding:
     """Report the runs that failed, and how many of them reached users: those were deployments all the same."""
     reached_count = sum(has_reached_users(attempt) for attempt in failed)
-    evidence = f"{len(failed)} of {formatting.count(run_count, 'run')} failed"
+    evidence = f"over {data.long_window_text}, {len(failed)} of {formatting.count(run_count, 'run')} failed"
     if not reached_count:
         return Finding(evidence, (_FIX_PIPELINE,))
     if reached_count == len(failed):
@@ -230,7 +237,7 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
         "Deploy each change when it is ready", "small deployments are easier to check and to roll back"
     )
     yield Finding(
-        f"over {data.long_window_days}, {formatting.count(sum(sizes), 'change')} were delivered in "
+        f"over {data.long_window_text}, {formatting.count(sum(sizes), 'change')} were delivered in "
         f"{formatting.count(len(sizes), 'deployment')}, {median_size:g} at a time (median)",
         (deploy_each_change,) if median_size > 1 else (),
     )
@@ -241,15 +248,15 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
         one_step = recommend("Let anyone start a deployment in one step", "waiting for one person delays deployments")
-        text = f"the longest time without a deployment {_searched_time_text(data)} {_pause_text(pause, data)}"
+        text = f"{_searched_time_text(data)}, the longest time without a deployment {_pause_text(pause, data)}"
         yield Finding(text, (one_step,))
 
 
 def _searched_time_text(data: DiagnosisInput) -> str:
-    """Return `in 90 days`; where the first success is inside them, only the time since then was searched."""
+    """`within the last 90 days`; where the first success is inside them, only the time since then was searched."""
     first = data.history.first_success
     if first is None or first.finished_at <= data.long_window.start:
-        return f"in {data.long_window_days}"
+        return f"within {data.long_window_text}"
     day = formatting.date(first.finished_at, data.policy.zone)
     is_first_attempt = first is data.history.deployments[0]
     return f"since {'records began' if is_first_attempt else 'the first success'} ({day})"
@@ -276,11 +283,14 @@ def _pause_text(pause: Window, data: DiagnosisInput) -> str:
     if pause.end == data.long_window.end:
         if pause.end == data.now:
             return f"is the current one: {duration}, since {start}"
-        last_day = formatting.date(pause.end - timedelta(microseconds=1), data.policy.zone)
-        return f"was {duration}, from {start} to {last_day}, the end of the period"
+        return f"was {duration}, from {start} to {_last_day(pause, data.policy)}, the end of the period"
     if pause.start == data.long_window.start:
-        return f"was {duration}, up to {end}"
+        return f"was {duration}, from the start of the period to {end}"
     return f"was {duration}, from {start} to {end}"
+
+
+def _last_day(window: Window, policy: Policy) -> str:
+    return formatting.date(window.end - timedelta(microseconds=1), policy.zone)
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:
@@ -297,7 +307,7 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     failures_by_rule = Counter(failure.rule for failure in failures)
     counted_text = formatting.count(len(counted), "deployment")
     rules_text = _counts_by_rule_text(failures_by_rule)
-    yield Finding(f"over {data.long_window_days}, {len(failures)} of {counted_text} failed ({rules_text})")
+    yield Finding(f"over {data.long_window_text}, {len(failures)} of {counted_text} failed ({rules_text})")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
@@ -426,7 +436,7 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
     recovered_count = sum(f.recovery_seconds is not None for f in failures)
     if recovered_count and not detection_seconds:
         yield Finding(
-            f"over {data.long_window_days}, {recovered_count} of "
+            f"over {data.long_window_text}, {recovered_count} of "
             f"{formatting.count(len(failures), 'failed deployment')} recovered; "
             "no incident says when they were noticed",
             (*_RECORD_INCIDENTS, *_ROLL_BACK),
@@ -438,7 +448,7 @@ def _compare_detection_and_fix(
 ) -> Finding:
     median_detection, median_fix = median(detection_seconds), median(fix_seconds)
     evidence = (
-        f"over {data.long_window_days}, failures with an incident were noticed after "
+        f"over {data.long_window_text}, failures with an incident were noticed after "
         f"{formatting.duration(median_detection)} and fixed {formatting.duration(median_fix)} later "
         f"(medians of {len(detection_seconds)})"
     )
@@ -495,7 +505,7 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"over {data.long_window_days}, {count_text} repaired production "
+            f"over {data.long_window_text}, {count_text} repaired production "
             f"({_counts_by_rule_text(deployments_by_rule)})",
             (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )

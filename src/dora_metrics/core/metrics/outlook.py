@@ -199,7 +199,7 @@ def _own_doubt(subject: str, metric: str, verdict: schema.MetricVerdict) -> str:
     lowest, highest = verdict.level_span
     if verdict.level not in (lowest, highest):
         return f"{subject} may be anything from {lowest} to {highest} (95 % interval)"
-    return f"{subject} may be as good as {highest} (95 % interval)" if highest != verdict.level else ""
+    return f"{subject} could be up to {highest} (95 % interval)" if highest != verdict.level else ""
 
 
 def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, level: str) -> str:
@@ -274,7 +274,7 @@ def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
     if last < min(earlier_values):
         yield (
             f"Shortest weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week} "
-            f"(the shortest before was {formatting.duration(min(earlier_values))})"
+            f"(the shortest before that was {formatting.duration(min(earlier_values))})"
         )
 
 

@@ -20,7 +20,8 @@ class Results(Struct, frozen=True, dict=True):
 
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that
     `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`. `names` are those of the
-    repositories. `is_of_clone`: the facts are those of a git history, where no workflow records more.
+    repositories. `is_of_clone`: the facts are those of a git history, where no workflow records more. `is_in_ledger`:
+    they are those of a ledger, which has the same numbers as files.
     """
 
     evaluation: Evaluation
@@ -30,6 +31,7 @@ class Results(Struct, frozen=True, dict=True):
     now: datetime
     names: RepositoryNames = NO_NAMES
     is_of_clone: bool = False
+    is_in_ledger: bool = False
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
         """Return the numbers of a scope; None if it has none."""

@@ -173,8 +173,9 @@ def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
     """Yield a note on vulnerabilities without a severity, which no count includes."""
     unknown_count = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
     if unknown_count:
-        alerts = formatting.count(unknown_count, "vulnerability", "vulnerabilities")
-        yield f"Not in the counts by severity, because their severity is unknown: {alerts}."
+        alerts_are = formatting.count_are(unknown_count, "vulnerability", "vulnerabilities")
+        whose = "its" if unknown_count == 1 else "their"
+        yield f"{alerts_are} not in the counts by severity, because {whose} severity is unknown."
 
 
 def security_sentence(vulnerabilities: Iterable[Vulnerability], window: Window) -> str:

@@ -243,8 +243,8 @@ def _level_ranks(window_metrics: schema.Metrics, benchmark: Benchmark) -> Iterat
 
 
 def _benchmark_gauges(benchmark: Benchmark) -> Iterator[Metric]:
-    """Yield the name and the levels of the benchmark, each with the worst value that still has it."""
-    help_text = "The worst value of a level of the benchmark: per day, in seconds, or a ratio."
+    """Yield the name and the levels of the benchmark, each with its limit at the worst end."""
+    help_text = "Limit of each benchmark level at its worst end: per day, in seconds, or a ratio."
     edges = GaugeMetricFamily("dora_benchmark_edge", help_text, labels=("metric", "level", "rank"))
     for metric in LEVELLED_METRICS:
         for level, edge in benchmark.edges.get(metric, ()):

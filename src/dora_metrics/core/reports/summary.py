@@ -48,7 +48,7 @@ class SummaryReport(Struct, frozen=True):
 
     `previous_heading`: column heading of the previous window. `alarms`: violated thresholds. `slowest_stage`: the stage
     that takes at least half of the lead time, or what hides the stages. `making`: how the numbers were calculated.
-    `unrecorded`: facts that are in no ledger.
+    `is_in_ledger`: whether a ledger has the numbers as files. `unrecorded`: facts that are in no ledger.
     """
 
     story: EventStory
@@ -63,6 +63,7 @@ class SummaryReport(Struct, frozen=True):
     chart: Chart | None = None
     other_scopes: Sequence[OtherScope] = ()
     omitted_scope_count: int = 0
+    is_in_ledger: bool = False
     outcomes: Sequence[Outcome] = ()
     making: Derivation | None = None
     notes: Sequence[str] = ()
@@ -107,6 +108,7 @@ def build(
         chart=weekly_chart(_chart_weeks(history, results), history, results.policy),
         other_scopes=other_scopes[:_MAX_OTHER_SCOPES],
         omitted_scope_count=len(other_scopes[_MAX_OTHER_SCOPES:]),
+        is_in_ledger=results.is_in_ledger,
         outcomes=outcomes,
         making=derive(history, scope_metrics, results.window, results.policy),
         notes=document.notes,

@@ -78,7 +78,7 @@ def _parse_date(raw: object) -> date:
             date.fromisoformat(text if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else "")
         )
     except ValueError:
-        raise ValueError(f"{str(raw)!r} is not a date between 1970 and 2199; write one such as 2027-03-31") from None
+        raise ValueError(f"{str(raw)!r} is not a valid date; write YYYY-MM-DD, from 1970 to 2199") from None
 
 
 def _require_supported_year(day: date) -> date:

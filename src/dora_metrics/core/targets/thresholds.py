@@ -155,7 +155,7 @@ def _regression_text(metric: str, data: ThresholdInput) -> str:
     results = (METRICS[metric].result_in(metrics) for metrics in (data.metrics, data.previous) if metrics)
     current, previous = map(units.format_with_counts, results)
     title = METRICS[metric].name
-    return f"{title} is clearly worse than in the previous window: {current}, before {previous} (p < 0.05)"
+    return f"{title} is clearly worse than in the previous window: {current}, compared with {previous} (p < 0.05)"
 
 
 def _current_and_previous(metric: str, data: ThresholdInput) -> tuple[float, float]:

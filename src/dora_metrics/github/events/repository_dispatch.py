@@ -226,4 +226,4 @@ def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: t
 def _unknown_field_notes(payload: _DispatchedFact, fields: Mapping[str, object], prefix: str) -> tuple[str, ...]:
     """Return a note on the fields that are not in the model; no note if there are none."""
     unknown = sorted(fields.keys() - type(payload).model_fields.keys())
-    return (f"Unknown fields, ignored: {', '.join(prefix + name for name in unknown)}",) if unknown else ()
+    return (f"Unknown fields are ignored: {', '.join(prefix + name for name in unknown)}",) if unknown else ()

@@ -4,11 +4,12 @@ Data that cannot be right is counted, and described in notes for the reader of t
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dora_metrics.core.facts import ids
+from dora_metrics.core.formatting import count, count_are
 from dora_metrics.core.linking.commit_graph import CommitGraph, ServicesOfPull
 from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.services import Services, only_service
@@ -46,7 +47,7 @@ def read_pulls(reader: HistoryReader) -> Iterator[HistoryPart]:
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
     """
-    quality = DataQualityNotes("Pull requests with commits", reader.run.now)
+    quality = DataQualityNotes(_pulls_with_commits, reader.run.now)
     query = reader.paged_query("PullPage", "pullRequests", files=reader.needs_files)
     steps = reader.incremental_read("pulls", query, "updatedAt").steps()
     read_numbers: set[int] = set()
@@ -136,7 +137,7 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
         yield HistoryPart("commits", is_complete=True, notes=(note,))
         return
     other_pulls: dict[str, None] = {}
-    quality = DataQualityNotes("Commits without a pull request", reader.run.now)
+    quality = DataQualityNotes(_commits_without_pull, reader.run.now)
     comparer, folders = RepositoryComparer(reader.client, repository.name), _folders_to_read(reader)
     for page in _commit_pages(reader, folders, graph):
         commits = tuple(
@@ -245,9 +246,9 @@ def read_services_of_pulls(
 
 @dataclass
 class DataQualityNotes:
-    """Counts implausible data; `subject` is what has it, such as `Pull requests with commits`."""
+    """Counts implausible data; `dated` begins a sentence about how many have it: `2 pull requests have commits`."""
 
-    subject: str
+    dated: Callable[[int], str]
     now: datetime
     too_early_count: int = 0
     too_late_count: int = 0
@@ -271,8 +272,20 @@ class DataQualityNotes:
     def _notes(self) -> Iterator[str]:
         early, late = self.too_early_count, self.too_late_count
         if early:
-            yield f"{self.subject} dated before {OLDEST_PLAUSIBLE_YEAR}, which is ignored: {early}."
+            yield f"{self.dated(early)} dated before {OLDEST_PLAUSIBLE_YEAR}. Such dates are ignored."
         if late:
-            yield f"{self.subject} dated after they landed, left out where the lead time would be negative: {late}."
+            yield f"{self.dated(late)} dated after landing. Negative lead times are left out."
         if self.large_pull_count:
-            yield f"Pull requests with more than 100 commits, which are not read one by one: {self.large_pull_count}."
+            yield f"{_pulls_with(self.large_pull_count)} more than 100 commits, which are not read one by one."
+
+
+def _pulls_with(number: int) -> str:
+    return f"{count(number, 'pull request')} {'has' if number == 1 else 'have'}"
+
+
+def _pulls_with_commits(number: int) -> str:
+    return f"{_pulls_with(number)} commits"
+
+
+def _commits_without_pull(number: int) -> str:
+    return count_are(number, "commit without a pull request", "commits without a pull request")

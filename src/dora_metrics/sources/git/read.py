@@ -211,8 +211,9 @@ def _deployments_text(releases: Sequence[TagRelease], tag_count: int) -> str:
 def _others_text(selection: TagSelection) -> str:
     if not selection.other_names:
         return ""
-    reason = "" if selection.pattern else ", because they are not versions or move with each release"
-    return f"Not counted{reason}: {_count_and_names(selection.other_names)}."
+    is_one = len(selection.other_names) == 1
+    reason = "it is not a version or moves" if is_one else "they are not versions or move"
+    return _not_counted_text(selection.other_names, "" if selection.pattern else f"{reason} with each release")
 
 
 def _package_pattern(selection: TagSelection) -> str:
@@ -234,19 +235,21 @@ def _package_pattern(selection: TagSelection) -> str:
 def left_out_notes(tags: TagList, undated_names: Sequence[str]) -> Iterator[str]:
     """Say which tags were left out, and why."""
     if tags.not_on_commits:
-        names = _count_and_names(tags.not_on_commits)
-        yield f"Tags that are not counted, because they are on a tree or file instead of a commit: {names}."
+        subject = "it is" if len(tags.not_on_commits) == 1 else "they are"
+        yield _not_counted_text(tags.not_on_commits, f"{subject} on a tree or file instead of a commit")
     if undated_names:
-        names = _count_and_names(undated_names)
-        yield f"Tags that are not counted, because they are dated before 1990 or after 2199: {names}."
+        subject = "it is" if len(undated_names) == 1 else "they are"
+        yield _not_counted_text(undated_names, f"{subject} dated before 1990 or after 2199")
 
 
 def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
     """Say which tags lie in the future."""
     future_names = [release.name for release in releases if release.at > now]
     if future_names:
-        names = _count_and_names(future_names)
-        yield f"Deployments that are not counted yet, because they are later than {now:%Y-%m-%dT%H:%M:%SZ}: {names}."
+        deployments = formatting.count_are(len(future_names), "deployment")
+        subject = "it is" if len(future_names) == 1 else "they are"
+        reason = f"{subject} later than {now:%Y-%m-%dT%H:%M:%SZ}"
+        yield f"{deployments} not counted yet, because {reason}: {newest_names(future_names)}."
 
 
 _FRESH = timedelta(days=7)
@@ -325,5 +328,7 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
         yield "A git history does not record when a pull request was opened, so merged ones have no lead time."
 
 
-def _count_and_names(names: Sequence[str]) -> str:
-    return f"{len(names):,} ({newest_names(names)})"
+def _not_counted_text(tag_names: Sequence[str], reason: str) -> str:
+    """Return `2 tags are not counted, because …: latest, nightly.`"""
+    tags, because = formatting.count_are(len(tag_names), "tag"), f", because {reason}" if reason else ""
+    return f"{tags} not counted{because}: {newest_names(tag_names)}."

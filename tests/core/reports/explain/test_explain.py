@@ -72,7 +72,7 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, rule `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
-        f"`github:deployment:2`, commit `{sha('V2')}`: it was deployed on 2024-03-01 06:00 UTC.",
+        f"`github:deployment:2`, commit `{sha('V2')}`: it finished on 2024-03-01 06:00 UTC.",
         f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00.",
         "It reached users, so it counts in the failure rate.",
     ]
@@ -99,7 +99,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     ]
     one = explain_only("v1", *facts)
     assert one.headline == "Deployment `v1`: did not fail"
-    assert " UTC after 10 min." in one.sentences[0]
+    assert one.sentences[0].endswith(": it finished on 2024-03-05 00:00 UTC and took 10 min.")
     assert [unescaped(line) for line in one.sections[0].lines] == [
         "`explicit`: no. No incident names this deployment, and no deployment is recorded as its fix.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
@@ -183,7 +183,7 @@ def test_a_baseline_whose_changes_are_unknown_does_not_deny_that_one_was_reverte
         "not known. What it delivered is not known, so it is not known whether that was reverted."
     )
     again = explain_only(deployment_id(2), *deployments_of_versions("V1 V1"))
-    assert rule_text("revert", again).startswith("no. It was not the first to deliver any change")
+    assert rule_text("revert", again) == "no. It delivered nothing new, so there was nothing to revert."
 
 
 def test_a_hotfix_that_came_too_late_says_how_late() -> None:
@@ -605,8 +605,8 @@ def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
         ),
         "prod-eu (acme/shop, service shop): not yet; no deployment has succeeded since the fix.",
     ]
-    assert section_lines("Which fixes", explain_only("v1", *facts)) == []
-    assert section_lines("Which fixes", explain_only("v2", *facts)) == [
+    assert section_lines("Vulnerability fixes", explain_only("v1", *facts)) == []
+    assert section_lines("Vulnerability fixes", explain_only("v2", *facts)) == [
         "left-pad (`github:dependabot:acme/shop#1`), severity high, 3 d after it was detected"
     ]
 
@@ -626,7 +626,7 @@ def test_the_name_of_a_package_stays_text() -> None:
 
 def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
     many = [vulnerability(number, fixed_at="03-05T11:00") for number in range(23)]
-    found = section_lines("Which fixes", explain_only(deployment_id(1), deployment(1), *many))
+    found = section_lines("Vulnerability fixes", explain_only(deployment_id(1), deployment(1), *many))
     assert (len(found), found[-1]) == (21, "and 3 more")
 
 

@@ -147,7 +147,7 @@ def test_a_clear_change_for_the_worse_needs_attention() -> None:
     before = [deployment(number, f"03-{number % 7 + 4:02}T{number % 24:02}:00") for number in range(40)]
     report = report_on(*CALM, deployment(90, "02-01"), *before, deployment(91, "03-13"))
     assert needs_of(report) == [
-        "**production**: deployment frequency got worse: 1 on 1 day, after 40 on 7 days in the previous week."
+        "**production**: deployment frequency got worse: 1 on 1 day, compared with 40 on 7 days in the previous week."
     ]
 
 
@@ -232,7 +232,9 @@ def test_every_scope_up_to_500_has_a_row(count: int, row_count: int, page: PageA
     report = report_on(*services(count), page_url=page.published)
     assert utf16_length(report) <= MAX_BODY_UTF16_LENGTH
     assert len(rows_of(report)) == row_count + 1
-    assert ("more scopes have no row here" in report) == (count > row_count)
+    assert ("more scopes have no row here, since an issue holds at most 65,536 characters." in report) == (
+        count > row_count
+    )
     assert f"<summary>{row_count - 10} more scopes</summary>" in report or count == 3
 
 

@@ -37,6 +37,12 @@ def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened()
     )
 
 
+def test_a_git_history_without_known_failures_says_what_it_does_not_record() -> None:
+    first = deployment(0, "02-20", source="git")
+    found = render_report(first, *deployments_from(4, 3, 1, source="git"), *deployments_from(11, 3, 11, source="git"))
+    assert found.headline.endswith("; no known failures (a git history has no incidents).")
+
+
 def test_many_more_deployments_are_told_as_more_often() -> None:
     many = [deployment(number, f"03-12T{number:02}:00") for number in range(1, 21)]
     assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith(
@@ -222,7 +228,7 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
     assert utf16_length(found.issue_body.text_of_new_issue(12)) <= MAX_BODY_UTF16_LENGTH
     assert "Delivered: 2,000 deployments, 2,000 changes" in found.text
     assert re.search(r"- and 1,?\d{3} more deployments", found.text)
-    assert "Some lists are cut, since an issue holds at most 65,536 characters" in found.text
+    assert "Some lists are cut, since an issue holds at most 65,536 characters." in found.text
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:

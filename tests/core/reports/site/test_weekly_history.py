@@ -77,7 +77,7 @@ def test_of_many_scopes_only_the_newest_weeks_are_kept_and_that_is_said() -> Non
     assert [len(scope.weeks) for scope in found.scopes] == [30, 30]
     assert found.scopes[0].weeks[-1].week == "2024-W13"
     assert found.notes == [
-        "acme/shop · shop · production: only the last 30 weeks",
-        "acme/shop · web · production: only the last 30 weeks",
+        "acme/shop · shop · production has only its last 30 weeks here",
+        "acme/shop · web · production has only its last 30 weeks here",
     ]
     assert max_weeks_per_scope(1_000) == 26

@@ -86,7 +86,7 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
             Section(_ending_title(context, deployment), tuple(repair_lines(context, deployment))),
             Section("What it repaired", tuple(_repair_effects(context, deployment))),
             Section("What it delivered", tuple(_delivered_changes(context, timeline, deployment))),
-            Section("Which fixes of vulnerabilities went live with it", tuple(fixes)),
+            Section("Vulnerability fixes that went live with it", tuple(fixes)),
         ),
     )
 
@@ -130,7 +130,7 @@ def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
             context.format_time(end),
             zone.key,
         )
-    duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
+    duration = f" and took {_duration_text(start, end)}" if start and start <= end else ""
     ending = f"{_STATUS_VERBS[deployment.status]} on {context.format_time(end)} {zone.key}{duration}"
     return md("{}{}: it {}.", id_code_span(deployment.id), _sha_text(deployment), ending)
 
@@ -139,7 +139,7 @@ def _sha_text(deployment: Deployment) -> Md:
     return md(", commit {}", code_span(deployment.sha)) if deployment.sha else Md(", commit unknown")
 
 
-_STATUS_VERBS = {"success": "was deployed", "failure": "failed", "cancelled": "was cancelled"}
+_STATUS_VERBS = {"success": "finished", "failure": "failed", "cancelled": "was cancelled"}
 
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:

@@ -100,7 +100,7 @@ def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
         return Md("It did not succeed, so it delivered nothing.")
     deliveries = [delivery for _, delivery in context.delivered_changes_by_id.get(deployment.id, ())]
     if not deliveries:
-        return Md("It was not the first to deliver any change, so none of its changes could be reverted.")
+        return Md("It delivered nothing new, so there was nothing to revert.")
     if any(is_revert(delivery.change) for delivery in deliveries):
         return Md("It delivered a revert itself, and no later deployment reverted any of its changes.")
     changes = "its change" if len(deliveries) == 1 else f"any of its {len(deliveries):,} changes"

@@ -72,8 +72,8 @@ class AllScopesReport:
     that decides which scopes are in the report. `folded_rows`: rows of a long table that are shown on a click. `total`:
     all scopes together, from the raw values. `needy`: the scopes to describe. `other_needy_count`: further ones that
     need attention. `improved` and `quiet`: sentences, empty if there is nothing to say. `goals`: one line each. `page`:
-    where the page is. `omitted_row_count`: scopes without a row, to save space. `has_tasks`: whether people shall write
-    down what they do about it.
+    where the page is. `omitted_row_count`: scopes without a row, to save space. `is_in_ledger`: whether a ledger has
+    the numbers as files. `has_tasks`: whether people shall write down what they do about it.
     """
 
     title: str
@@ -92,6 +92,7 @@ class AllScopesReport:
     goals: tuple[Md, ...]
     page: Md
     omitted_row_count: int
+    is_in_ledger: bool
     notes: Sequence[str]
     has_tasks: bool
 
@@ -179,6 +180,7 @@ def build_all_scopes_report(scopes: Sequence[ScopeInReport], page: PageAddress, 
         goals=tuple(_goal_lines(scopes)),
         page=page.sentence(),
         omitted_row_count=len(scopes[limits.rows :]),
+        is_in_ledger=results.is_in_ledger,
         notes=results.document.notes[:_MAX_NOTES],
         has_tasks=period.kind != "weekly",
     )

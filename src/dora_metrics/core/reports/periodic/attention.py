@@ -100,7 +100,8 @@ def _changes_for_the_worse(report_input: ReportInput) -> Iterator[AttentionReaso
         values = (value_with_counts(METRICS[key].result_in(metrics)) for metrics in (current, previous))
         before = previous_period_title(report_input.period)
         yield AttentionReason(
-            Weight.WORSE, md("{} got worse: {}, after {} in the {}", METRICS[key].label.lower(), *values, before)
+            Weight.WORSE,
+            md("{} got worse: {}, compared with {} in the {}", METRICS[key].label.lower(), *values, before),
         )
 
 

@@ -120,7 +120,7 @@ class PeriodicReport:
     """A report, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `making`: how the numbers were calculated; None if it was left out to save space. `page`: a sentence that links to
-    the page; empty if nothing is known of it.
+    the page; empty if nothing is known of it. `is_in_ledger`: whether a ledger has everything that was left out.
     """
 
     title: str
@@ -142,6 +142,7 @@ class PeriodicReport:
     making: Derivation | None
     notes: list[str]
     page: Md
+    is_in_ledger: bool
 
     @property
     def cut(self) -> bool:
@@ -267,6 +268,7 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         making=None,
         notes=[],
         page=report_input.page.sentence(history.scope),
+        is_in_ledger=report_input.results.is_in_ledger,
     )
 
 
@@ -495,8 +497,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        doubt = ", but incidents are not known" if units.is_lower_bound(failure_rate) else ""
-        yield md("no known failures{}", doubt)
+        doubt = units.lower_bound_reason(failure_rate)
+        yield md("no known failures ({})", doubt) if doubt else Md("no known failures")
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:

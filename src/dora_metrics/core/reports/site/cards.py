@@ -223,7 +223,10 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median lead time of each week",
             _lead_time_text(policy),
-            f"{_DEPLOYMENT_DOTS} The stages chart shows means. There, review does not include waiting for review.",
+            (
+                f"{_DEPLOYMENT_DOTS} The stages chart and the stages in the table are means. In both, review does not "
+                "include waiting for review."
+            ),
         ),
         (
             "Share of deployments that failed",

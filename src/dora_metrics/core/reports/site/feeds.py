@@ -117,7 +117,7 @@ def build_weekly_history(
 
 def _truncation_notes(weeks_by_scope: WeeksByScope, max_weeks: int) -> list[str]:
     return [
-        f"{' · '.join(scope)}: only the last {max_weeks} weeks"
+        f"{' · '.join(scope)} has only its last {max_weeks} weeks here"
         for scope, series in weeks_by_scope.items()
         if len(series) == max_weeks
     ]

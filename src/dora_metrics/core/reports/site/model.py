@@ -176,7 +176,8 @@ class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PageData(Struct, frozen=True, kw_only=True):
     """All data of the page.
 
-    `highlights` are lines about all scopes together. `more` is the number of scopes that are left out.
+    `highlights` are lines about all scopes together. `more` is the number of scopes that are left out. `in_ledger` says
+    whether the page is a file of a ledger, which has everything that the page does not list.
     """
 
     title: str
@@ -188,4 +189,5 @@ class PageData(Struct, frozen=True, kw_only=True):
     scopes: list[ScopeEntry]
     highlights: list[str]
     more: int
+    in_ledger: bool
     notes: list[str]

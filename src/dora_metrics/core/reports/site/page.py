@@ -118,6 +118,7 @@ def build_page(
         scopes=entries,
         highlights=highlights(entries),
         more=len(results.evaluation.histories) - len(page_scopes),
+        in_ledger=results.is_in_ledger,
         notes=[single_line(note, 400) for note in results.document.notes[:50]],
     )
 
