@@ -126,7 +126,7 @@ def plan_run(
     totals = add_totals(checkpoint.base_totals, state.totals)
     next_checkpoint = view.next_checkpoint(checkpoint, merge.after, state)
     recorded_marks = read_marks(snapshot.files).renamed(names.stored_scope)
-    marks = raised_marks(recorded_marks, results, totals)
+    marks = raised_marks(recorded_marks, results.evaluation, totals)
     others = {
         **checkpoint_files(next_checkpoint, view.stored_checkpoint, snapshot.files),
         **marks_files(marks.renamed(names.scope_to_store), snapshot.files),

@@ -86,6 +86,11 @@ class LedgerCollector(Collector):
         yield from _benchmark_gauges(self.policy.benchmark)
 
     @property
+    def repositories(self) -> list[str]:
+        """All repositories with a scope or a fact, sorted."""
+        return sorted({scope.repository for scope in self.counters.scopes} | self.fact_counts.keys())
+
+    @property
     def _scopes(self) -> list[Scope]:
         """Scopes of the counters, sorted."""
         return sorted(self.counters.scopes)
