@@ -125,6 +125,17 @@ def test_every_series_has_the_job_and_the_repository_as_in_a_push() -> None:
     assert {series.partition("repository=")[2][:10] for series in infos} == {'"acme/shop', '"acme/api"'}
 
 
+def test_every_series_has_the_static_labels() -> None:
+    ran = openmetrics(shop(), "--labels", "cluster=eu-1, team: payments")
+    assert all('cluster="eu-1"' in line.series and 'team="payments"' in line.series for line in lines_of(ran.out))
+
+
+def test_another_format_has_the_static_labels_too() -> None:
+    ran = openmetrics(shop(), "--format", "prometheus", "--labels", "cluster=eu-1")
+    series = [line for line in ran.out.splitlines() if not line.startswith("#")]
+    assert all('cluster="eu-1"' in line for line in series)
+
+
 def test_no_series_is_named_after_a_sequence_that_a_push_would_have() -> None:
     assert "dora_ledger_sequence" not in openmetrics(shop()).out
 

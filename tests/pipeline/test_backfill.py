@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from dora_metrics.core.facts.as_of import PastFacts
@@ -17,10 +17,11 @@ from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, promethe
 from dora_metrics.settings.model import Settings
 from support.facts import at, deployment, deployments_of_versions, failed_deployment, incident, vulnerability
 from support.prometheus_text import SeriesKey, counter_values, shop_value
+from support.property_cases import cases
 from support.strategies import fact_lists
 
 NOW = at("04-02")
-STEPS = tuple(PastSteps(NOW, timedelta(days=42), timedelta(days=3)))
+STEPS = tuple(PastSteps(NOW, timedelta(days=42), timedelta(days=7)))
 DAYS = tuple(PastSteps(at("03-10"), timedelta(days=9), timedelta(days=1)))
 
 Values = dict[SeriesKey, float]
@@ -54,6 +55,7 @@ each_meaning = pytest.mark.parametrize("index", [PastFacts.happened, PastFacts.k
 
 
 @each_meaning
+@settings(max_examples=cases(15))
 @given(facts=fact_lists())
 def test_gauges_are_those_of_the_facts_of_that_time(
     index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]
@@ -65,6 +67,7 @@ def test_gauges_are_those_of_the_facts_of_that_time(
 
 
 @each_meaning
+@settings(max_examples=cases(15))
 @given(facts=fact_lists())
 def test_counters_are_the_highest_totals_so_far_that_the_end_still_has(
     index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]
@@ -81,6 +84,7 @@ def test_counters_are_the_highest_totals_so_far_that_the_end_still_has(
 
 
 @each_meaning
+@settings(max_examples=cases(15))
 @given(facts=fact_lists())
 def test_no_counter_falls(index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]) -> None:
     texts = past_expositions(index(facts), STEPS)

@@ -251,10 +251,9 @@ def _html(results: Results, _source_facts: SourceFacts, _settings: Settings) -> 
     return publish.page_html(results)
 
 
-def _prometheus(results: Results, source_facts: SourceFacts, _settings: Settings) -> str:
-    return prometheus.exposition_text(
-        prometheus_families(results, cumulative_totals(results, source_facts.facts), None)
-    )
+def _prometheus(results: Results, source_facts: SourceFacts, settings: Settings) -> str:
+    families = prometheus_families(results, cumulative_totals(results, source_facts.facts), None)
+    return prometheus.exposition_text(families.with_labels(settings.labels))
 
 
 def _write_past(steps: PastSteps, as_of: AsOf, source_facts: SourceFacts, settings: Settings, stdout: TextIO) -> None:
@@ -265,8 +264,8 @@ def _write_past(steps: PastSteps, as_of: AsOf, source_facts: SourceFacts, settin
         facts = PastFacts.happened(source_facts.facts)
     else:
         facts = PastFacts.known([*source_facts.facts, *source_facts.earlier])
-    group = {"job": settings.pushgateway_job}
-    write_past(past_families(facts, settings.policy, steps), group, stdout)
+    past = (families.with_labels(settings.labels) for families in past_families(facts, settings.policy, steps))
+    write_past(past, {"job": settings.pushgateway_job}, stdout)
 
 
 def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, settings: Settings) -> str:

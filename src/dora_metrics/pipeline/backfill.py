@@ -31,7 +31,9 @@ def past_families(facts: PastFacts, policy: Policy, steps: Iterable[datetime]) -
     for moment in moments:
         snapshot = snapshots.at(moment)
         marks = snapshot.raised(marks)
-        yield snapshot.families(marks.at_most(end), policy, moment)
+        histories, fact_counts = exported_histories(snapshot.evaluation), fact_counts_by_repository(snapshot.totals)
+        counters = marks.at_most(end)
+        yield LedgerCollector(histories, counters, fact_counts, policy, moment, None, __version__)
 
 
 class _Snapshot(Struct, frozen=True):
@@ -42,10 +44,6 @@ class _Snapshot(Struct, frozen=True):
 
     def raised(self, marks: HighWaterMarks) -> HighWaterMarks:
         return raised_marks(marks, self.evaluation, self.totals)
-
-    def families(self, counters: HighWaterMarks, policy: Policy, moment: datetime) -> LedgerCollector:
-        histories, counts = exported_histories(self.evaluation), fact_counts_by_repository(self.totals)
-        return LedgerCollector(histories, counters, counts, policy, moment, None, __version__)
 
 
 class _Snapshots:

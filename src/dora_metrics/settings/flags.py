@@ -47,6 +47,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "pushgateway-url",
         "pushgateway-username",
         "pushgateway-job",
+        "labels",
         "endpoint-url",
     ),
     "how numbers are shown": (
