@@ -218,6 +218,21 @@ def test_a_staged_rollout_that_another_run_overtakes_is_no_rollback(shop: Deploy
     assert failures_and_rework(shop, "recorded") == (0, 0)
 
 
+def test_two_workflows_that_deploy_one_commit_deliver_each_change_once(shop: DeployingShop, source: str) -> None:
+    """The first job of web ends before api, and the last one after it: api is the first success with the commit."""
+    web = shop.run_of_commit("one", name="Deploy web")
+    api = shop.repository.run("Deploy api", sha=web.head_sha, at=at(24), finished_at=at(25))
+    shop.job(24, name="eu", start=23.9)
+    shop.job(24 + 6 * MINUTE, name="api", start=23.9, run=api)
+    shop.job(24 + 12 * MINUTE, name="us", start=24)
+    assert_attempts(shop, source, [("success", "1T00:06"), ("success", "1T00:12")])
+    for place in ("recorded", "synced"):
+        ran = shop.action("schedule", {}, place, **{"deployment-source": source, "since": "all"})
+        (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+        delivered = [each["deployment"] for each in scope["evidence"]["lead_times"]]
+        assert delivered == [scope["evidence"]["deployments"][1]["deployment"]], place
+
+
 def test_all_jobs_that_are_run_again_within_half_an_hour(shop: DeployingShop, source: str) -> None:
     shop.run_of_commit("one")
     for name in ("eu", "us"):

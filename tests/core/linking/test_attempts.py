@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.job_links import JobLink, job_link_of, parse_job_link
 from dora_metrics.core.facts.model import Deployment, Fact
@@ -327,6 +328,16 @@ def test_what_the_first_attempt_delivered_stays_unknown_though_its_parts_were_co
     facts = [part(1, "03-05T10:00", changes=None), part(2, "03-05T10:01", changes=(), previous=deployment_id(1))]
     (attempt,) = join_parts(facts).deployments
     assert (attempt.changes, attempt.previous) == (None, None)
+
+
+def test_an_attempt_descends_from_what_its_parts_descend_from_apart_from_each_other() -> None:
+    facts = [
+        part(1, "03-05T10:00", descends_from=(deployment_id(9),)),
+        part(2, "03-05T10:01", descends_from=()),
+        part(3, "03-05T10:02", descends_from=(deployment_id(1), deployment_id(8))),
+    ]
+    assert join_parts(facts).deployments[0].descends_from == (deployment_id(9), deployment_id(8))
+    assert join_parts([replace(each, descends_from=None) for each in facts]).deployments[0].descends_from is None
 
 
 def test_an_attempt_is_unhealthy_if_a_part_of_it_is() -> None:

@@ -302,6 +302,7 @@ def _joined(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deploy
         version=representative.version or _first(part.version for part in parts),
         changes=_changes_of(parts, own_ids),
         previous=_first(part.previous for part in parts if part.previous not in own_ids),
+        descends_from=_ancestor_ids_of(parts, own_ids),
         remediates=_first(part.remediates for part in parts),
         reached_users=_has_reached_users(parts, status),
         commit_count=_sum(part.commit_count for part in parts),
@@ -337,6 +338,12 @@ def _changes_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ..
     if not any(part.changes is not None and part.previous not in own_ids for part in parts):
         return None
     return tuple(dict.fromkeys(chain.from_iterable(part.changes or () for part in parts)))
+
+
+def _ancestor_ids_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ...] | None:
+    """Return the ids of the earlier successes that the parts descend from, each once; None if they are not known."""
+    known = [part.descends_from for part in parts if part.descends_from is not None]
+    return tuple(dict.fromkeys(each for each in chain.from_iterable(known) if each not in own_ids)) if known else None
 
 
 def _health_of(parts: Sequence[Deployment]) -> Health | None:
