@@ -153,6 +153,56 @@ def test_a_part_that_failed_and_arrives_last_corrects_what_was_compared_with_its
     assert changes_of_newest(shop) == in_order
 
 
+def older_commit_deployed_while_a_newer_one_still_rolls_out(shop: DeployingShop) -> None:
+    """The first part of the newer commit's attempt brings both; a hotfix and the older one are deployed; a part fails.
+
+    The hotfix is the success directly before the older one, so nothing in the record of that names the attempt.
+    """
+    base = shop.repository.head()
+    old = shop.repository.commit({"old.txt": "1"}, message="old", author_date=at(20))
+    newer = shop.run_of_commit("newer", conclusion="failure")
+    hotfix = shop.repository.commit({"fix.txt": "1"}, message="fix", branch="release/1", parents=[base])
+    shop.job(24, name="deploy (0)")
+    for hours, sha in ((24.1, hotfix), (24.2, old)):
+        shop.job(hours, run=shop.repository.run(sha=sha, at=at(24), finished_at=at(hours)), name="deploy (0)")
+    shop.job(24.5, "failure", run=newer, name="deploy (1)")
+
+
+def test_an_older_commit_deployed_before_an_attempt_failed_delivers_its_change(shop: DeployingShop) -> None:
+    older_commit_deployed_while_a_newer_one_still_rolls_out(shop)
+    shop.by_events("deployments")
+    assert len(changes_of(shop, "recorded", position=2)) == 1
+    shop.by_sync("deployments")
+    assert changes_of(shop, "recorded", position=2) == changes_of(shop, "synced", position=2)
+
+
+def test_a_failure_that_was_known_already_compares_nothing_again(shop: DeployingShop) -> None:
+    older_commit_deployed_while_a_newer_one_still_rolls_out(shop)
+    shop.by_events("deployments")
+    shop.event(rest_views.deployment_status_event(BASE, shop.deployments[-1].status_history[-1]))
+    assert not shop.github.requests_matching("*compare*")
+
+
+def test_a_run_that_succeeded_and_fails_when_it_is_run_again_compares_nothing_again(shop: DeployingShop) -> None:
+    first = shop.run_of_commit("one")
+    shop.job(24, name="deploy (0)", attempt=1)
+    shop.run_of_commit("two")
+    shop.job(48)
+    shop.by_events("deployments")
+    shop.repository.rerun(first, at=at(72))
+    shop.job(72.1, "failure", run=first, name="deploy (0)", start=72, attempt=2)
+    shop.event(rest_views.deployment_status_event(BASE, shop.deployments[-1].status_history[-1]))
+    assert not shop.github.requests_matching("*compare*")
+
+
+def changes_of(shop: DeployingShop, place: str, *, position: int) -> list[str]:
+    """What the deployment at a position delivered, by a ledger."""
+    ran = shop.action("workflow_dispatch", {"inputs": {}}, place, mode="rebuild")
+    (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+    changes: list[str] = scope["evidence"]["deployments"][position]["changes"]
+    return changes
+
+
 def changes_of_newest(shop: DeployingShop) -> list[str]:
     """What the last success delivered, by the records of events."""
     newest: dict[str, dict[str, Any]] = {}
