@@ -158,7 +158,7 @@ def older_commit_deployed_while_a_newer_one_still_rolls_out(shop: DeployingShop)
 
     The hotfix is the success directly before the older one, so nothing in the record of that names the attempt.
     """
-    base = shop.repository.head()
+    base = str(shop.repository.head())
     old = shop.repository.commit({"old.txt": "1"}, message="old", author_date=at(20))
     newer = shop.run_of_commit("newer", conclusion="failure")
     hotfix = shop.repository.commit({"fix.txt": "1"}, message="fix", branch="release/1", parents=[base])
@@ -424,6 +424,50 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
     assert "Not counted twice: GitHub deployments (1), because the job that deployed counts." in ran.summary
+
+
+JobEnd = tuple[str, str, int]
+"""A job's key, how it ended, and the number of its attempt."""
+
+
+def record_jobs(shop: DeployingShop, ends: list[JobEnd]) -> list[Attempt]:
+    """Let jobs of the present run record themselves, a minute apart, where the runner does not say their check run."""
+    for number, (job, status, attempt) in enumerate(ends):
+        environment = {
+            "GITHUB_API_URL": shop.github.api_url,
+            "GITHUB_RUN_ID": str(shop.run.database_id),
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+            "GITHUB_SHA": shop.run.head_sha,
+            "GITHUB_JOB": job,
+        }
+        inputs = {"ledger": f"dir:{shop.folder / 'recorded'}", "environment": "production", "status": status}
+        inputs |= {"window": "all", "github-token": shop.github.token}
+        folder = Path(mkdtemp(dir=shop.folder))
+        now = at(24 + number * MINUTE)
+        ran = run_action(folder, "workflow_dispatch", {}, inputs, now=now, environment=environment)
+    return attempts_of(ran)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([("api", "failure", 1), ("web", "success", 1)], [("failure", "1T00:01")]),
+        ([("web", "success", 1), ("api", "failure", 1)], [("failure", "1T00:01")]),
+        ([("web", "success", 1), ("api", "success", 1)], [("success", "1T00:01")]),
+        ([("web", "success", 1), ("api", "failure", 1), ("api", "success", 2)], [("success", "1T00:02")]),
+        ([("api", "success", 1), ("api", "success", 2)], [("success", "1T00:00"), ("success", "1T00:01")]),
+    ],
+)
+def test_jobs_without_a_check_run_are_parts_of_one_attempt(
+    shop: DeployingShop, ends: list[JobEnd], expected: list[Attempt]
+) -> None:
+    shop.by_events("deployments")
+    shop.run_of_commit("one")
+    assert record_jobs(shop, ends) == expected
+    for number, (job, status, attempt) in enumerate(ends):
+        shop.job(24 + number * MINUTE, status, name=job, attempt=attempt)
+    ran = shop.action("schedule", {}, "recorded", **{"deployment-source": "auto", "since": "all"})
+    assert attempts_of(ran) == expected, "a sync that finds GitHub's deployments of the same jobs counts none twice"
 
 
 def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:
