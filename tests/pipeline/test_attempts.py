@@ -153,6 +153,56 @@ def test_a_part_that_failed_and_arrives_last_corrects_what_was_compared_with_its
     assert changes_of_newest(shop) == in_order
 
 
+def older_commit_deployed_while_a_newer_one_still_rolls_out(shop: DeployingShop) -> None:
+    """The first part of the newer commit's attempt brings both; a hotfix and the older one are deployed; a part fails.
+
+    The hotfix is the success directly before the older one, so nothing in the record of that names the attempt.
+    """
+    base = str(shop.repository.head())
+    old = shop.repository.commit({"old.txt": "1"}, message="old", author_date=at(20))
+    newer = shop.run_of_commit("newer", conclusion="failure")
+    hotfix = shop.repository.commit({"fix.txt": "1"}, message="fix", branch="release/1", parents=[base])
+    shop.job(24, name="deploy (0)")
+    for hours, sha in ((24.1, hotfix), (24.2, old)):
+        shop.job(hours, run=shop.repository.run(sha=sha, at=at(24), finished_at=at(hours)), name="deploy (0)")
+    shop.job(24.5, "failure", run=newer, name="deploy (1)")
+
+
+def test_an_older_commit_deployed_before_an_attempt_failed_delivers_its_change(shop: DeployingShop) -> None:
+    older_commit_deployed_while_a_newer_one_still_rolls_out(shop)
+    shop.by_events("deployments")
+    assert len(changes_of(shop, "recorded", position=2)) == 1
+    shop.by_sync("deployments")
+    assert changes_of(shop, "recorded", position=2) == changes_of(shop, "synced", position=2)
+
+
+def test_a_failure_that_was_known_already_compares_nothing_again(shop: DeployingShop) -> None:
+    older_commit_deployed_while_a_newer_one_still_rolls_out(shop)
+    shop.by_events("deployments")
+    shop.event(rest_views.deployment_status_event(BASE, shop.deployments[-1].status_history[-1]))
+    assert not shop.github.requests_matching("*compare*")
+
+
+def test_a_run_that_succeeded_and_fails_when_it_is_run_again_compares_nothing_again(shop: DeployingShop) -> None:
+    first = shop.run_of_commit("one")
+    shop.job(24, name="deploy (0)", attempt=1)
+    shop.run_of_commit("two")
+    shop.job(48)
+    shop.by_events("deployments")
+    shop.repository.rerun(first, at=at(72))
+    shop.job(72.1, "failure", run=first, name="deploy (0)", start=72, attempt=2)
+    shop.event(rest_views.deployment_status_event(BASE, shop.deployments[-1].status_history[-1]))
+    assert not shop.github.requests_matching("*compare*")
+
+
+def changes_of(shop: DeployingShop, place: str, *, position: int) -> list[str]:
+    """What the deployment at a position delivered, by a ledger."""
+    ran = shop.action("workflow_dispatch", {"inputs": {}}, place, mode="rebuild")
+    (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+    changes: list[str] = scope["evidence"]["deployments"][position]["changes"]
+    return changes
+
+
 def changes_of_newest(shop: DeployingShop) -> list[str]:
     """What the last success delivered, by the records of events."""
     newest: dict[str, dict[str, Any]] = {}
@@ -216,6 +266,21 @@ def test_a_staged_rollout_that_another_run_overtakes_is_no_rollback(shop: Deploy
     assert_attempts(shop, "deployments", [("success", "2T00:00"), ("success", "2T01:00")])
     assert failures_and_rework(shop, "synced") == (0, 0)
     assert failures_and_rework(shop, "recorded") == (0, 0)
+
+
+def test_two_workflows_that_deploy_one_commit_deliver_each_change_once(shop: DeployingShop, source: str) -> None:
+    """The first job of web ends before api, and the last one after it: api is the first success with the commit."""
+    web = shop.run_of_commit("one", name="Deploy web")
+    api = shop.repository.run("Deploy api", sha=web.head_sha, at=at(24), finished_at=at(25))
+    shop.job(24, name="eu", start=23.9)
+    shop.job(24 + 6 * MINUTE, name="api", start=23.9, run=api)
+    shop.job(24 + 12 * MINUTE, name="us", start=24)
+    assert_attempts(shop, source, [("success", "1T00:06"), ("success", "1T00:12")])
+    for place in ("recorded", "synced"):
+        ran = shop.action("schedule", {}, place, **{"deployment-source": source, "since": "all"})
+        (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+        delivered = [each["deployment"] for each in scope["evidence"]["lead_times"]]
+        assert delivered == [scope["evidence"]["deployments"][1]["deployment"]], place
 
 
 def test_all_jobs_that_are_run_again_within_half_an_hour(shop: DeployingShop, source: str) -> None:
@@ -359,6 +424,50 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
     assert "1 GitHub deployment is not counted, because the job that deployed counts." in ran.summary
+
+
+JobEnd = tuple[str, str, int]
+"""A job's key, how it ended, and the number of its attempt."""
+
+
+def record_jobs(shop: DeployingShop, ends: list[JobEnd]) -> list[Attempt]:
+    """Let jobs of the present run record themselves, a minute apart, where the runner does not say their check run."""
+    for number, (job, status, attempt) in enumerate(ends):
+        environment = {
+            "GITHUB_API_URL": shop.github.api_url,
+            "GITHUB_RUN_ID": str(shop.run.database_id),
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+            "GITHUB_SHA": shop.run.head_sha,
+            "GITHUB_JOB": job,
+        }
+        inputs = {"ledger": f"dir:{shop.folder / 'recorded'}", "environment": "production", "status": status}
+        inputs |= {"window": "all", "github-token": shop.github.token}
+        folder = Path(mkdtemp(dir=shop.folder))
+        now = at(24 + number * MINUTE)
+        ran = run_action(folder, "workflow_dispatch", {}, inputs, now=now, environment=environment)
+    return attempts_of(ran)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([("api", "failure", 1), ("web", "success", 1)], [("failure", "1T00:01")]),
+        ([("web", "success", 1), ("api", "failure", 1)], [("failure", "1T00:01")]),
+        ([("web", "success", 1), ("api", "success", 1)], [("success", "1T00:01")]),
+        ([("web", "success", 1), ("api", "failure", 1), ("api", "success", 2)], [("success", "1T00:02")]),
+        ([("api", "success", 1), ("api", "success", 2)], [("success", "1T00:00"), ("success", "1T00:01")]),
+    ],
+)
+def test_jobs_without_a_check_run_are_parts_of_one_attempt(
+    shop: DeployingShop, ends: list[JobEnd], expected: list[Attempt]
+) -> None:
+    shop.by_events("deployments")
+    shop.run_of_commit("one")
+    assert record_jobs(shop, ends) == expected
+    for number, (job, status, attempt) in enumerate(ends):
+        shop.job(24 + number * MINUTE, status, name=job, attempt=attempt)
+    ran = shop.action("schedule", {}, "recorded", **{"deployment-source": "auto", "since": "all"})
+    assert attempts_of(ran) == expected, "a sync that finds GitHub's deployments of the same jobs counts none twice"
 
 
 def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:

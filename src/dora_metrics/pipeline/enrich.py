@@ -4,6 +4,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import dropwhile, islice
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -144,16 +145,21 @@ class Enricher:
                 return
 
     def _compared_with_its_attempt(self, part: Deployment, contents: LedgerContents) -> Iterator[Fact]:
-        """Yield the successes that were compared with an attempt before it failed, by a part, compared again."""
-        candidates = _successes_compared_with_run_of(part, contents)
-        if not candidates:
+        """Yield the successes that were compared with an attempt before it failed, by a part, compared again.
+
+        These are all after its first success: which of them it took commits away from is not recorded.
+        """
+        ids_of_run = _successes_of_run(part, contents)
+        if not ids_of_run:
             return
         facts = [*(fact for fact in contents.facts if fact.id != part.id), part]
         comparable_ids = {fact.id for fact in comparable_facts(facts, self.policy)}
-        for other in candidates[:_MAX_LATER_SUCCESSES]:
-            if other.id in comparable_ids and not comparable_ids.issuperset(_compared_ids(other)):
-                for answer in self._compared(replace(other, changes=None), facts):
-                    yield self._newer(answer, contents.fact_by_id(answer.id))
+        failed_ids = ids_of_run - comparable_ids
+        successes = dropwhile(lambda success: success.id not in failed_ids, successes_of_scope(part, contents.facts))
+        compared = (each for each in successes if each.id in comparable_ids and (each.changes is None or each.previous))
+        for other in islice(compared, _MAX_LATER_SUCCESSES):
+            for answer in self._compared(replace(other, changes=None), facts):
+                yield self._newer(answer, contents.fact_by_id(answer.id))
 
     def _as_its_job_ended(self, deployment: Deployment, job_number: int) -> Deployment:
         """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""
@@ -205,20 +211,13 @@ def _successes_to_compare_again(deployment: Deployment, contents: LedgerContents
     return [*failed, *(success for success in later if success.changes is None or success.previous)]
 
 
-def _successes_compared_with_run_of(part: Deployment, contents: LedgerContents) -> list[Deployment]:
-    """Return the successes of the same scope that were compared with others of the run of a part, in order."""
-    link = job_link_of(part)
-    if link is None:
-        return []
-    successes = successes_of_scope(part, contents.facts)
-    links = ((success.id, job_link_of(success)) for success in successes)
-    ids_of_run = {success_id for success_id, other in links if other and other.run_id == link.run_id}
-    return [success for success in successes if not ids_of_run.isdisjoint(_compared_ids(success))]
-
-
-def _compared_ids(deployment: Deployment) -> set[str]:
-    """Return the ids of the earlier successes that a deployment is known to have been compared with."""
-    return {earlier for earlier in (deployment.previous, *(deployment.descends_from or ())) if earlier}
+def _successes_of_run(part: Deployment, contents: LedgerContents) -> set[str]:
+    """Return the ids of the successes of the run of a part that failed; empty if its failure is known already."""
+    recorded, link = contents.fact_by_id(part.id), job_link_of(part)
+    if link is None or (isinstance(recorded, Deployment) and recorded.status == part.status):
+        return set()
+    links = ((success.id, job_link_of(success)) for success in successes_of_scope(part, contents.facts))
+    return {success_id for success_id, other in links if other and other.run_id == link.run_id}
 
 
 def uncompared_note(deployment: Deployment, uncompared: Sequence[Deployment]) -> str:

@@ -1,8 +1,11 @@
 """Rule `rollback`: an earlier sha is deployed again."""
 
 import pytest
+from msgspec.structs import replace
 
+from dora_metrics.core.facts.model import Deployment
 from support.facts import (
+    at,
     deployment,
     deployments_of_versions,
     failed_deployment,
@@ -109,3 +112,86 @@ def test_rollbacks_of_one_version_are_each_a_failure_of_what_came_after_it() -> 
     assert failure_rules(*facts) == {2: "rollback", 4: "rollback"}
     assert unmatched_reasons(*facts) == {}
     assert number_of(facts[0].id) == 1
+
+
+def runs(*lines: str) -> list[Deployment]:
+    """Successes as `run version start-end`, numbered from 1; `?` for a run or a start that is not known.
+
+    `70.2` is the second attempt of run 70.
+    """
+    return [_run(number, *line.replace("-", " ").split()) for number, line in enumerate(lines, 1)]
+
+
+def _run(number: int, run: str, version: str, start: str, end: str) -> Deployment:
+    run_id, _, attempt = run.partition(".")
+    job = {} if run == "?" else {"run_id": run_id, "run_attempt": int(attempt or 1)}
+    started_at = None if start == "?" else at(f"03-05T{start}")
+    return deployment(number, f"03-05T{end}", sha=sha(version), version=version, started_at=started_at, **job)
+
+
+BESIDE_EACH_OTHER = {
+    "a slow workflow ends after the fast one has deployed the next commit": [
+        "? V1 08:00-08:10",
+        "? V2 09:00-09:05",  # the fast one
+        "? V3 09:10-09:15",  # the fast one
+        "? V2 09:00-10:00",  # the slow one
+        "? V3 09:12-10:10",  # the slow one
+    ],
+    "the slow one waited for its own run before, and began after the next commit was deployed": [
+        "70 V1 08:00-08:10",
+        "72 V2 09:00-09:05",
+        "74 V3 09:10-09:15",
+        "73 V2 09:30-10:00",
+        "75 V3 10:00-10:30",
+    ],
+    "the start of the slow one is not known, but its number is": [
+        "70 V1 ?-08:10",
+        "72 V2 ?-09:05",
+        "74 V3 ?-09:15",
+        "73 V2 ?-10:00",
+        "75 V3 ?-10:30",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", BESIDE_EACH_OTHER.values(), ids=BESIDE_EACH_OTHER.keys())
+def test_a_workflow_that_runs_beside_a_faster_one_rolls_nothing_back(lines: list[str]) -> None:
+    facts = runs(*lines)
+    assert failure_rules(*facts) == {}
+    assert metrics_of(*facts).rework_rate.rework == 0
+
+
+ROLLBACKS = {
+    "that began while what it rolled back was still in its last checks": [
+        "? V1 08:00-08:10",
+        "? V2 09:00-09:30",
+        "? V1 09:10-09:40",
+    ],
+    "by a new run": ["70 V1 08:00-08:10", "71 V2 09:00-09:30", "72 V1 10:00-10:10"],
+    "by the old run, which has a lower number": ["70 V1 08:00-08:10", "71 V2 09:00-09:30", "70.2 V1 10:00-10:10"],
+    "by the old run, without a start": ["70 V1 ?-08:10", "71 V2 ?-09:30", "70.2 V1 ?-10:10"],
+    "by a run whose number is no number": ["a V1 08:00-08:10", "b V2 09:00-09:30", "0x1 V1 10:00-10:10"],
+}
+
+
+@pytest.mark.parametrize("lines", ROLLBACKS.values(), ids=ROLLBACKS.keys())
+def test_a_deployment_that_began_after_what_it_undid_rolls_it_back(lines: list[str]) -> None:
+    assert failure_rules(*runs(*lines)) == {2: "rollback"}
+
+
+def test_what_began_after_the_rollback_is_not_what_it_rolled_back() -> None:
+    beside = "? V3 09:20-09:25"
+    assert failure_rules(*runs("? V1 08:00-08:10", "? V2 09:00-09:05", beside, "? V1 09:10-09:40")) == {2: "rollback"}
+    assert failure_rules(*runs("? V1 08:00-08:10", beside, "? V1 09:10-09:40")) == {}
+
+
+def test_numbers_of_runs_are_compared_on_one_github_only() -> None:
+    """A run of another GitHub with a high number says nothing of when this one began."""
+    before, bad, back = runs("? V1 08:00-08:10", "? V2 09:00-09:30", "? V1 10:00-10:10")
+    addresses = (
+        "https://github.com/acme/shop/actions/runs/900/job/1",
+        "https://github.com/acme/shop/actions/runs/901/job/2",
+        "https://github.acme.example/acme/shop/actions/runs/5/job/3",
+    )
+    facts = [replace(fact, url=url) for fact, url in zip((before, bad, back), addresses, strict=True)]
+    assert failure_rules(*facts) == {2: "rollback"}

@@ -1,12 +1,13 @@
 """Parts of one attempt of a run are one deployment, whatever recorded them and in whatever order they arrived."""
 
 import sys
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.job_links import JobLink, job_link_of, parse_job_link
 from dora_metrics.core.facts.model import Deployment, Fact
@@ -166,7 +167,12 @@ def test_jobs_of_the_same_name_that_run_side_by_side_are_one_attempt() -> None:
     ]
 
 
-@pytest.mark.parametrize("numbers", [(1, 1, 2, 3, 3), (None,) * 5])
+def with_lost_numbers(*numbers: int) -> list[tuple[int | None, ...]]:
+    """The numbers of the attempts, and what is left of them if any events are lost: a sync does not tell numbers."""
+    return list(product(*((number, None) for number in numbers)))
+
+
+@pytest.mark.parametrize("numbers", with_lost_numbers(1, 1, 2, 3, 3), ids=str)
 def test_names_split_the_attempts_of_a_run_as_their_numbers_do(numbers: tuple[int | None, ...]) -> None:
     jobs = [
         ("eu", "08:00", "08:10", "success"),
@@ -182,7 +188,7 @@ def test_names_split_the_attempts_of_a_run_as_their_numbers_do(numbers: tuple[in
     assert joined(*parts) == [("success", "05T10:40"), ("success", "05T13:10")]
 
 
-@pytest.mark.parametrize("numbers", [(1, 1, 2, 2), (None,) * 4])
+@pytest.mark.parametrize("numbers", with_lost_numbers(1, 1, 2, 2), ids=str)
 def test_one_job_after_the_other_is_one_attempt_though_all_had_succeeded_in_between(
     numbers: tuple[int | None, ...],
 ) -> None:
@@ -197,6 +203,29 @@ def test_one_job_after_the_other_is_one_attempt_though_all_had_succeeded_in_betw
         for place, (job, number) in enumerate(zip(jobs, numbers, strict=True), start=1)
     ]
     assert joined(*parts) == [("success", "05T09:20")]
+
+
+@pytest.mark.parametrize("numbers", with_lost_numbers(1, 1, 2, 2), ids=str)
+def test_a_part_whose_event_was_lost_begins_the_attempt_of_the_parts_beside_it(numbers: tuple[int | None, ...]) -> None:
+    """All jobs are run again after a failure. The next part waits for an approval, and has the attempt's number."""
+    jobs = [
+        ("eu", "08:00", "08:10", "failure"),
+        ("us", "08:00", "08:15", "success"),
+        ("eu", "09:00", "09:10", "success"),
+        ("us", "09:00" if numbers[3] is None else "09:30", "09:40", "success"),
+    ]
+    parts = [
+        named(place, *job, run_attempt=number)
+        for place, (job, number) in enumerate(zip(jobs, numbers, strict=True), start=1)
+    ]
+    assert joined(*parts) == [("success", "05T09:40")]
+
+
+def test_an_attempt_after_one_without_a_number_is_a_later_one() -> None:
+    first = [named(1, "eu", "08:00", "08:10", run_attempt=1), named(2, "eu", "09:00", "09:10")]
+    third = named(3, "eu", "10:00", "10:10", run_attempt=3)
+    expected = [("success", "05T08:10"), ("success", "05T09:10"), ("success", "05T10:10")]
+    assert joined(*first, third) == expected
 
 
 def test_where_the_name_of_a_job_is_missing_time_decides() -> None:
@@ -327,6 +356,16 @@ def test_what_the_first_attempt_delivered_stays_unknown_though_its_parts_were_co
     facts = [part(1, "03-05T10:00", changes=None), part(2, "03-05T10:01", changes=(), previous=deployment_id(1))]
     (attempt,) = join_parts(facts).deployments
     assert (attempt.changes, attempt.previous) == (None, None)
+
+
+def test_an_attempt_descends_from_what_its_parts_descend_from_apart_from_each_other() -> None:
+    facts = [
+        part(1, "03-05T10:00", descends_from=(deployment_id(9),)),
+        part(2, "03-05T10:01", descends_from=()),
+        part(3, "03-05T10:02", descends_from=(deployment_id(1), deployment_id(8))),
+    ]
+    assert join_parts(facts).deployments[0].descends_from == (deployment_id(9), deployment_id(8))
+    assert join_parts([replace(each, descends_from=None) for each in facts]).deployments[0].descends_from is None
 
 
 def test_an_attempt_is_unhealthy_if_a_part_of_it_is() -> None:

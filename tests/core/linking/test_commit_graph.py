@@ -174,6 +174,25 @@ def test_a_comparison_with_a_deployment_that_turned_out_not_to_count_is_void() -
     assert of_job(4, 4, "Deploy", status="failure") in link(graph_of(LINEAR_PARENTS), drift, first, failed).facts
 
 
+def test_a_comparison_with_a_part_of_an_attempt_that_failed_in_the_end_is_void() -> None:
+    compared = {"changes": (), "commit_count": 0}
+    parts = (
+        deployment(1, 1),
+        deployment(2, 2, run_id="7", changes=("github:pull:acme/shop#2",), previous="github:deployment:1"),
+        deployment(4, 2, run_id="7", status="failure"),
+    )
+    beside = deployment(3, 99, **compared, previous="github:deployment:2", descends_from=())
+    after = deployment(5, 98, **compared, previous="github:deployment:1", descends_from=("github:deployment:2",))
+    assert {each.id for each in link(graph_of(LINEAR_PARENTS), *parts, beside, after).unresolved} == {
+        beside.id,
+        after.id,
+    }
+    in_the_graph = deployment(6, 3, **compared, previous="github:deployment:2", descends_from=())
+    assert delivered_changes(link(graph_of(LINEAR_PARENTS), *parts, in_the_graph)) == {"6": ["2", "3"]}
+    once = deployment(2, 2, run_id="7", previous="github:deployment:1")
+    assert not link(graph_of(LINEAR_PARENTS), deployment(1, 1), once, after).unresolved, "without a failure it stands"
+
+
 def test_a_comparison_with_a_deployment_that_succeeded_once_more_later_is_void() -> None:
     compared = {"changes": ("github:pull:acme/shop#2",), "previous": "github:deployment:1", "commit_count": 1}
     once_more = deployment(1, 1, finished_at=at(3))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from dora_metrics.core.facts.model import Change, Commit, Deployment
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, deliver_changes
 from support.facts import (
@@ -19,7 +21,7 @@ from support.facts import (
 
 def delivered(deployments: list[Deployment], *changes: Change) -> dict[str, str]:
     """The deployment that delivered each change, both by id."""
-    deliveries = deliver_changes(deployments, ChangeIndex({each.id: each for each in changes}))
+    deliveries = deliver_changes(deployments, ChangeIndex({each.id: each for each in changes}), {})
     return {each.change_id: each.deployment.id for each in deliveries.changes}
 
 
@@ -78,7 +80,7 @@ def test_a_pull_request_that_also_carries_others_starts_with_its_own_commit() ->
     deployments = [deployment(1, FIRST, changes=[1, 50], previous=deployment_id(0))]
     one = pull(1, 1, opened_at="03-01", merged_at="03-02", sha=sha(11))
     release = pull(50, 11, 13, opened_at="03-04", merged_at="03-04T12:00", first_commit_at="03-01T11:00")
-    changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in (one, release)})).changes
+    changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in (one, release)}), {}).changes
     starts = {each.change_id: each.change.first_commit_at for each in changes if each.change}
     assert starts[pull_id(50)] == at("03-01T13:00")
 
@@ -90,3 +92,42 @@ def test_what_an_attempt_without_success_brought_goes_to_the_next_success_unless
     changes = [change(number) for number in (1, 2, 3)]
     assert delivered([attempt, compared], *changes) == {pull_id(2): deployment_id(2)}
     assert delivered([attempt, reported], *changes) == dict.fromkeys((pull_id(1), pull_id(3)), deployment_id(3))
+
+
+def test_what_a_part_of_another_attempt_lists_is_delivered_by_the_first_success_that_contains_it() -> None:
+    """Web's first part was compared before api's, but api was done first: with that commit, or with one after it."""
+    eu = deployment(1, FIRST, sha=sha("one"), changes=[1], descends_from=(deployment_id(0),))
+    us = deployment(2, THIRD, sha=sha("one"), changes=[], previous=eu.id, descends_from=())
+    web = deployment(1, THIRD, sha=sha("one"), changes=[1], descends_from=eu.descends_from)
+    api = deployment(3, SECOND, sha=sha("one"), changes=[], previous=eu.id, descends_from=())
+    after = deployment(3, SECOND, sha=sha("two"), changes=[2], previous=eu.id, descends_from=(eu.id,))
+    changes, parts = ChangeIndex({each.id: each for each in (change(1), change(2))}), {web.id: (eu, us)}
+    by_same, by_after = (deliver_changes([each, web], changes, parts).changes for each in (api, after))
+    assert [(each.change_id, each.deployment.id) for each in by_same] == [(pull_id(1), api.id)]
+    assert [(each.change_id, each.deployment.id) for each in by_after] == [(pull_id(1), api.id), (pull_id(2), api.id)]
+
+
+def test_what_a_part_lists_that_ended_later_is_its_own() -> None:
+    """Somebody reports of the same commit, once more deployed, that it brought more: that is no matter of the first."""
+    first = deployment(1, FIRST, sha=sha("one"), changes=[1], previous=deployment_id(0))
+    again = deployment(2, SECOND, sha=sha("one"), changes=[2])
+    last = deployment(3, THIRD, changes=[2])
+    changes = [change(number) for number in (1, 2)]
+    expected = {pull_id(1): deployment_id(1), pull_id(2): deployment_id(3)}
+    assert delivered([first, again, last], *changes) == expected
+
+
+def test_a_success_delivers_what_a_failed_attempt_listed_that_it_contains() -> None:
+    """It was compared with a part of the attempt before that failed: so it lists only what is new after that."""
+    attempt = failed_deployment(1, FIRST, sha=sha("one"), changes=[1], descends_from=(deployment_id(0),))
+    again = deployment(2, SECOND, sha=sha("one"), changes=[], previous=attempt.id, descends_from=())
+    after = deployment(2, SECOND, sha=sha("two"), changes=[2], descends_from=(attempt.id,))
+    beside = deployment(2, SECOND, sha=sha("three"), changes=[3], descends_from=(deployment_id(0),))
+    changes = [change(number) for number in (1, 2, 3)]
+    assert delivered([attempt, again], *changes) == {pull_id(1): again.id}
+    assert delivered([attempt, after], *changes) == {pull_id(1): after.id, pull_id(2): after.id}
+    assert delivered([attempt, beside, replace(after, id=deployment_id(3), finished_at=at(THIRD))], *changes) == {
+        pull_id(3): beside.id,
+        pull_id(1): deployment_id(3),
+        pull_id(2): deployment_id(3),
+    }

@@ -103,11 +103,12 @@ def test_each_executed_job_records_a_fact_of_its_own() -> None:
     assert (fact.workflow, fact.run_event) == ("Deploy", "workflow_dispatch")
 
 
-def test_without_a_check_run_the_jobs_of_a_matrix_have_ids_of_their_own() -> None:
-    """Which attempts are deployments of their own is known with the ledger (core.facts.occurrences)."""
-    assert of_job(job="deploy").id == "github:run:7:production"
-    assert of_job(job="deploy", run_attempt=2).id == "github:run:7:production"
-    assert of_job(job="deploy", matrix_index=1, matrix_size=4).id == "github:run:7:production:part:deploy-1"
+def test_without_a_check_run_each_job_and_each_attempt_has_an_id_of_its_own() -> None:
+    assert of_job(job="deploy").id == "github:run:7:production:part:deploy.1"
+    assert of_job(job="deploy", run_attempt=2).id == "github:run:7:production:part:deploy.2"
+    assert of_job(job="deploy", matrix_index=1, matrix_size=4).id == "github:run:7:production:part:deploy.1.1"
+    assert of_job("api", job="deploy", run_attempt=2).id == "github:run:7:production:part:deploy.2:api"
+    assert of_job(run_attempt=2).id == "github:run:7:production", "not even the job is known"
 
 
 def test_the_service_of_a_monorepo_comes_last() -> None:

@@ -73,7 +73,7 @@ def workflow_run(run_id: int | str) -> str:
 def deploy_job(run_id: str, environment: str, service: str | None, part: str = "") -> str:
     """What a job of a run deploys to one environment; of one service in a monorepo.
 
-    `part` distinguishes the jobs of a run: `executed_job` or `matrix_job`; empty for a job that is alone.
+    `part` distinguishes the executions of jobs in a run: `executed_job` or `numbered_job`; empty for an unknown job.
     """
     return f"github:run:{run_id}:{_encoded(environment)}{_suffix(part)}{_suffix(service)}"
 
@@ -83,9 +83,13 @@ def executed_job(check_run_id: str) -> str:
     return f"job:{check_run_id}"
 
 
-def matrix_job(job: str, index: int) -> str:
-    """The part of an id that names a job of a matrix, in all attempts, where its check run is not known."""
-    return f"part:{job}-{index}"
+def numbered_job(job: str, attempt: int, matrix_index: int | None) -> str:
+    """The part of an id that names one execution of a job, by its key, where its check run is not known.
+
+    A key has no dot: `deploy.2` is the second attempt of a job, `deploy.1.2` that of the second job of a matrix.
+    """
+    place = "" if matrix_index is None else f".{matrix_index}"
+    return f"part:{job}{place}.{attempt}"
 
 
 def release(number: int, service: str | None) -> str:

@@ -11,6 +11,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.failures.beginnings import beginnings
 from dora_metrics.core.failures.incidents import shas_of
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
 from dora_metrics.core.linking.link import ScopeTimeline, deployment_order
@@ -45,10 +46,12 @@ def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     """Yield a signal per rollback: V1 V2 V3 V1 marks V2, the first deployment after the last one of the restored sha.
 
     The deployments in between were rolled back. Releasing one of their shas again is not a second rollback. A
-    deployment directly after one without a sha is not examined. The positions that were rolled back are stored as
-    disjoint intervals, so the search takes O(n log n).
+    deployment directly after one without a sha is not examined. One that only ran beside another one, such as a slow
+    workflow beside a fast one, was not between others. The positions that were rolled back are stored as disjoint
+    intervals, so the search takes O(n log n).
     """
     successes = timeline.successes
+    began = beginnings(successes)
     last_position: dict[str, int] = {}
     rolled_back = _IntervalSet()
     for position, deployment in enumerate(successes):
@@ -63,10 +66,13 @@ def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
             or successes[position - 1].sha is None
         ):
             continue
+        between = range(previous_position + 1, position)
+        failed = next((each for each in between if began[previous_position] <= began[each] <= began[position]), None)
+        if failed is None:
+            continue
         rolled_back.add(previous_position + 1, position)
-        failed = successes[previous_position + 1]
         because = f"{deployment_label(successes[previous_position])} was deployed again"
-        yield FailureSignal(failed, "rollback", because, deployment.url, deployment)
+        yield FailureSignal(successes[failed], "rollback", because, deployment.url, deployment)
 
 
 class _IntervalSet:

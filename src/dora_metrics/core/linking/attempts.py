@@ -170,7 +170,9 @@ class _RunDeployment:
         parts: all parts in order.
         newest: those that no later attempt repeated, by id: the newest state of each job.
         ended_at: when the last part ended.
-        last_number: the highest number that GitHub gave one of the attempts; 0 where none is known.
+        least_number: the lowest number that the latest attempt can have: one after that of the attempt before it.
+        is_numbered: whether GitHub gave the latest attempt this number. History tells no numbers, so of an attempt with
+            a lost event some parts have none.
         job_names: the names of all jobs, as far as they are known.
         are_jobs_named: whether the names of all jobs are known.
         attempt_parts: the parts of the latest attempt. They do not repeat each other.
@@ -180,7 +182,8 @@ class _RunDeployment:
     parts: list[Deployment] = field(default_factory=list)
     newest: dict[str, Deployment] = field(default_factory=dict)
     ended_at: datetime = _BEFORE_ALL_PARTS
-    last_number: int = 0
+    least_number: int = 1
+    is_numbered: bool = False
     job_names: set[str] = field(default_factory=set)
     are_jobs_named: bool = True
     attempt_parts: list[Deployment] = field(default_factory=list)
@@ -194,6 +197,7 @@ class _RunDeployment:
 
     def start_attempt(self) -> None:
         """Begin a later attempt of the run, which repeats what did not succeed."""
+        self.least_number, self.is_numbered = self.least_number + 1, False
         for part in self.attempt_parts:
             if part.id in self.newest:
                 self._earlier.add(part)
@@ -216,7 +220,8 @@ class _RunDeployment:
         self.parts.append(part)
         self.attempt_parts.append(part)
         self.ended_at = max(self.ended_at, part.finished_at)
-        self.last_number = max(self.last_number, part.run_attempt or 0)
+        if part.run_attempt and part.run_attempt >= self.least_number:
+            self.least_number, self.is_numbered = part.run_attempt, True
         if part.job_name:
             self.job_names.add(part.job_name)
             self.attempt_job_names.add(part.job_name)
@@ -236,8 +241,10 @@ def _deployments_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _En
         numbered = by_number.get(part.run_attempt or 0)
         deployment = numbered or (deployments[-1] if deployments else None)
         is_later = numbered is None and deployment is not None and _is_later_attempt(part, deployment, run, ends)
-        if deployment is None or (is_later and deployment.is_complete_success):
+        if deployment is None:
             deployments.append(deployment := _RunDeployment())
+        elif is_later and deployment.is_complete_success:
+            deployments.append(deployment := _RunDeployment(least_number=deployment.least_number + 1))
         elif is_later:
             deployment.start_attempt()
         deployment.add(part)
@@ -259,8 +266,8 @@ def _in_order(parts: Sequence[Deployment]) -> list[Deployment]:
 
 def _is_later_attempt(part: Deployment, deployment: _RunDeployment, run: _RunInScope, ends: _EndsByScope) -> bool:
     """Return whether a part is of a later attempt of its run: by number, else by the name of its job, else by time."""
-    if part.run_attempt and deployment.last_number:
-        return part.run_attempt > deployment.last_number
+    if part.run_attempt and (deployment.is_numbered or part.run_attempt <= deployment.least_number):
+        return part.run_attempt > deployment.least_number
     if part.started_at is None or part.started_at < deployment.ended_at:
         return False
     if part.job_name in deployment.attempt_job_names:
@@ -302,6 +309,7 @@ def _joined(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deploy
         version=representative.version or _first(part.version for part in parts),
         changes=_changes_of(parts, own_ids),
         previous=_first(part.previous for part in parts if part.previous not in own_ids),
+        descends_from=_ancestor_ids_of(parts, own_ids),
         remediates=_first(part.remediates for part in parts),
         reached_users=_has_reached_users(parts, status),
         commit_count=_sum(part.commit_count for part in parts),
@@ -337,6 +345,12 @@ def _changes_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ..
     if not any(part.changes is not None and part.previous not in own_ids for part in parts):
         return None
     return tuple(dict.fromkeys(chain.from_iterable(part.changes or () for part in parts)))
+
+
+def _ancestor_ids_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ...] | None:
+    """Return the ids of the earlier successes that the parts descend from, each once; None if they are not known."""
+    known = [part.descends_from for part in parts if part.descends_from is not None]
+    return tuple(dict.fromkeys(each for each in chain.from_iterable(known) if each not in own_ids)) if known else None
 
 
 def _health_of(parts: Sequence[Deployment]) -> Health | None:

@@ -19,7 +19,7 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.formatting import count, count_are
 from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.counting import count_deployments
-from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
+from dora_metrics.core.linking.earlier_successes import compared_ids, known_ancestor_ids, may_reach
 from dora_metrics.core.linking.landed_commits import ChangeWithCommits, LandedCommit, changes_of_commits
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
@@ -296,13 +296,15 @@ def _counted_deployments(
 ) -> _CountedDeployments:
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     counted, left_out, _ = count_deployments(deployments, policy)
-    reset_ids = _linked_to_later(counted) | recompared_ids
-    stale = [
-        each for each in deployments if each.id not in left_out and (each.previous in left_out or each.id in reset_ids)
-    ]
-    stale_ids = {each.id for each in stale}
+    reset_ids = _linked_to_later(counted) | _linked_to_failed(counted) | recompared_ids
+    remaining = (each for each in deployments if each.id not in left_out)
+    stale = {
+        each.id: each
+        for each in remaining
+        if each.id in reset_ids or not left_out.keys().isdisjoint(compared_ids(each))
+    }
     return _CountedDeployments(
-        [_uncompared(each) if each.id in stale_ids else each for each in counted], list(map(_uncompared, stale))
+        [_uncompared(each) if each.id in stale else each for each in counted], list(map(_uncompared, stale.values()))
     )
 
 
@@ -311,6 +313,13 @@ def _linked_to_later(deployments: Iterable[Deployment]) -> set[str]:
     by_id = {each.id: each for each in deployments}
     links = ((each, by_id.get(each.previous or "")) for each in by_id.values())
     return {each.id for each, previous in links if previous and deployment_order(previous) > deployment_order(each)}
+
+
+def _linked_to_failed(deployments: Sequence[Deployment]) -> set[str]:
+    """Return the ids of the deployments that were compared with a part of an attempt before another part failed."""
+    failed_ids = ids_without_success(deployments)
+    others = (each for each in deployments if each.id not in failed_ids)
+    return {each.id for each in others if not failed_ids.isdisjoint(compared_ids(each))}
 
 
 def _uncompared(deployment: Deployment) -> Deployment:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -156,16 +157,47 @@ def _merge_order(pull: Change) -> tuple[datetime, str]:
     return pull.defining_time, pull.id
 
 
+class _Contents:
+    """What the parts of all attempts of a scope list. Each is taken once, by the first success that contains it.
+
+    Jobs are compared as they end. So a part of an attempt that ends later, or that fails in the end, may list what
+    another attempt contains as well: one of the same commit, or of a commit that descends from it.
+    """
+
+    def __init__(self, deployments: Sequence[Deployment], parts: Mapping[str, Sequence[Deployment]]) -> None:
+        self._parts_of = {each.id: parts.get(each.id, (each,)) for each in deployments}
+        self._by_id = {part.id: part for own in self._parts_of.values() for part in own}
+        self._by_sha: defaultdict[str | None, list[Deployment]] = defaultdict(list)
+        for part in self._by_id.values():
+            self._by_sha[part.sha].append(part)
+        self._taken_ids: set[str] = set()
+
+    def take(self, deployment: Deployment) -> list[str]:
+        """Return the ids of what a success contains, by its own parts and by those that had ended before, in order."""
+        own, end = self._parts_of[deployment.id], deployment.finished_at
+        contained: list[Deployment] = []
+        pending = [*own, *(part for part in self._by_sha[deployment.sha] if deployment.sha and part.finished_at <= end)]
+        while pending:
+            part = pending.pop()
+            if part.id not in self._taken_ids:
+                self._taken_ids.add(part.id)
+                contained.append(part)
+                pending += (self._by_id[each] for each in part.descends_from or () if each in self._by_id)
+        contained.sort(key=lambda part: (part.finished_at, part.id))
+        return list(chain.from_iterable(part.changes or () for part in contained))
+
+
 @dataclass
 class _Deliveries:
     """What the successes of one scope have delivered so far.
 
-    `deployments` are all of the scope. `delivered_commits` are the commits of the delivered changes. `parts` are those
-    of `Deliveries`.
+    `deployments` are all of the scope, and `contents` what they list. `delivered_commits` are the commits of the
+    delivered changes. `parts` are those of `Deliveries`.
     """
 
     index: ChangeIndex
     deployments: Sequence[Deployment]
+    contents: _Contents
     shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
     delivered_commits: set[str] = field(default_factory=set)
@@ -179,7 +211,7 @@ class _Deliveries:
         return {ids.split_copy(each)[0] for deployment in self.deployments for each in deployment.changes or ()}
 
     def deliver(self, deployment: Deployment) -> tuple[Deployment, list[tuple[str, Change | None]]]:
-        """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
+        """Return the next deployment with the changes that it brought, by what is known now, and those that are new."""
         if deployment.status != "success":
             self.pending_ids += deployment.changes or ()
             return deployment, []
@@ -188,7 +220,7 @@ class _Deliveries:
         if is_again:
             return deployment, []
         pending = self._take_pending(deployment)
-        listed_ids = deployment.changes or ()
+        listed_ids = self.contents.take(deployment)
         self._add_parts(deployment, listed_ids)
         listed = _with_changes(deployment, self._changes_of(deployment, listed_ids))
         return listed, [*pending, *self._add(listed.changes or ())]
@@ -274,19 +306,22 @@ class _Deliveries:
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 
 
-def deliver_changes(deployments: Sequence[Deployment], index: ChangeIndex) -> Deliveries:
+def deliver_changes(
+    deployments: Sequence[Deployment], index: ChangeIndex, parts: Mapping[str, Sequence[Deployment]]
+) -> Deliveries:
     """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
 
-    The `changes` of a success become those that it lists by what is known now. The changes of an attempt that did not
-    succeed belong to the next success. Deploying a sha again delivers nothing.
+    The `changes` of a success become those that it contains by what is known now. The changes of an attempt that did
+    not succeed belong to the next success. Deploying a sha again delivers nothing.
 
     Args:
         deployments: those of one scope, in order.
         index: all changes.
+        parts: the facts that a deployment was joined from, by its id, where there are several.
     """
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
-    deliveries = _Deliveries(index, deployments)
+    deliveries = _Deliveries(index, deployments, _Contents(deployments, parts))
     for deployment in deployments:
         is_baseline = not deliveries.shas and not deployment.previous
         listed, first = deliveries.deliver(deployment)

@@ -74,6 +74,11 @@ def known_ancestor_ids(success: Deployment) -> Iterable[str]:
     return (success.previous,) if success.previous else ()
 
 
+def compared_ids(success: Deployment) -> set[str]:
+    """Return the ids of the earlier successes that one is known to have been compared with."""
+    return {earlier for earlier in (success.previous, *(success.descends_from or ())) if earlier}
+
+
 def may_reach(deployment: Deployment, commit_times: Iterable[datetime | None]) -> bool:
     """Return whether a deployment may hold some commits: those that were made after it had ended it cannot."""
     latest_possible = deployment.finished_at + _CLOCK_TOLERANCE

@@ -93,7 +93,7 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     index = ChangeIndex(linked.changes_by_id)
     for timeline in linked.timelines.values():
         in_order = sorted(timeline.deployments, key=deployment_order)
-        deliveries = deliver_changes(in_order, index)
+        deliveries = deliver_changes(in_order, index, joined.parts)
         timeline.deployments, timeline.delivered_changes, timeline.delivered_parts = deliveries
     _note_unknown_changes(linked)
     return linked

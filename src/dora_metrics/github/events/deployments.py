@@ -240,10 +240,14 @@ def deployment_of_job(
 
 
 def _job_part(run: Run) -> str:
-    """Return what distinguishes this job from others of its run; empty without a check run or a matrix."""
+    """Return what distinguishes this execution of a job from others of its run; empty if nothing is known of the job.
+
+    Each has a fact of its own, also a later attempt: which of them failed decides about the attempt as a whole.
+    """
     if run.check_run_id:
         return ids.executed_job(run.check_run_id)
-    return ids.matrix_job(run.job, run.matrix_index) if run.matrix_size > 1 else ""
+    matrix_index = run.matrix_index if run.matrix_size > 1 else None
+    return ids.numbered_job(run.job, max(run.run_attempt, 1), matrix_index) if run.job else ""
 
 
 def _monorepo_service(settings: Settings) -> str | None:
