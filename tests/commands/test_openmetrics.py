@@ -1,5 +1,9 @@
 """`compute --format openmetrics`: valid OpenMetrics at past times, and errors for options that make no sense."""
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +22,7 @@ from dora_metrics.runtime import Runtime
 from support.facts import at, change, deployment, incident, vulnerability
 from support.hostile_text import HOSTILE, assert_logs_nothing
 from support.openmetrics_text import assert_valid_order, families_at, lines_of, values_at
+from support.paths import ROOT
 from support.property_cases import cases
 from support.strategies import fact_lists
 
@@ -141,7 +146,7 @@ def test_no_series_is_named_after_a_sequence_that_a_push_would_have() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['say "x"', "back\\slash", "two\nlines", "{{ x }}", ".*", 'a",le="1', "ü/日本 🚀", "# EOF"]
+    "text", ['say "x"', "back\\slash \\n", "two\nlines", "{{ x }}", ".*", 'a",le="1', "ü/日本 🚀", "# EOF"]
 )
 def test_a_label_keeps_its_value(text: str) -> None:
     ran = openmetrics([deployment(1, "03-01", service=text)])
@@ -174,6 +179,19 @@ def test_a_repository_without_deployments_has_its_facts_only() -> None:
 def test_infinity_is_written_as_openmetrics_has_it() -> None:
     assert any(line.value == float("inf") for line in lines_of(openmetrics(shop()).out))
     assert "} +Inf 1711929600\n" in openmetrics(shop()).out
+
+
+def test_without_room_for_the_samples_it_says_what_to_do(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.jsonl"
+    facts.write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in shop()))
+    options = f"--facts {facts} --format openmetrics --step 1h --now {NOW}"
+    command = f"ulimit -f 100; {sys.executable} -m dora_metrics compute {options} | tail -1"
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert re.fullmatch(
+        r"dora-metrics: the temporary database for openmetrics failed \(.+\); free room in TMPDIR\n", done.stderr
+    )
 
 
 # Options

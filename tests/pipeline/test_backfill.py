@@ -1,10 +1,11 @@
 """The metrics at past times: at each time what the facts of that time say, and no counter ever falls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from dora_metrics.core.facts.as_of import PastFacts
@@ -18,10 +19,11 @@ from dora_metrics.settings.model import Settings
 from support.facts import at, deployment, deployments_of_versions, failed_deployment, incident, vulnerability
 from support.prometheus_text import SeriesKey, counter_values, shop_value
 from support.property_cases import cases
-from support.strategies import fact_lists
+from support.strategies import any_facts, fact_lists
 
-NOW = at("04-02")
-STEPS = tuple(PastSteps(NOW, timedelta(days=42), timedelta(days=7)))
+STEPS = tuple(PastSteps(at("02-25"), timedelta(days=5), timedelta(hours=15)))
+"""While most facts of `support.strategies` happen."""
+
 DAYS = tuple(PastSteps(at("03-10"), timedelta(days=9), timedelta(days=1)))
 
 Values = dict[SeriesKey, float]
@@ -51,28 +53,22 @@ def gauge_values(text: str) -> Values:
     }
 
 
-each_meaning = pytest.mark.parametrize("index", [PastFacts.happened, PastFacts.known])
+pasts = fact_lists().map(PastFacts.happened) | st.lists(any_facts, max_size=30).map(PastFacts.known)
+"""What had happened, and what was known by records of which several may be of one fact."""
 
 
-@each_meaning
-@settings(max_examples=cases(15))
-@given(facts=fact_lists())
-def test_gauges_are_those_of_the_facts_of_that_time(
-    index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]
-) -> None:
-    past = index(facts)
+@settings(max_examples=cases(30))
+@given(pasts)
+def test_gauges_are_those_of_the_facts_of_that_time(past: PastFacts) -> None:
     for moment, text in zip(STEPS, past_expositions(past, STEPS), strict=True):
         expected = gauge_values(exposition_of(past.at(moment), moment))
         assert gauge_values(text) == expected
 
 
-@each_meaning
-@settings(max_examples=cases(15))
-@given(facts=fact_lists())
-def test_counters_are_the_highest_totals_so_far_that_the_end_still_has(
-    index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]
-) -> None:
-    past, highest = index(facts), Values()
+@settings(max_examples=cases(30))
+@given(pasts)
+def test_counters_are_the_highest_totals_so_far_that_the_end_still_has(past: PastFacts) -> None:
+    highest = Values()
     *_, end = (counter_values(exposition_of(past.at(moment), moment)) for moment in STEPS)
     for moment, text in zip(STEPS, past_expositions(past, STEPS), strict=True):
         totals = counter_values(exposition_of(past.at(moment), moment))
@@ -83,11 +79,10 @@ def test_counters_are_the_highest_totals_so_far_that_the_end_still_has(
     assert values == end
 
 
-@each_meaning
-@settings(max_examples=cases(15))
-@given(facts=fact_lists())
-def test_no_counter_falls(index: Callable[[Sequence[Fact]], PastFacts], facts: list[Fact]) -> None:
-    texts = past_expositions(index(facts), STEPS)
+@settings(max_examples=cases(30))
+@given(pasts)
+def test_no_counter_falls(past: PastFacts) -> None:
+    texts = past_expositions(past, STEPS)
     before = Values()
     for text in texts:
         values = counter_values(text)
@@ -102,14 +97,30 @@ def test_each_deployment_is_counted_on_its_day_the_first_one_too() -> None:
     assert counts == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
 
 
-def test_what_turns_out_to_be_no_failure_is_none_at_any_time() -> None:
-    """A run that failed and succeeded when it was run again. The next push has no failure, and may not be a fall."""
-    run = {"url": "https://github.com/acme/shop/actions/runs/7", "run_id": "7"}
-    failed = failed_deployment(1, "03-03", run_attempt=1, **run)
-    repeated = deployment(2, "03-05", run_attempt=2, **run)
-    assert [shop_value(values, "dora_pipeline_failures_total") for values in values_by_day(failed, repeated)] == [
-        0
-    ] * 10
+def run_that_succeeded_when_it_was_repeated(number: int) -> list[Fact]:
+    run = {"url": f"https://github.com/acme/shop/actions/runs/{number}", "run_id": str(number)}
+    first = failed_deployment(number, f"03-0{number}", run_attempt=1, **run)
+    return [first, deployment(number + 10, f"03-0{number + 1}", run_attempt=2, **run)]
+
+
+def test_a_counter_is_never_above_its_total_at_the_end_since_the_first_push_would_be_a_fall() -> None:
+    """Two runs failed until they succeeded, and another one failed for good."""
+    repeated = [*run_that_succeeded_when_it_was_repeated(2), *run_that_succeeded_when_it_was_repeated(4)]
+    by_day = values_by_day(*repeated, failed_deployment(1, "03-04"))
+    counts = [shop_value(values, "dora_pipeline_failures_total") for values in by_day]
+    assert counts == [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    by_day = values_by_day(*repeated)
+    counts = [shop_value(values, "dora_pipeline_failures_total") for values in by_day]
+    assert counts == [0] * 10
+
+
+def test_what_is_retracted_stays_counted_until_the_total_has_caught_up() -> None:
+    wrong = deployment(2, "03-03")
+    retracted = replace(wrong, retracted=True, observed_at=at("03-05"))
+    records = [deployment(1, "03-01"), wrong, retracted, deployment(3, "03-07"), deployment(4, "03-09")]
+    by_day = [counter_values(text) for text in past_expositions(PastFacts.known(records), DAYS)]
+    counts = [shop_value(values, "dora_deployments_total", source="deployments") for values in by_day]
+    assert counts == [1, 1, 2, 2, 2, 2, 2, 2, 3, 3]
 
 
 def test_an_incident_is_open_until_it_is_resolved() -> None:

@@ -60,10 +60,12 @@ def values_at(text: str, moment: datetime) -> dict[SeriesKey, float]:
 
 
 def assert_valid_order(text: str) -> None:
-    """No family and no metric is interleaved with another; the times of a series rise."""
+    """No family and no metric is interleaved with another; the times of a metric, and of each series, rise."""
     lines = lines_of(text)
     assert_contiguous(line.family for line in lines)
     assert_contiguous((line.family, line.metric) for line in lines)
+    for _, metric_lines in groupby(lines, key=lambda line: (line.family, line.metric)):
+        assert all(earlier.timestamp <= later.timestamp for earlier, later in pairwise(metric_lines))
     times: defaultdict[str, list[float]] = defaultdict(list)
     for line in lines:
         times[line.series].append(line.timestamp)
