@@ -190,6 +190,26 @@ def test_a_push_by_force_of_an_older_commit_is_a_rollback(shop: Shop) -> None:
     assert "already" in redelivered.summary
 
 
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_a_merge_queue_that_merges_several_at_once_is_one_deployment(shop: Shop, recording: str) -> None:
+    """Its push is an event; the history shows each merge, as if it had been pushed by itself."""
+    shop.inputs = {"deployment-source": "pushes"}
+    heads = []
+    for hour in (4, 28, 52):
+        for number in range(3):
+            pull = shop.repository.pull(
+                f"{hour} {number}", files={f"{hour}-{number}.txt": ""}, created_at=at(DAY + hour)
+            )
+            head = shop.repository.merge_pull(pull, method="squash", at=at(DAY + hour + 1))
+        heads.append(f"github:push:{head}")
+        if recording != "sync":
+            shop.push_event(head, hour + 1)
+    shop.inputs |= {"mode": "rebuild"} if recording == "events" else {}
+    evidence = metrics_of(shop.sync())["evidence"]
+    assert [each["deployment"] for each in evidence["deployments"]] == heads
+    assert [len(each["changes"] or ()) for each in evidence["deployments"]] == [0, 3, 3]
+
+
 def test_an_event_reads_the_months_in_which_the_same_may_have_happened(shop: Shop) -> None:
     first, second, _ = shop.shas
     later = at(DAY + 24 * 300)

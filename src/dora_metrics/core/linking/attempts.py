@@ -230,7 +230,7 @@ class _RunDeployment:
 
     def joined(self) -> Deployment:
         """Return one deployment for all parts; a single part as it is."""
-        return self.parts[0] if len(self.parts) == 1 else _joined(self.parts, list(self.newest.values()))
+        return self.parts[0] if len(self.parts) == 1 else join_as_one(self.parts, list(self.newest.values()))
 
 
 def _deployments_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _EndsByScope) -> list[_RunDeployment]:
@@ -289,10 +289,14 @@ def _is_later_by_time(started_at: datetime, deployment: _RunDeployment, run: _Ru
     )
 
 
-def _joined(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deployment:
-    """Return one deployment for all parts of an attempt, in order.
+def join_as_one(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deployment:
+    """Return one deployment for all parts, in order.
 
     A part that was cancelled counts nowhere: with it, the others decide.
+
+    Args:
+        parts: at least one.
+        newest: those that no other has repeated. The first with the status of all gives the commit and the address.
     """
     deciding = [part for part in newest if part.status != "cancelled"] or list(newest)
     status = _status_of(deciding)

@@ -12,6 +12,7 @@ from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incid
 from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, DeliveredChange, deliver_changes
+from dora_metrics.core.linking.simultaneous_pushes import join_pushes
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
 
@@ -87,13 +88,14 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     counted = count_deployments(deployments, policy)
     linked.notes += counted.notes
     linked.left_out = counted.left_out
-    joined = join_parts(counted.deployments)
-    linked.parts = joined.parts
+    attempts = join_parts(counted.deployments)
+    joined = join_pushes(attempts.deployments)
+    linked.parts = {**attempts.parts, **joined.parts}
     _add_timelines(linked, joined.deployments, policy)
     index = ChangeIndex(linked.changes_by_id)
     for timeline in linked.timelines.values():
         in_order = sorted(timeline.deployments, key=deployment_order)
-        deliveries = deliver_changes(in_order, index, joined.parts)
+        deliveries = deliver_changes(in_order, index, linked.parts)
         timeline.deployments, timeline.delivered_changes, timeline.delivered_parts = deliveries
     _note_unknown_changes(linked)
     return linked

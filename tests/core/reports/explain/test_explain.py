@@ -68,6 +68,15 @@ def section_lines(title: str, explanation: Explanation) -> list[str]:
 # Deployments: each rule, where it applies and where it does not
 
 
+def test_a_push_that_was_recorded_as_several_says_so() -> None:
+    pushes = [
+        deployment(1, id=f"github:push:{sha(name)}", source="pushes", sha=sha(name), commit_count=1)
+        for name in ("one", "head")
+    ]
+    one = explain_only(pushes[0].id, *pushes)
+    assert "It is one push, recorded as several, with 2 parts" in unescaped(one.sentences[1])
+
+
 def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, rule `rollback`"

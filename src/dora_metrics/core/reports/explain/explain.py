@@ -7,6 +7,7 @@ from itertools import chain, takewhile
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Incident, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import counts_in_failure_rate, is_rule_enabled
@@ -146,7 +147,9 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
     yield _deployment_identity(context, deployment)
     if parts := context.linked_facts.parts.get(deployment.id):
         names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
-        yield md("It is one attempt of a run and has {} parts: {}.", len(parts), names)
+        is_push = DeploymentId.parse(deployment.id).kind == "push"
+        unit = "one push, recorded as several, with" if is_push else "one attempt of a run and has"
+        yield md("It is {} {} parts: {}.", unit, len(parts), names)
     is_in_window = context.window.contains(deployment.finished_at)
     position = context.in_window_sentence() if is_in_window else context.window_sentence(deployment.finished_at)
     yield md("{}. {}", membership_text(timeline.scope), position)
