@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test lint unit deep web golden schema picture figures bench fuzz mutants lock test-container clean
+.PHONY: help demo report test lint unit deep web golden monitoring schema picture figures bench fuzz mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -48,6 +48,15 @@ deep: $(VENV)/dev web ## properties with twenty times the cases, as each night i
 
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
+
+monitoring: $(VENV)/runtime ## Prometheus, alerts and dashboards with demo data on this machine, until Ctrl-C
+	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then \
+		echo "make: Docker with compose works, so everything is started in containers, with Grafana"; \
+		exec bash monitoring/compose.sh; \
+	else \
+		echo "make: Docker with compose does not work here, so the installed programs are started, without Grafana"; \
+		exec bash monitoring/up.sh; \
+	fi
 
 picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs again; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images

@@ -8,6 +8,8 @@ register_profiles()
 
 LONGEST_FILES = (
     "test_conformance.py",
+    "test_rule_mutations.py",
+    "test_local_stack.py",
     "test_page.py",
     "test_pushgateway_real.py",
     "test_counters_real.py",

@@ -40,6 +40,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "tests" / "README.md",
         ROOT / "examples" / "facts" / "README.md",
+        ROOT / "monitoring" / "README.md",
     ]
 )
 EXAMPLES = sorted((ROOT / "examples").glob("*.yml"))

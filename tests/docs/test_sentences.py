@@ -14,6 +14,7 @@ PAGES = sorted(
         *(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"),
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "tests" / "README.md",
+        ROOT / "monitoring" / "README.md",
     ]
 )
 MAX_MEDIAN_WORDS = 16
