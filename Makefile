@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test lint unit deep web golden monitoring schema picture figures bench fuzz mutants lock test-container clean
+.PHONY: help demo report test lint unit deep web golden monitoring schema picture dashboards figures bench fuzz mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -64,6 +64,9 @@ picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs a
 schema: $(VENV)/dev ## regenerates schema/ and the tables of docs/reference.md
 	$(RUN) dora_metrics.schemas schema
 	$(VENV)/bin/python tools/reference.py
+
+dashboards: $(VENV)/dev ## regenerates monitoring/grafana/ and the tables of docs/monitoring.md
+	$(VENV)/bin/python tools/dashboards.py
 
 figures: $(VENV)/dev ## the structure in numbers: names, layers, lengths, the way of one event
 	$(VENV)/bin/python tools/figures.py

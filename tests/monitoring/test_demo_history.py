@@ -78,7 +78,7 @@ def test_every_counter_grew_in_the_last_90_days() -> None:
 
 
 def test_its_goals_are_settings() -> None:
-    assert len(settings().policy.goals) == 4
+    assert len(settings().policy.goals) == 5
 
 
 def test_the_command_writes_a_facts_file(tmp_path: Path) -> None:
