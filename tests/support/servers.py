@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - names that http.server requires
 
     def _send(self, answer: Answer) -> None:
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)  # without the date of this machine
         for name, value in {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
@@ -232,7 +232,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
+def running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
     """Run a program that serves `url` for the duration of the block; wait until it is ready."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
@@ -263,7 +263,7 @@ def pushgateway(folder: Path, *options: str) -> Iterator[str]:
     """Start a Pushgateway that keeps no file (Debian's does by default); yield its URL."""
     program, port = require_tool("prometheus-pushgateway"), free_port()
     command = [str(program), f"--web.listen-address=127.0.0.1:{port}", "--persistence.file=", *options]
-    with _running(command, f"http://127.0.0.1:{port}", folder / "pushgateway.log") as url:
+    with running(command, f"http://127.0.0.1:{port}", folder / "pushgateway.log") as url:
         yield url
 
 
@@ -336,5 +336,5 @@ def prometheus(folder: Path, target: str, *options: str) -> Iterator[Prometheus]
         f"--web.listen-address=127.0.0.1:{port}",
         *options,
     ]
-    with _running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
+    with running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
         yield Prometheus(url)
