@@ -196,6 +196,11 @@ def test_what_is_not_a_notification_is_named(body: object) -> None:
     assert "Alertmanager's webhook" in problem
 
 
+def test_a_notification_may_be_json_in_a_string() -> None:
+    """Alertmanager sends a `payload` like that if it is not YAML."""
+    assert only_incident(observe_notification(json.dumps(notification(alert())))).title == "The shop is down"
+
+
 def test_numbers_and_booleans_in_labels_are_texts() -> None:
     """Alertmanager 0.32 and 0.33 make them of texts in a `payload`."""
     own = labels(version=1.4, service=5, dora_incident=True, replica=None, pod={"name": "x"})

@@ -1,5 +1,6 @@
 """Notifications of Alertmanager, sent by repository_dispatch: each alert is an incident; docs/alertmanager.md."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -104,7 +105,7 @@ def observe_notification(run: Run, payload: Mapping[str, object], repositories: 
     Raises:
         EventError: if it is not a notification, or if none of its alerts can be read.
     """
-    notification = payload[_KEY]
+    notification = _decoded(payload[_KEY])
     if not isinstance(notification, Mapping):
         raise EventError(f"{_PREFIX}: expected an object, the body of Alertmanager's webhook")
     alerts = notification.get("alerts")
@@ -129,6 +130,16 @@ def observe_notification(run: Run, payload: Mapping[str, object], repositories: 
         raise EventError(problems)
     notes = [*_skipped_notes(skipped), *_unknown_field_notes(payload), *notes]
     return _observation(tuple(incidents.values()), skipped, tuple(notes), tuple(problems))
+
+
+def _decoded(value: object) -> object:
+    """Return a notification that is JSON in a string, as some bridges send it; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _observed_at(incident: Incident) -> datetime:
