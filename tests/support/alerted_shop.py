@@ -45,7 +45,7 @@ class AlertedShop:
     def run(
         self,
         event: str,
-        payload: dict[str, object],
+        payload: Mapping[str, object],
         *,
         now: datetime = NOW,
         limits: HttpLimits = FAST_LIMITS,
