@@ -1,7 +1,7 @@
 """Write the facts of an invented organisation, for the local monitoring stack: `python tools/demo_history.py FILE`.
 
-It prints the names of the repositories. The history is the same at each run, and ends now (`--now`). It has something for
-every panel and alert: five scopes, of which one got worse, one is slow and one was abandoned; incidents of every
+It prints the names of the repositories. The history is the same at each run, and ends now (`--now`). It has something
+for every panel and alert: five scopes, of which one got worse, one is slow and one was abandoned; incidents of every
 severity, also open ones; failed runs, rollbacks, security alerts. It covers 200 days, so the 90-day windows are full
 for the last 110 of them.
 """

@@ -47,7 +47,7 @@ LAYERS = {
 CORE = (
     ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
     ("scope", "selection", "versions", "windows"),
-    ("periods", "services", "targets"),
+    ("alertmanager", "periods", "services", "targets"),
     ("policy",),
     ("linking",),
     ("failures",),
@@ -79,6 +79,7 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    "sources.prometheus.occurrences",
 )
 """Modules outside the core that decide, and are therefore as pure as the core."""
 

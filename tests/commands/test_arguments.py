@@ -79,6 +79,8 @@ VALUES = {
     "deployment-source": "releases",
     "service": "other",
     "incident-labels": "outage",
+    "prometheus-url": "https://prometheus.example",
+    "incident-alerts": 'team="shop"',
     "ledger": "none",
     "max-rate-limit-wait": "5m",
     "pushgateway-url": "https://push.example",
@@ -97,7 +99,11 @@ def test_the_flags_without_effect_on_compute_are_these() -> None:
     assert sorted(flags_without_effect("compute")) == sorted(VALUES)
 
 
-@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"pushgateway-username"}))  # that needs a password, no flag
+NOT_ALONE = {"pushgateway-username", "prometheus-url"}
+"""Flags that need another setting: a password, which is no flag, and `incident-alerts`."""
+
+
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - NOT_ALONE))
 def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
     code, out, err = run(*SAMPLE, f"--{name}", VALUES[name])
     assert code == 0

@@ -21,10 +21,11 @@ ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
         "commands.compute", "commands.demo", "commands.init", "commands.ledger", "core.linking.commit_graph",
-        "core.reports.explain", "core.reports.periodic", "core.reports.site", "github.history", "github.issues",
-        "pipeline.deliver", "pipeline.health", "pipeline.publish", "pipeline.report_issues", "pipeline.reports",
+        "core.alertmanager", "core.reports.explain", "core.reports.periodic", "core.reports.site",
+        "github.events.alertmanager", "github.history", "github.issues", "pipeline.alert_history", "pipeline.deliver",
+        "pipeline.health", "pipeline.publish", "pipeline.report_issues", "pipeline.reports",
         "pipeline.sync", "pipeline.template_process", "schemas", "settings.yaml_text", "sinks", "sources.fact_files",
-        "sources.git", "sources.health_check",
+        "sources.git", "sources.health_check", "sources.prometheus",
     )
 }  # fmt: skip
 """Modules of a sync, of sinks, of reports and of the other commands."""

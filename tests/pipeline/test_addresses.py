@@ -247,6 +247,52 @@ def test_no_secret_is_in_the_log_or_the_summary_that_says_so(shop: CheckedOutSho
     ] == []
 
 
+# Prometheus
+
+
+MATCHERS = {"incident-alerts": 'dora_incident="true"'}
+PROMETHEUS_SECRETS = {"prometheus-token": "prom-t0ken", "mode": "sync"}
+
+
+def test_a_prometheus_that_only_the_checkout_names_gets_nothing(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"prometheus-url: {outside.url}", {**PROMETHEUS_SECRETS, **MATCHERS})
+    assert outside.requests == []
+    assert "Prometheus: its alerts are not read: `prometheus-url` is in the checkout's" in ran.summary
+    assert WHAT_TO_DO in ran.summary
+    assert "prom-t0ken" not in ran.log + ran.summary
+
+
+def test_a_prometheus_of_the_default_branch_gets_the_token(shop: CheckedOutShop, outside: Listener) -> None:
+    line = f"prometheus-url: {outside.url}"
+    shop.run(line, {**PROMETHEUS_SECRETS, **MATCHERS}, default_branch=line)
+    assert credentials(outside) == {"authorization"}
+
+
+def test_the_default_branchs_prometheus_is_read_whatever_the_checkout_names(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    with listen() as trusted:
+        default_branch = f"prometheus-url: {trusted.url}\n{json.dumps(MATCHERS)[1:-1]}"
+        shop.run(f"prometheus-url: {outside.url}", {**PROMETHEUS_SECRETS, **MATCHERS}, default_branch=default_branch)
+        assert credentials(trusted) == {"authorization"}
+    assert outside.requests == []
+
+
+def test_an_event_neither_reads_a_prometheus_nor_asks_who_named_it(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"prometheus-url: {outside.url}", {"prometheus-token": "prom-t0ken", **MATCHERS})
+    assert outside.requests == []
+    assert "its alerts are not read" not in ran.summary
+
+
+def test_a_run_by_hand_reads_a_prometheus_that_was_named_only(shop: CheckedOutShop, outside: Listener) -> None:
+    check_out(shop.folder, {CONFIG: f"prometheus-url: {outside.url}\n{json.dumps(MATCHERS)[1:-1]}"})
+    _, printed = shop.run_by_hand("sync")
+    assert outside.requests == []
+    assert "its alerts are not read: `prometheus-url` is only in" in printed
+    shop.run_by_hand("sync", "--config", str(shop.folder / CONFIG))
+    assert outside.requests != []
+
+
 # Health check
 
 

@@ -20,6 +20,7 @@ SECRETS = {
     "endpoint-token": "Hush2.endpoint/token",
     "endpoint-secret": "Hush3 endpoint secret",
     "pushgateway-password": "Hush4:password",
+    "prometheus-token": "Hush8.prometheus/token",
 }
 
 
@@ -87,6 +88,30 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
     assert "Hush" not in ran.log + ran.summary + json.dumps(ran.outputs)
     assert [text for text in seen if "Hush" in text] == []
     files = [path for path in (tmp_path / "temp").rglob("*") if path.is_file()]
+    assert [path for path in files if b"Hush" in path.read_bytes()] == []
+
+
+def test_no_text_and_no_object_of_a_sync_shows_a_secret(tmp_path: Path, github: FakeGitHub) -> None:
+    seen: list[str] = []
+    with listen(echo("prometheus-token")) as prometheus:
+        ran = run_action(
+            tmp_path,
+            "schedule",
+            {"schedule": "17 5 * * *"},
+            {
+                **{name: SECRETS[name] for name in ("github-token", "prometheus-token")},
+                "prometheus-url": f"{prometheus.url}/Hush9-path?key=Hush10-query",
+                "incident-alerts": 'dora_incident="true"',
+            },
+            environment={"GITHUB_API_URL": github.api_url},
+            pause=lambda _: seen.extend(representations()),
+        )
+        assert prometheus.requests
+    assert len(seen) > 10, "there were pauses, in which the objects of the run were looked at"
+    assert "Hush" not in ran.log + ran.summary + json.dumps(ran.outputs)
+    assert [text for text in seen if "Hush" in text] == []
+    files = [path for path in (tmp_path / "ledger").rglob("*") if path.is_file()]
+    assert files
     assert [path for path in files if b"Hush" in path.read_bytes()] == []
 
 

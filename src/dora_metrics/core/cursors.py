@@ -11,6 +11,8 @@ _Time = Annotated[datetime, Meta(tz=True)]
 _FIRST_YEAR = 1970
 NEWS = "news"
 """The cursor that remembers what GitHub showed of a repository before the last complete reading."""
+ALERT_HISTORY = "prometheus"
+"""In place of a repository: the cursors of alerts in Prometheus, by the repository whose runs read them."""
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -27,6 +29,9 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     For security alerts: `read_at` is when they were last read to the end, None if there were none. `refused` is
     GitHub's reason for refusing them, `refused_at` when it was last asked. `unread` has the numbers of alerts that
     could not be parsed (`?` for one without a number), `unread_because` the reason.
+
+    For alerts in Prometheus: `newest` is up to when they were read, `open` what selects them. `refused` is why the last
+    reading ended early, `refused_at` since when.
 
     For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
     when security alerts were last read.

@@ -54,6 +54,24 @@ def alert_notes(cursors: Cursors, setting: Sequence[str]) -> list[str]:
     ]
 
 
+def alert_history_notes(cursors: Mapping[str, Cursor]) -> list[str]:
+    """Return a note for each repository whose runs could not read the alerts of their Prometheus to the end last time.
+
+    Args:
+        cursors: how far they were read, by repository.
+    """
+    return [
+        f"The alerts in the Prometheus of {name} are unread since {_unread_since(cursor)}, which does not mean that "
+        f"there were no incidents: {cursor.refused}."
+        for name, cursor in sorted(cursors.items())
+        if cursor.refused
+    ]
+
+
+def _unread_since(cursor: Cursor) -> str:
+    return f"{cursor.newest:%Y-%m-%d %H:%M} UTC" if cursor.newest else "the beginning"
+
+
 def _refusal_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
     """Yield a note per kind and reason for which GitHub refused alerts, naming the repositories."""
     repositories_by_refusal: defaultdict[tuple[AlertKind, str], list[str]] = defaultdict(list)

@@ -216,10 +216,11 @@ class RunContext:
 
     @property
     def _unused_addresses(self) -> frozenset[str]:
-        """What a run by hand does not use: it makes no health check, and a rebuild reads no history of GitHub."""
-        if not self.request.is_by_hand:
-            return frozenset()
-        return frozenset({addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES}))
+        """What a run does not use: only a sync reads alerts and, by hand, other repositories; it has no event then."""
+        unused = set() if self.work == "sync" else {addresses.PROMETHEUS}
+        if self.request.is_by_hand:
+            unused |= {addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES})
+        return frozenset(unused)
 
     @property
     def _is_ledger_elsewhere(self) -> bool:

@@ -164,8 +164,12 @@ class RunRequest:
 
     @property
     def settings_without_config(self) -> Settings | None:
-        """The settings of inputs and flags alone; None if one is wrong."""
-        return _settings_of((*INPUTS, *NOT_YET_SUPPORTED), self.layers)
+        """The settings of inputs and flags alone; None if one is wrong.
+
+        A Prometheus is left out: what it needs may be in the config file, and without that nothing is read from it.
+        """
+        names = [name for name in (*INPUTS, *NOT_YET_SUPPORTED) if name != "prometheus-url"]
+        return _settings_of(names, self.layers)
 
     @cached_property
     def config_path(self) -> str:

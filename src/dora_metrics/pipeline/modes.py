@@ -39,11 +39,12 @@ def _record_event(context: RunContext) -> RecordRequest:
     run, settings = context.run, context.settings
     try:
         payload = context.request.payload()
-        observe(run, payload, settings, frozenset())
+        problems = observe(run, payload, settings, frozenset()).problems
     except EventError as error:
         context.outcomes += [Outcome("event", "failed", problem) for problem in error.problems]
         unreadable = Observation((), f"This {run.event} event could not be read, so nothing was recorded")
         return RecordRequest(lambda _: unreadable, _enricher(context), context.identify, claim=context.claim_reports)
+    context.outcomes += [Outcome("event", "failed", problem) for problem in problems]
     context.use_payload_repository(repository_in(payload))
     return RecordRequest(_observer(context, payload), _enricher(context), context.identify, claim=context.claim_reports)
 
@@ -110,7 +111,7 @@ def _sync(context: RunContext) -> RecordRequest:
     settings, now = context.settings, context.run.now
     progress = make_progress(context.runner, context.runtime.stderr, now, settings.since_time(now))
     sync = Sync(context.client, settings, context.run, context.note, progress)
-    return RecordRequest(
+    request = RecordRequest(
         sync.observe,
         identify=sync.identify,
         reads_everything=True,
@@ -119,3 +120,8 @@ def _sync(context: RunContext) -> RecordRequest:
         publish=site_publisher(with_page=settings.page),
         unchanged_for=UNCHANGED_FOR,
     )
+    if settings.prometheus_url is None:
+        return request
+    from dora_metrics.pipeline.alert_history import with_alert_history  # noqa: PLC0415 - most syncs read no alerts
+
+    return with_alert_history(request, context)

@@ -1,8 +1,9 @@
 """Which addresses of a config file count only where somebody who is trusted says the same.
 
 A checkout may be a pull request of somebody who is not trusted. Its file must not decide where facts and secrets go,
-which address a health check requests, where reports link to, which other repositories are read, or which branch,
-repository or folder outside of the workspace is written. In a workflow, its inputs and the default branch are trusted.
+which address a health check requests, which Prometheus is read, where reports link to, which other repositories are
+read, or which branch, repository or folder outside of the workspace is written. In a workflow, its inputs and the
+default branch are trusted.
 
 For a person at a terminal, the whole repository may be untrusted: its numbers may be all that the person wants to
 see, with a token that can read much more. So only options, and a file that the person names, are trusted.
@@ -13,11 +14,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.settings.loading import Layer, is_set, load_settings
+from dora_metrics.settings.loading import Layer, check_each, is_set
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
-_ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
+PROMETHEUS = "prometheus-url"
+_ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
 
 _REPORT_SETTINGS = (PAGE, "report-template")
 
@@ -70,7 +72,7 @@ def usable(config: Layer) -> Mapping[str, object]:
         SettingsError: if one cannot be used.
     """
     values = {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))}
-    load_settings([Layer(config.origin, values)])
+    check_each(Layer(config.origin, values))
     return values
 
 
@@ -113,6 +115,7 @@ _WITHHELD_TEXTS = {
     LEDGER: (LEDGER, "not used:"),
     HEALTH_CHECK: ("health check", "not checked:"),
     PAGE: (PAGE, "not linked:"),
+    PROMETHEUS: ("Prometheus", "its alerts are not read:"),
     REPOSITORIES: (REPOSITORIES, "not read:"),
 }
 

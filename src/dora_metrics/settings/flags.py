@@ -12,6 +12,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "repositories",
         "since",
         "security",
+        "prometheus-url",
+        "incident-alerts",
         "max-rate-limit-wait",
     ),
     "what is a deployment": (
@@ -66,20 +68,21 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
+_FOR_READING_PROMETHEUS = ("prometheus-url", "incident-alerts")
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict"),
 )
 
 _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
-    "compute": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_LEDGERS),
+    "compute": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
     "report": (
-        *(*_FOR_GITHUB_EVENTS, *_FOR_LEDGERS),
+        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
         *(name for name in _FOR_READING_GITHUB if name != "service"),
         *("deploy-workflows", "incident-window", "count-failed-runs"),
     ),
     "sync": _FOR_GITHUB_EVENTS,
-    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, "since"),
+    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, "since"),
 }
 """By command, the settings that change nothing of what it does or prints."""
 

@@ -13,11 +13,13 @@ from dora_metrics.core.names import PRODUCTION_NAMES
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.targets import benchmarks, goals
 from dora_metrics.settings.types import (
+    AlertMatchersSetting,
     BenchmarkSetting,
     BooleanSetting,
     CustomBenchmarkSetting,
     DeploymentSourceSetting,
     DurationSetting,
+    ExternalLabelsSetting,
     FailureRulesSetting,
     GoalsSetting,
     LabelsSetting,
@@ -177,6 +179,20 @@ class Settings(BaseModel):
         description="Security alerts that `sync` reads: auto (Dependabot's, if permitted), dependabot, code-scanning, "
         "secret-scanning, none.",
     )
+    prometheus_url: UrlSetting | None = Field(
+        None, description="URL of a Prometheus whose alerts `sync` reads as incidents; needs `incident-alerts`."
+    )
+    prometheus_token: SecretStr | None = Field(None, description="Bearer token for that Prometheus.")
+    incident_alerts: AlertMatchersSetting | None = Field(
+        None,
+        description='PromQL matchers of the alerts that are incidents, such as `dora_incident="true"`. There is no '
+        "default.",
+    )
+    prometheus_external_labels: ExternalLabelsSetting = Field(
+        {},
+        description="The `external_labels` of that Prometheus, if Alertmanager reports the same alerts; config file "
+        "only.",
+    )
     health_check_url: UrlSetting | None = Field(
         None, description="URL to check after a successful production deployment. The result is recorded."
     )
@@ -263,9 +279,9 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "goals", "services"})
+FILE_ONLY = frozenset({"custom", "goals", "prometheus-external-labels", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
-SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
+SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret", "prometheus-token"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)

@@ -15,6 +15,7 @@ from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
+from dora_metrics.settings.alert_matchers import parse_alert_matchers
 
 FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -143,6 +144,12 @@ def choices_schema(*names: str) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
 
 
+def _check_external_labels(value: dict[str, str]) -> dict[str, str]:
+    if invalid := [name for name in value if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name)]:
+        raise ValueError(f"{', '.join(map(repr, invalid))}: not the name of a label")
+    return value
+
+
 _LIST_SCHEMA = {"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": ["string", "integer"]}]}
 
 BooleanSetting = Annotated[
@@ -223,6 +230,8 @@ LabelsSetting = Annotated[
         }
     ),
 ]
+AlertMatchersSetting = Annotated[str, AfterValidator(parse_alert_matchers)]
+ExternalLabelsSetting = Annotated[dict[str, str], AfterValidator(_check_external_labels)]
 GoalsSetting = Annotated[dict[str, Any], AfterValidator(_check_goals)]
 ThresholdsSetting = Annotated[ListSetting, AfterValidator(_check_thresholds)]
 StatusesSetting = Annotated[ListSetting, AfterValidator(_check_statuses)]

@@ -46,6 +46,7 @@ _MAX_PART_LENGTH = 64
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
 _REPOSITORY = "github:repository:"
+_ALERT_OCCURRENCE = "alertmanager:"
 _DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
     "deployment": "deployment",
     "release": "release",
@@ -132,6 +133,16 @@ def issue(repository: str, number: int | str) -> str:
 def alert(kind: str, repository: str, number: int | str) -> str:
     """A security alert, such as one of `dependabot`."""
     return f"github:{kind}:{repository}#{number}"
+
+
+def alert_occurrence(fingerprint: str, started_at: str) -> str:
+    """One time that an alert of Prometheus fired: by Alertmanager's fingerprint, and the time when it began."""
+    return f"{_ALERT_OCCURRENCE}{fingerprint}:{started_at}"
+
+
+def alert_fingerprint(incident_id: str) -> str | None:
+    """The fingerprint of the alert that an incident is an occurrence of; None for any other incident."""
+    return incident_id.split(":")[1] if incident_id.startswith(_ALERT_OCCURRENCE) else None
 
 
 def repository(number: int) -> str:

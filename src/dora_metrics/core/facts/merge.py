@@ -14,6 +14,7 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.jsonl import canonical_line, encode_fact
 from dora_metrics.core.facts.model import (
+    ALERTMANAGER_SOURCE,
     EPOCH,
     JOB_FIELDS,
     PRERELEASE,
@@ -38,6 +39,9 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Change: ("service", "first_commit_at", "first_review_at", "commits", "reverts"),
 }
 """Fields that are filled in after the event, because its payload does not contain them."""
+
+_ADDED_TO_ALERTS = ("environment", "service", "severity", "deployment", "title", "url")
+"""Fields of an alert's incident that its labels may lack."""
 
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("ref", "version", "sha", "environment", "started_at", *JOB_FIELDS),
@@ -177,7 +181,22 @@ def prepare_event_fact(recorded: Fact | None, observed: Fact) -> Fact:
     fact = fill_enriched_fields(recorded, observed)
     if isinstance(fact, Deployment) and (recorded is None or isinstance(recorded, Deployment)):
         return keep_counted_end(recorded, _dated_release(recorded, fact))
+    if isinstance(fact, Incident) and isinstance(recorded, Incident):
+        return _keep_known_of_alert(recorded, fact)
     return fact
+
+
+def _keep_known_of_alert(recorded: Incident, observed: Incident) -> Incident:
+    """Return what a notification says of an alert, with what the record has besides: what a person added or withdrew.
+
+    An occurrence that ended does not fire again, so a notification that it does has come late.
+    """
+    if observed.source != ALERTMANAGER_SOURCE or ids.alert_fingerprint(observed.id) is None:
+        return observed
+    if recorded.resolved_at and not observed.resolved_at:
+        return recorded
+    known = {name: getattr(observed, name) or getattr(recorded, name) for name in _ADDED_TO_ALERTS}
+    return replace(observed, retracted=recorded.retracted or observed.retracted, **known)
 
 
 def _dated_release(recorded: Deployment | None, observed: Deployment) -> Deployment:

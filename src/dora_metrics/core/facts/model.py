@@ -29,6 +29,9 @@ PRERELEASE = "prerelease"
 GIT_SOURCE = "git"
 """The source of facts from a git history, which knows no incidents, and no branch of a squashed pull request."""
 
+ALERTMANAGER_SOURCE = "alertmanager"
+"""The source of incidents that are alerts of Prometheus."""
+
 Status = Literal["success", "failure", "cancelled"]
 Health = Literal["passed", "failed"]
 Severity = Literal["critical", "high", "medium", "low"]

@@ -69,6 +69,7 @@ def observe(
         facts=tuple(prepare_fact(fact, settings) for fact in observation.facts),
         title=text.one_line(observation.title)[:_MAX_TEXT_LENGTH],
         notes=tuple(text.one_line(note)[:_MAX_TEXT_LENGTH] for note in observation.notes),
+        problems=tuple(text.one_line(problem)[:_MAX_TEXT_LENGTH] for problem in observation.problems),
     )
 
 
@@ -118,8 +119,8 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], 
     "issues": lambda run, payload, settings, is_recorded: incidents.observe_issue(
         run, parse_payload(IssuesEvent, payload), settings.incident_labels, is_recorded
     ),
-    "repository_dispatch": lambda run, payload, _settings, _: repository_dispatch.observe_dispatch(
-        run, parse_payload(DispatchEvent, payload)
+    "repository_dispatch": lambda run, payload, settings, _: repository_dispatch.observe_dispatch(
+        run, parse_payload(DispatchEvent, payload), settings.repositories
     ),
 }
 
@@ -133,7 +134,8 @@ def _observe_job(
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
     earlier = run.now - _MAX_AGE_OF_RERUN if run.run_attempt > 1 else None
-    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes, may_repeat_since=earlier)
+    facts, problems = (*job_observation.facts, *other_facts), observation.problems
+    return Observation(facts, job_observation.title, notes, may_repeat_since=earlier, problems=problems)
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:

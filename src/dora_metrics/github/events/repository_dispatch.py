@@ -1,7 +1,7 @@
 """Deployments and incidents that other systems report by repository_dispatch; docs/events.md lists the fields."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -23,6 +23,9 @@ from dora_metrics.github.payloads import (
     PayloadTime,
     parse_payload,
 )
+
+ALERTMANAGER_KEY = "alertmanager"
+"""The key of a `client_payload` whose value is a notification of Alertmanager."""
 
 
 def _valid_id(value: str) -> str:
@@ -95,11 +98,18 @@ class DispatchedIncident(_DispatchedFact):
     deployment: PayloadText | None = None
 
 
-def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
-    """Map a dispatch of type `dora-deployment` or `dora-incident` to a fact."""
+def observe_dispatch(run: Run, event: DispatchEvent, repositories: Sequence[str] = ()) -> Observation:
+    """Map a dispatch of type `dora-deployment` or `dora-incident` to a fact, or to one for each alert in it.
+
+    `repositories` are the patterns of the repositories that the ledger covers besides the run's own.
+    """
     match event.action:
         case "dora-deployment":
             return _observe_deployment(run, *_fact_fields(event, "deployment"))
+        case "dora-incident" if ALERTMANAGER_KEY in (event.client_payload or {}):
+            from dora_metrics.github.events import alertmanager  # noqa: PLC0415 - most dispatches are none of its
+
+            return alertmanager.observe_notification(run, event.client_payload or {}, repositories)
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
         case name:
