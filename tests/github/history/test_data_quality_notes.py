@@ -97,7 +97,8 @@ def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: R
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.first_commit_at, change.commits) == (at(1), None)
     assert one.deployments[identity].changes == (change.id,)
-    assert "Pull requests with more than 100 commits, which are not read one by one: 1." in one.notes
+    assert "Pull requests with more than 100 commits: 1." in one.notes
+    assert "their lead time is at least what is shown." in one.notes
 
 
 def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_merged_as(
