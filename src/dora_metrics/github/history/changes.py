@@ -276,6 +276,6 @@ class DataQualityNotes:
             yield f"{self.subject} dated after they landed, left out where the lead time would be negative: {late}."
         if self.large_pull_count:
             yield (
-                f"Pull requests with more than 100 commits: {self.large_pull_count}. GitHub lists the first 100, so they "
-                "start with the oldest of these, and their lead time is at least what is shown."
+                f"Pull requests with more than 100 commits: {self.large_pull_count}. GitHub lists the first 100, so "
+                "they start with the oldest of these, and their lead time is at least what is shown."
             )
