@@ -107,6 +107,24 @@ def test_what_a_part_of_another_attempt_lists_is_delivered_by_the_first_success_
     assert [(each.change_id, each.deployment.id) for each in by_after] == [(pull_id(1), api.id), (pull_id(2), api.id)]
 
 
+def test_what_a_part_of_another_attempt_lists_is_not_lost_where_its_own_changes_are_unknown() -> None:
+    eu = deployment(1, FIRST, sha=sha("one"), changes=[1], descends_from=(deployment_id(0),))
+    us = deployment(2, THIRD, sha=sha("one"), changes=[], previous=eu.id, descends_from=())
+    web = deployment(1, THIRD, sha=sha("one"), changes=[1], descends_from=eu.descends_from)
+    api = deployment(3, SECOND, sha=sha("one"), changes=None, descends_from=())
+    deliveries = deliver_changes([api, web], ChangeIndex({pull_id(1): change(1)}), {web.id: (eu, us)})
+    assert [(each.change_id, each.deployment.id) for each in deliveries.changes] == [(pull_id(1), api.id)]
+
+
+def test_a_success_does_not_list_again_what_a_failed_attempt_listed_and_another_one_has_delivered() -> None:
+    first = deployment(1, FIRST, changes=[1], previous=deployment_id(0))
+    attempt = failed_deployment(2, SECOND, sha=sha("two"), changes=[1, 2])
+    again = deployment(3, THIRD, sha=sha("two"), changes=[], descends_from=())
+    changes = ChangeIndex({each.id: each for each in (change(1), change(2))})
+    deliveries = deliver_changes([first, attempt, again], changes, {})
+    assert deliveries.deployments[-1].changes == (pull_id(2),)
+
+
 def test_what_a_part_lists_that_ended_later_is_its_own() -> None:
     """Somebody reports of the same commit, once more deployed, that it brought more: that is no matter of the first."""
     first = deployment(1, FIRST, sha=sha("one"), changes=[1], previous=deployment_id(0))

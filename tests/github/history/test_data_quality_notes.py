@@ -97,7 +97,10 @@ def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: R
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.first_commit_at, change.commits) == (at(1), None)
     assert one.deployments[identity].changes == (change.id,)
-    assert "1 pull request has more than 100 commits, which are not read one by one." in one.notes
+    assert (
+        "1 pull request has more than 100 commits. GitHub lists the first 100. Lead time starts with the oldest of "
+        "these, so it is at least what is shown."
+    ) in one.notes
 
 
 def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_merged_as(

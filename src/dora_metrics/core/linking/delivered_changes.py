@@ -222,8 +222,10 @@ class _Deliveries:
         pending = self._take_pending(deployment)
         listed_ids = self.contents.take(deployment)
         self._add_parts(deployment, listed_ids)
-        listed = _with_changes(deployment, self._changes_of(deployment, listed_ids))
-        return listed, [*pending, *self._add(listed.changes or ())]
+        own_ids = {ids.split_copy(each)[0] for each in deployment.changes or ()}
+        contained_ids = self._changes_of(deployment, listed_ids)
+        brought = [each for each in contained_ids if each in own_ids or each not in self.change_ids]
+        return _with_changes(deployment, brought), [*pending, *self._add(brought)]
 
     def _take_pending(self, deployment: Deployment) -> list[tuple[str, Change | None]]:
         """Return what attempts without success have left for the next one.

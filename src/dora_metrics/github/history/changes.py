@@ -276,7 +276,10 @@ class DataQualityNotes:
         if late:
             yield f"{self.dated(late)} dated after landing. Negative lead times are left out."
         if self.large_pull_count:
-            yield f"{_pulls_with(self.large_pull_count)} more than 100 commits, which are not read one by one."
+            yield (
+                f"{_pulls_with(self.large_pull_count)} more than 100 commits. GitHub lists the first 100. Lead time "
+                "starts with the oldest of these, so it is at least what is shown."
+            )
 
 
 def _pulls_with(number: int) -> str:
