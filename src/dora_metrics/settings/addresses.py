@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.settings.loading import Layer, is_set, load_settings
+from dora_metrics.settings.loading import Layer, is_set
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
@@ -63,30 +63,15 @@ def withheld_addresses(settings: Settings, unconfirmed: AbstractSet[str], *, is_
     ]
 
 
-def usable(config: Layer) -> Mapping[str, object]:
-    """Return the addresses in a config file.
-
-    Raises:
-        SettingsError: if one cannot be used.
-    """
-    values = {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))}
-    load_settings([Layer(config.origin, values)])
-    return values
+def named_addresses(config: Layer) -> Layer:
+    """Return the addresses in a config file, without its other settings and what is wrong with them."""
+    return Layer(config.origin, {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))})
 
 
-def confirmed(config: Layer, withheld: Iterable[str], default_branch: Mapping[str, object]) -> Layer:
-    """Return a config file with the default branch's addresses in place of those that it lacks or that are withheld.
-
-    A checkout that lacks an address, such as that of an older commit, is no reason to miss a fact there for good.
-
-    Args:
-        config: the file.
-        withheld: the result of `withheld_addresses`.
-        default_branch: the result of `usable` for the default branch's file; empty if none counts.
-    """
+def without_addresses(config: Layer, withheld: Iterable[str]) -> Layer:
+    """Return a config file without the addresses in `withheld`, the result of `withheld_addresses`."""
     left_out = set(withheld)
-    values = {name: value for name, value in config.values.items() if name not in left_out and is_set(value)}
-    return replace(config, values={**default_branch, **values})
+    return replace(config, values={name: value for name, value in config.values.items() if name not in left_out})
 
 
 def without_report_settings(config: Layer) -> Layer:
