@@ -92,12 +92,7 @@ def fitting_tags(tags: Iterable[Tag], pattern: str | None) -> list[Tag]:
 def version_tags(tags: Sequence[Tag], log: CommitLog) -> list[Tag]:
     """Return the tags that read as versions, without those that move with each release, such as `v1`."""
     times = {tag.name: _tag_time(tag, log) for tag in tags}
-
-    def is_older(name: str, other_name: str) -> bool:
-        at, other_at = times[name], times[other_name]
-        return at is not None and other_at is not None and at <= other_at
-
-    versions = versions_by_tag(times, is_older)
+    versions = versions_by_tag({name: None if at is None else at.timestamp() for name, at in times.items()})
     return [tag for tag in tags if tag.name in versions]
 
 
@@ -349,11 +344,11 @@ class DeploymentCollector:
 
     def add(self, releases: Sequence[TagRelease]) -> None:
         """Add the deployments to one environment, in order."""
-        reached = Reached()
+        reached = Reached(self.log.commits)
         edge = _ShallowEdge(self.shallow_shas)
         previous: TagRelease | None = None
         for release in releases:
-            history = new_history(self.log.commits, release.commit, reached)
+            history = new_history(release.commit, reached)
             change_ids = self.changes.add(history.changes, release.at) if edge.is_complete(history) else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
