@@ -140,7 +140,7 @@ class CountedCommits(dict[str, GitCommit]):
 
 def commit_of(sha: str, *parents: str, at: int, subject: str = "Work") -> GitCommit:
     seconds = START + at
-    return GitCommit(sha, parents, seconds, seconds, is_by_bot=False, is_by_github=False, subject=subject, body="")
+    return GitCommit(sha, parents, seconds, seconds, is_by_bot=False, is_by_github=False, subject=subject)
 
 
 def deployed_branches(count: int, branch_at: Callable[[int], int]) -> tuple[CountedCommits, list[str]]:
