@@ -93,14 +93,18 @@ container_user() {
 }
 
 # Sets image: the one of the release (action/image holds its digest) or, between releases, one built from this commit.
-# Both stay for later steps of the job.
+# Both stay for later steps of the job. A tag does not say what it names: on a self-hosted runner, an earlier job may have
+# given it to an image of its own. So the first step of each job builds, of layers that the engine has already.
 find_image() {
   if [[ -f $action_path/action/image ]]; then
     image=$(tr -d '[:space:]' <"$action_path/action/image")
     have_image || in_group "Pull $image" "$engine" pull "$image"
   else
-    image=localhost/dora-metrics:$(sources_hash)
-    have_image || build_image
+    local hash
+    hash=$(sources_hash) || return 1
+    image=localhost/dora-metrics:$hash
+    local mark=$temp/dora-metrics-image-$hash
+    if [[ ! -e $mark ]] || ! have_image; then build_image && : >"$mark"; fi
   fi
 }
 
@@ -108,7 +112,7 @@ have_image() { "$engine" image inspect "$image" >/dev/null 2>&1; }
 
 build_image() {
   local name arguments=()
-  for name in $(compgen -e | grep -iE '^(https?|no)_proxy$'); do arguments+=(--build-arg "$name"); done
+  for name in $(compgen -e | grep -iE '^(https?|all|no)_proxy$'); do arguments+=(--build-arg "$name"); done
   in_group "Build the action's image" "$engine" build --tag "$image" \
     ${arguments[@]+"${arguments[@]}"} --file "$action_path/Dockerfile" "$action_path"
 }
@@ -145,7 +149,12 @@ mount() {
     if [[ $1/ == "$other"/* ]]; then return; fi
   done
   mounted+=("$1")
-  mounts+=(--mount "type=bind,source=$1,target=$1${2:+,$2}")
+  mounts+=(--mount "type=bind,$(csv_field "source=$1"),$(csv_field "target=$1")${2:+,$2}")
+}
+
+# The value of --mount is a line of CSV, so a comma in a path needs quotes.
+csv_field() {
+  if [[ $1 == *[,\"]* ]]; then printf '"%s"' "${1//\"/\"\"}"; else printf '%s' "$1"; fi
 }
 
 # What the program reads, and no more: a job may have secrets of its own in variables such as GITHUB_PAT. By name only: a
@@ -155,7 +164,8 @@ passed_variables=(
   GITHUB_ACTIONS GITHUB_API_URL GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_JOB GITHUB_OUTPUT GITHUB_REF
   GITHUB_REPOSITORY GITHUB_REPOSITORY_ID GITHUB_RUN_ATTEMPT GITHUB_RUN_ID GITHUB_SERVER_URL GITHUB_SHA
   GITHUB_STEP_SUMMARY GITHUB_WORKFLOW GITHUB_WORKSPACE RUNNER_TEMP ACT
-  SSL_CERT_FILE REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy
+  SSL_CERT_FILE REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+  http_proxy https_proxy all_proxy no_proxy
 )
 
 collect_variables() {

@@ -1,6 +1,7 @@
 """action/run.sh with real bash; engines, Python and uv are stubs that record how they are called."""
 
 import ast
+import csv
 import re
 import shutil
 import signal
@@ -25,6 +26,8 @@ COREUTILS = [
     *("sha256sum", "sleep", "sort", "timeout", "tr", "uname", "xargs"),
 ]
 SECRET = "t0p-s3cret"
+PROXIES = [name for kind in ("http", "https", "all", "no") for name in (f"{kind}_proxy", f"{kind}_proxy".upper())]
+RELEASED_IMAGE = "registry.example/dora-metrics@sha256:" + "0" * 64
 
 # Every stub begins with this: it appends its name and arguments to a file, one call a line.
 RECORDING_SCRIPT = """#!/usr/bin/env bash
@@ -199,6 +202,15 @@ class FakeRunner:
             run=run,
             run_script=run_script,
         )
+
+    def make_release(self) -> None:
+        (self.action / "action" / "image").write_text(RELEASED_IMAGE + "\n")
+
+    def begin_job(self) -> None:
+        """Empty the temporary folder, as a runner does."""
+        for file in self.temp.iterdir():
+            if file.is_file():
+                file.unlink()
 
     def environment(self, runtime: str) -> dict[str, str]:
         return {
@@ -393,6 +405,18 @@ class TestContainer:
         ]
         assert values_after("--workdir", options) == [str(runner.workspace)]
 
+    @pytest.mark.parametrize("name", ["a,b", 'a"b', 'a,"b",readonly'])
+    def test_mounts_a_workspace_whose_name_separates_options(self, runner: FakeRunner, name: str) -> None:
+        runner.add_engine()
+        workspace = runner.root / name
+        workspace.mkdir()
+        runner.variables["GITHUB_WORKSPACE"] = str(workspace)
+
+        runner.run_script()
+
+        (fields,) = csv.reader([values_after("--mount", runner.run_options())[0]], strict=True)
+        assert fields == ["type=bind", f"source={workspace}", f"target={workspace}"]
+
     def test_mounts_the_folders_of_files_that_lie_elsewhere(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.variables["GITHUB_OUTPUT"] = str(runner.root / "else where" / "output")
@@ -465,6 +489,7 @@ class TestContainer:
         self, runner: FakeRunner, number: signal.Signals
     ) -> None:
         runner.add_engine(has_image=True, run_script=WAITING_CONTAINER)
+        runner.make_release()
         runner.add_python()
 
         code, log = runner.cancel_step(number)
@@ -474,6 +499,7 @@ class TestContainer:
 
     def test_a_container_that_a_cancel_keeps_from_starting_is_no_reason_to_run_python(self, runner: FakeRunner) -> None:
         runner.add_engine(has_image=True, run_script=WAITING_CONTAINER.replace("143", "125"))
+        runner.make_release()
         runner.add_python()
 
         assert runner.cancel_step(signal.SIGINT)[0] == 125
@@ -481,20 +507,15 @@ class TestContainer:
 
 
 class TestImage:
-    digest = "registry.example/dora-metrics@sha256:" + "0" * 64
-
-    def release(self, runner: FakeRunner) -> None:
-        (runner.action / "action" / "image").write_text(self.digest + "\n")
-
     def test_a_release_pulls_its_image_by_digest(self, runner: FakeRunner) -> None:
         runner.add_engine()
-        self.release(runner)
+        runner.make_release()
 
         runner.run_script()
 
-        assert runner.calls_beginning("docker", "pull") == [[self.digest]]
+        assert runner.calls_beginning("docker", "pull") == [[RELEASED_IMAGE]]
         assert runner.calls_beginning("docker", "build") == []
-        assert runner.run_options()[-2:] == [self.digest, "action"]
+        assert runner.run_options()[-2:] == [RELEASED_IMAGE, "action"]
 
     def test_between_releases_it_is_built_from_the_sources(self, runner: FakeRunner) -> None:
         runner.add_engine()
@@ -509,9 +530,37 @@ class TestImage:
         runner.add_engine(has_image=True)
 
         runner.run_script()
+        runner.run_script()
 
-        assert runner.calls_beginning("docker", "build") == []
-        assert len(runner.calls_beginning("docker", "run")) == 1
+        assert len(runner.calls_beginning("docker", "build")) == 1
+        assert len(runner.calls_beginning("docker", "run")) == 2
+
+    def test_an_image_that_an_earlier_job_left_under_its_name_is_built_over(self, runner: FakeRunner) -> None:
+        runner.add_engine(has_image=True)
+
+        runner.run_script()
+        runner.begin_job()
+        runner.run_script()
+
+        first, second = runner.calls_beginning("docker", "build")
+        assert first == second, "no tag is left for each job"
+
+    def test_if_it_cannot_be_built_one_that_an_earlier_job_left_is_not_used(self, runner: FakeRunner) -> None:
+        runner.add_engine(has_image=True, fetch=1)
+        runner.add_python()
+
+        runner.run_script()
+        runner.run_script()
+
+        assert runner.calls_beginning("docker", "run") == []
+
+    def test_one_that_was_removed_since_the_first_step_is_built_again(self, runner: FakeRunner) -> None:
+        runner.add_engine(has_image=False)
+
+        runner.run_script()
+        runner.run_script()
+
+        assert len(runner.calls_beginning("docker", "build")) == 2
 
     def test_a_changed_source_is_another_image(self, runner: FakeRunner) -> None:
         runner.add_engine()
@@ -533,20 +582,22 @@ class TestImage:
         first, second = runner.calls_beginning("docker", "build")
         assert first == second
 
-    def test_the_build_gets_the_proxies_by_name(self, runner: FakeRunner) -> None:
+    @pytest.mark.parametrize("name", PROXIES)
+    def test_the_build_and_the_program_get_the_proxies_by_name(self, runner: FakeRunner, name: str) -> None:
         runner.add_engine()
-        runner.variables["HTTPS_PROXY"] = f"http://me:{SECRET}@proxy"
+        runner.variables[name] = f"http://me:{SECRET}@proxy"
 
         runner.run_script()
 
         (build,) = runner.calls_beginning("docker", "build")
-        assert values_after("--build-arg", build) == ["HTTPS_PROXY"]
+        assert values_after("--build-arg", build) == [name]
+        assert name in values_after("--env", runner.run_options())
 
     def test_its_output_is_folded_away(self, runner: FakeRunner) -> None:
         runner.add_engine()
-        self.release(runner)
+        runner.make_release()
 
-        assert runner.run_script().stdout == f"::group::Pull {self.digest}\n::endgroup::\n"
+        assert runner.run_script().stdout == f"::group::Pull {RELEASED_IMAGE}\n::endgroup::\n"
 
     def test_one_that_cannot_be_fetched_is_a_warning_and_python_runs(self, runner: FakeRunner) -> None:
         runner.add_engine(fetch=1)

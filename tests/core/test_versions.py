@@ -1,8 +1,12 @@
 """What the name of a tag says: a version, a prerelease, or none of them."""
 
-import pytest
+from collections.abc import Mapping
 
-from dora_metrics.core.versions import parse_version, version_key
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_metrics.core.versions import Version, parse_version, version_key, versions_by_tag
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,62 @@ def test_names_are_in_order_as_people_count() -> None:
 
 def test_a_very_long_name_is_no_version() -> None:
     assert parse_version("v1." + "1." * 2_000 + "1") is None
+
+
+TAGS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "v", "web-", "web@", "go"]),
+    st.lists(st.integers(0, 2), min_size=1, max_size=5).map(lambda numbers: ".".join(map(str, numbers))),
+    st.sampled_from(["", "", "-rc.1", "+build"]),
+)
+
+
+@given(st.dictionaries(TAGS, st.none() | st.integers(0, 3), max_size=12))
+def test_a_tag_moves_if_it_does_by_comparing_it_with_each_other_one(seconds_by_tag: dict[str, int | None]) -> None:
+    versions = {tag: version for tag in seconds_by_tag if (version := parse_version(tag))}
+    staying = {
+        tag: version
+        for tag, version in versions.items()
+        if not is_moving(version, [other for other in versions.values() if continues(other, version)], seconds_by_tag)
+    }
+    assert versions_by_tag(seconds_by_tag) == staying
+
+
+def continues(longer: Version, version: Version) -> bool:
+    """Whether the first of two versions has the same name and numbers, and more; at most three numbers move."""
+    count = len(version.numbers)
+    is_of_same_name = longer.name + longer.separator == version.name + version.separator
+    return is_of_same_name and 0 < count <= 3 and longer.numbers[:count] == version.numbers != longer.numbers
+
+
+def is_moving(version: Version, longer: list[Version], seconds_by_tag: Mapping[str, int | None]) -> bool:
+    if version.is_single_number:
+        return bool(longer)
+    releases = [each for each in longer if not each.is_prerelease]
+    has_first = any(each.numbers[len(version.numbers)] == 1 for each in releases)
+    has_zeroth = any(each.numbers[len(version.numbers)] == 0 for each in releases)
+    is_not_newer = all(is_known_order(seconds_by_tag[version.tag], seconds_by_tag[each.tag]) for each in releases)
+    return bool(releases) and not (has_first and not has_zeroth and is_not_newer)
+
+
+def is_known_order(seconds: int | None, later_seconds: int | None) -> bool:
+    return seconds is not None and later_seconds is not None and seconds <= later_seconds
+
+
+class CountedTimes(dict[str, float | None]):
+    """The times of tags, and how often one was looked up."""
+
+    lookups = 0
+
+    def __getitem__(self, tag: str) -> float | None:
+        self.lookups += 1
+        return super().__getitem__(tag)
+
+
+def test_any_number_of_tags_with_the_same_numbers_is_looked_at_once_each() -> None:
+    """A stranger's clone has what a stranger likes."""
+    letters = [chr(97 + number // 26) + chr(97 + number % 26) for number in range(500)]
+    times = CountedTimes(dict.fromkeys([*(f"{word}1.0" for word in letters), *(f"1.0.{n}" for n in range(500))], 0))
+    versions = versions_by_tag(times)
+    assert len(versions) == 500
+    assert times.lookups <= 4 * len(times)

@@ -14,7 +14,7 @@ import pytest
 from dora_metrics import cli
 from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.runtime import Runtime
-from fakes.faults import custom_answer, partial_errors, unavailable
+from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.branch_shop import BranchShop
 from support.github_history import deploy
@@ -35,7 +35,7 @@ class CheckedOutShop:
         self.github, self.folder = github, folder
         self.repository = github.repository("acme/shop")
 
-    def run(self, checkout: str, inputs: Mapping[str, object], default_branch: str | None = None) -> ActionRun:
+    def run(self, checkout: str, inputs: Mapping[str, object], default_branch: str | bytes | None = None) -> ActionRun:
         """Run with these config files; `default_branch` None means that it has none."""
         self.repository.commit({CONFIG: default_branch}, message="Configure")
         check_out(self.folder, {CONFIG: checkout})
@@ -149,20 +149,55 @@ def test_without_a_ledger_on_github_an_address_that_a_checkouts_file_lacks_is_no
     assert "GitObjects" not in shop.requested_operations
 
 
-def test_a_checkouts_file_without_addresses_counts_while_the_default_branchs_cannot_be_read(
-    shop: CheckedOutShop,
+def test_a_checkout_from_before_the_alerts_were_read_is_no_error(shop: CheckedOutShop, outside: Listener) -> None:
+    """Only the default branch's file says which alerts are incidents, so the run reads none."""
+    default_branch = f'prometheus-url: {outside.url}\nincident-alerts: team="shop"'
+    for mode in ("auto", "sync"):
+        ran = shop.run("window: 7d", {"mode": mode}, default_branch=default_branch)
+        assert (ran.code, outside.requests) == (0, [])
+
+
+BROKEN: dict[str, tuple[str | bytes, str]] = {
+    "broken YAML": ("window: [\n", "not valid YAML"),
+    "a key that is there twice": ("window: 7d\nwindow: 7d", "the key 'window' is there twice; keep one"),
+    "not a mapping": ("- window", "expected one `name: value` per line"),
+    "not UTF-8": (b"window: \xff\x00", "it is not UTF-8"),
+    "too large": ("# " + "x" * 600_000, "it is larger than 500,000 bytes"),
+    "a wrong ledger": ("ledger: 5", "ledger: '5' is not a valid ledger"),
+    "a wrong endpoint": ("endpoint-url: 5", "endpoint-url: not a valid address"),
+    "a wrong page": ("page-url: example.com", "page-url: not a valid address"),
+}
+
+
+@pytest.mark.parametrize("checkout", ["window: 7d", "health-check-url: https://shop.example/health"])
+@pytest.mark.parametrize(("default_branch", "problem"), BROKEN.values(), ids=BROKEN)
+def test_a_run_ends_where_the_default_branchs_file_may_name_addresses_that_it_cannot_read(
+    shop: CheckedOutShop, checkout: str, default_branch: str | bytes, problem: str
 ) -> None:
-    shop.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="GitObjects", times=None)
-    shop.github.fail(partial_errors("config", "FORBIDDEN", "Resource not accessible"), to="Ledger", times=1)
-    ran = shop.run("window: 7d", {})
-    assert "7 days" in ran.summary
-    assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
+    """Another ledger would begin, or an endpoint would miss the facts of this run."""
+    ran = shop.run(checkout, {"ledger": ""}, default_branch=default_branch)
+    assert ran.code == 2
+    assert "settings::default branch: " in ran.log
+    assert problem in ran.log
+    assert shop.repository.head("dora-metrics") is None
 
 
-def test_an_unusable_address_on_the_default_branch_takes_no_place(shop: CheckedOutShop) -> None:
-    ran = shop.run("window: 7d", {}, default_branch="endpoint-url: 5")
+@pytest.mark.parametrize("line", ["windw: 7d", "window: 7 years", "github-token: x"])
+def test_what_else_is_wrong_on_the_default_branch_does_not_concern_a_checkout_with_a_file(
+    shop: CheckedOutShop, line: str
+) -> None:
+    """A release branch may pin an earlier version, which does not know all settings of the default branch."""
+    ran = shop.run("window: 7d", {"ledger": ""}, default_branch=f"{line}\nledger: branch:delivery")
     assert ran.code == 0
-    assert "7 days" in ran.summary
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+
+
+def test_a_wrong_address_on_the_default_branch_does_not_count_where_an_input_has_one(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    ran = shop.run("window: 7d", {"endpoint-url": outside.url}, default_branch="endpoint-url: 5")
+    assert ran.code == 0
+    assert len(outside.requests) == 1
 
 
 def test_the_same_line_on_the_default_branch_is_enough_and_costs_no_request(
@@ -195,12 +230,6 @@ def test_without_a_token_nothing_confirms_an_address(shop: CheckedOutShop, outsi
     ran = shop.run(f"endpoint-url: {outside.url}", inputs)
     assert outside.requests == []
     assert "but there is no `github-token` to compare it with" in ran.summary
-
-
-def test_a_broken_file_on_the_default_branch_confirms_nothing(shop: CheckedOutShop, outside: Listener) -> None:
-    ran = shop.run(f"endpoint-url: {outside.url}", ENDPOINT_SECRETS, default_branch=f"endpoint-url: {outside.url}\n[")
-    assert ran.code == 0
-    assert outside.requests == []
 
 
 @pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])

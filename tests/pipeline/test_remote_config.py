@@ -53,6 +53,7 @@ class ConfiguredShop:
     def assert_untouched(self) -> None:
         """Nothing was written to GitHub."""
         assert self.repository.head("dora-metrics") is None
+        assert not (self.folder / "ledger").exists()
         assert not self.repository.records_of(Issue)
         assert all(operation in ("Ledger", "GitObjects") for operation in self.requested_operations)
 
@@ -260,12 +261,29 @@ PATHS_IN_OBJECTS = {"config": "repository", "config.object": "repository.slot0",
 """The places of the file in the query of the ledger, and in that of the file alone."""
 
 
-@pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])
+ADDRESS = {".github/dora.yml": "health-check-url: https://shop.example/health"}
+
+NEEDED: dict[str, tuple[str, dict[str, str] | None]] = {
+    "no checkout": ("branch:dora-metrics", None),
+    "no checkout, no ledger": ("none", None),
+    "a checkout without the file": ("branch:dora-metrics", {}),
+    "a checkout without the file, a folder": ("dir:ledger", {}),
+    "a checkout whose file names no address": ("branch:dora-metrics", {".github/dora.yml": "window: 21d"}),
+    "a checkout whose file names one": ("branch:dora-metrics", ADDRESS),
+    "a checkout whose file names one, a folder": ("dir:ledger", ADDRESS),
+    "a checkout whose file names one, no ledger": ("none", ADDRESS),
+}
+"""The runs that need the file of the default branch: their ledger, and what they checked out."""
+
+
+@pytest.mark.parametrize(("ledger", "checkout"), NEEDED.values(), ids=NEEDED)
 @pytest.mark.parametrize(("fault", "reason"), NOT_READ.values(), ids=NOT_READ)
 def test_without_the_file_a_run_does_nothing_and_says_why(
-    shop: ConfiguredShop, fault: Fault, reason: str, ledger: str
+    shop: ConfiguredShop, fault: Fault, reason: str, ledger: str, checkout: dict[str, str] | None
 ) -> None:
     shop.commit("report: off\nservice: web\nledger: branch:delivery")
+    if checkout is not None:
+        check_out(shop.folder, checkout)
     shop.github.fail(fault, to="Ledger", times=None)
     if isinstance(fault, partial_errors):
         fault = replace(fault, path=PATHS_IN_OBJECTS[fault.path])

@@ -105,7 +105,7 @@ def test_what_no_ledger_took_is_in_a_file_and_its_command_records_it_as_it_was(
     assert decode_line(content.strip()) == decode_line(line)
 
 
-WITHOUT_CHECKOUT: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+ONLY_IN_THE_EVENT: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
     "a dispatch": ("repository_dispatch", dispatch("deployment", id="deploy-7", version=HOSTILE), {}),
     "a deploy job": (
         "push",
@@ -115,12 +115,19 @@ WITHOUT_CHECKOUT: dict[str, tuple[str, dict[str, object], dict[str, object]]] = 
 }
 
 
-@pytest.mark.parametrize(("event", "payload", "inputs"), WITHOUT_CHECKOUT.values(), ids=WITHOUT_CHECKOUT)
+@pytest.mark.parametrize("has_checkout", [False, True], ids=["no checkout", "a checkout whose file has no address"])
+@pytest.mark.parametrize(("event", "payload", "inputs"), ONLY_IN_THE_EVENT.values(), ids=ONLY_IN_THE_EVENT)
 def test_what_only_a_run_without_its_settings_knows_is_kept_too(
-    shop: BranchShop, tmp_path: Path, event: str, payload: dict[str, object], inputs: dict[str, object]
+    shop: BranchShop,
+    tmp_path: Path,
+    event: str,
+    payload: dict[str, object],
+    inputs: dict[str, object],
+    *,
+    has_checkout: bool,
 ) -> None:
     shop.github.fail(unavailable(502), times=None)
-    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=False, inputs=inputs)
+    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=has_checkout, inputs=inputs)
     assert lost.summary.startswith("### ⚠️ Nothing was recorded, sent or reported: the settings could not be read")
     assert "1 fact of this run is not in the ledger" in lost.log
     (line,) = Path(lost.outputs["unrecorded-facts"]).read_bytes().splitlines()
@@ -138,7 +145,7 @@ def test_what_only_a_run_without_its_settings_knows_is_kept_too(
 
 def test_an_attempt_that_could_not_be_recorded_keeps_its_number(shop: BranchShop, tmp_path: Path) -> None:
     """A run that succeeded, was run again and succeeded again deployed twice, also if the second was recorded later."""
-    event, payload, inputs = WITHOUT_CHECKOUT["a deploy job"]
+    event, payload, inputs = ONLY_IN_THE_EVENT["a deploy job"]
     run(shop, tmp_path / "first", payload, event=event, inputs=inputs)
     shop.github.fail(unavailable(502), times=None)
     lost = run(shop, tmp_path / "lost", payload, event=event, attempt=2, inputs=inputs)

@@ -2,8 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 from msgspec import Struct
 
@@ -176,42 +178,56 @@ def _version_of_ref(name: str) -> Version | None:
     return version if version and WORKING_BRANCH_WORDS.isdisjoint(words_of(version.name)) else None
 
 
-def versions_by_tag(tags: Iterable[str], is_older: Callable[[str, str], bool]) -> dict[str, Version]:
+def versions_by_tag(seconds_by_tag: Mapping[str, float | None]) -> dict[str, Version]:
     """Return the versions among the names of a repository's tags, without those that move with each release.
 
     A single number moves if there is a longer version of it: `v1` next to `v1.2.0`. So does `v1.2` next to `v1.2.3`,
-    unless it is itself the first of its line: older than `v1.2.1`, and there is no `v1.2.0`.
+    unless it is itself the first of its line: not newer than `v1.2.1`, and there is no `v1.2.0`.
 
     Args:
-        tags: the names of all tags.
-        is_older: whether the first tag is older than the second.
+        seconds_by_tag: the time of each tag in seconds; None if it is unknown.
     """
-    versions = {tag: version for tag in tags if (version := parse_version(tag))}
-    longer_versions = _longer_versions(versions.values())
-    moving_tags = {tag for tag, version in versions.items() if _is_moving(version, longer_versions, is_older)}
+    versions = {tag: version for tag in seconds_by_tag if (version := parse_version(tag))}
+    lines = _lines_of_versions(versions.values(), seconds_by_tag)
+    moving_tags = {tag for tag, version in versions.items() if _is_moving(version, lines, seconds_by_tag[tag])}
     return {tag: version for tag, version in versions.items() if tag not in moving_tags}
 
 
-_LongerVersions = dict[tuple[str, tuple[int, ...]], list[Version]]
-"""By name and first numbers, the versions that continue them with more numbers."""
+@dataclass
+class _Line:
+    """The versions that continue the same name and first numbers with more numbers: what is least of the releases."""
+
+    next_number: float = inf
+    seconds: float = inf
+
+    def add(self, next_number: int, seconds: float | None) -> None:
+        self.next_number = min(self.next_number, next_number)
+        self.seconds = min(self.seconds, -inf if seconds is None else seconds)
+
+    def begins_with(self, seconds: float | None) -> bool:
+        """Whether the version without more numbers, made at this time, is the first one of the line."""
+        return self.next_number == 1 and seconds is not None and seconds <= self.seconds
 
 
-def _longer_versions(versions: Iterable[Version]) -> _LongerVersions:
-    longer: _LongerVersions = defaultdict(list)
+_Lines = dict[tuple[str, tuple[int, ...]], _Line]
+"""By name and first numbers."""
+
+
+def _lines_of_versions(versions: Iterable[Version], seconds_by_tag: Mapping[str, float | None]) -> _Lines:
+    lines: _Lines = defaultdict(_Line)
     for version in versions:
         for length in range(1, min(len(version.numbers), 4)):
-            longer[version.name + version.separator, version.numbers[:length]].append(version)
-    return longer
+            line = lines[version.name + version.separator, version.numbers[:length]]
+            if not version.is_prerelease:
+                line.add(version.numbers[length], seconds_by_tag[version.tag])
+    return lines
 
 
-def _is_moving(version: Version, longer_versions: _LongerVersions, is_older: Callable[[str, str], bool]) -> bool:
-    longer = longer_versions.get((version.name + version.separator, version.numbers), [])
-    if version.is_single_number or not longer:
-        return bool(longer)
-    releases = [each for each in longer if not each.is_prerelease]
-    next_numbers = {each.numbers[len(version.numbers)] for each in releases}
-    is_first_of_line = bool(next_numbers) and min(next_numbers) == 1
-    return bool(releases) and not (is_first_of_line and all(is_older(version.tag, each.tag) for each in releases))
+def _is_moving(version: Version, lines: _Lines, seconds: float | None) -> bool:
+    line = lines.get((version.name + version.separator, version.numbers))
+    if version.is_single_number or line is None:
+        return line is not None
+    return line.next_number < inf and not line.begins_with(seconds)
 
 
 def version_key(name: str) -> tuple[tuple[int, int, str], ...]:

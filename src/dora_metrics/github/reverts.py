@@ -5,7 +5,7 @@ Only a whole line counts, outside quotations, code and comments: `Reverts #12`, 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from dora_metrics.core.facts import ids
@@ -38,8 +38,18 @@ def stated_reverts(repository: str, message: str | None, url: str | None = None)
         message: its body or commit message.
         url: its own address; pull requests on other hosts are ignored.
     """
-    host = _host_of(url)
+    return reverts_in(revert_lines(message), repository, url)
+
+
+def revert_lines(message: str | None) -> Iterator[str]:
+    """Yield the lines in which a body or message states that it reverts something."""
     lines = (line for line in statement_lines(message) if len(line) <= _MAX_LINE_LENGTH)
+    return (line for line in lines if _STATEMENT.fullmatch(line))
+
+
+def reverts_in(lines: Iterable[str], repository: str, url: str | None = None) -> tuple[str, ...]:
+    """Return what the result of `revert_lines` names, as `stated_reverts` does."""
+    host = _host_of(url)
     return tuple(
         islice(dict.fromkeys(name for line in lines for name in _names_in(line, repository, host)), _MAX_NAMES)
     )

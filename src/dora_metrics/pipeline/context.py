@@ -16,7 +16,7 @@ from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.errors import LedgerError, SettingsError, UnreadSettingsError
+from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.clock import clock_problem
@@ -39,10 +39,11 @@ Work = Literal["record", "sync", "rebuild"]
 _SECONDS_TO_ENRICH, _SECONDS_TO_CHECK, _SECONDS_TO_RECORD, _SECONDS_TO_KEEP = 40, 55, 65, 85
 """How long an event waits in all, for GitHub and a health check: until nothing more is asked about its facts, until the
 health check ends, until no further write is tried, and until its facts are kept because no ledger took them."""
-_SECONDS_TO_COMPARE = 20
-"""How long a run waits for the default branch's file if it is only to complete that of a checkout."""
 _USUAL_CHECK_SECONDS = 60
 """Whoever sets a longer `health-check-timeout` than this wants to wait longer, which does not count."""
+
+_DEFAULT_BRANCH = "default branch"
+"""What the problems of its config file begin with where a checkout has one too."""
 
 
 @dataclass
@@ -169,12 +170,15 @@ class RunContext:
     def _confine(self, config: Layer) -> None:
         """Take addresses that only a config file has, or lacks, from the default branch's file; note what is withheld.
 
+        A checkout that lacks an address, such as that of an older commit, is no reason to miss a fact there for good.
+
         Raises:
-            SettingsError: if only that file names a ledger elsewhere.
+            SettingsError: if only that file names a ledger elsewhere, or an address on the default branch is wrong.
             UnreadSettingsError: if GitHub does not show the file that it is compared with.
         """
-        default_branch = self._compared_values(config)
-        withheld = self._withheld_addresses(config, default_branch or {})
+        default_branch = self._compared_addresses(config)
+        named = default_branch.values if default_branch else {}
+        withheld = self._withheld_addresses(config, named)
         reason = partial(
             addresses.unconfirmed_reason,
             config_path=self.request.config_path,
@@ -187,24 +191,35 @@ class RunContext:
             raise SettingsError(f"{place}: {problem}: {reason(addresses.LEDGER)}")
         for address in withheld:
             self.note(addresses.withheld_outcome(address, reason(address)))
-        confirmed = addresses.confirmed(config, withheld, default_branch or {})
-        self.settings = load_settings(self.request.with_config(confirmed))
+        layers = self.request.with_config(addresses.without_addresses(config, withheld))
+        below = [addresses.usable_addresses(default_branch, layers)] if default_branch else []
+        self.settings = load_settings((*below, *layers))
 
-    def _compared_values(self, config: Layer) -> Mapping[str, object] | None:
+    def _compared_addresses(self, config: Layer) -> Layer | None:
         """The addresses in the default branch's file to compare a checkout's with; None without access to it.
 
-        If nothing in the checkout's file needs it, that file is read only where it costs no request, and a failure
-        changes nothing: it is empty then, as it is for a run by hand, which trusts the default branch no more.
+        They are needed if an address in the checkout's file counts only with that of the default branch. If the ledger
+        is on GitHub, reading them costs no request, and what the checkout's file lacks is taken from them. A run that
+        needs them knows them, or ends: without them it would begin another ledger, or owe an endpoint nothing.
+
+        A run by hand trusts the default branch no more than a checkout.
         """
+        nothing = Layer(_DEFAULT_BRANCH, {})
         if self.request.is_by_hand:
-            return {}
-        if self._withheld_addresses(config, {}):
-            return self._default_branch_values()
-        if not self._is_ledger_on_github or not self._has_default_branch:
-            return {}
-        with suppress(UnreadSettingsError), self.client.until(_SECONDS_TO_COMPARE):
-            return self._default_branch_values() or {}
-        return {}
+            return nothing
+        if not self._has_default_branch:
+            return None
+        if not (self._is_ledger_on_github or self._withheld_addresses(config, {})):
+            return nothing
+        return addresses.named_addresses(self._default_branch_layer() or nothing)
+
+    def _default_branch_layer(self) -> Layer | None:
+        """The config file of the default branch beside that of a checkout, from which its problems tell it apart."""
+        try:
+            config = self._read_default_branch_config()
+        except SettingsError as error:
+            raise SettingsError([f"{_DEFAULT_BRANCH}: {problem}" for problem in error.problems]) from None
+        return config and replace(config, origin=f"{_DEFAULT_BRANCH}: {config.origin}")
 
     def _withheld_addresses(self, config: Layer, default_branch: Mapping[str, object]) -> Sequence[str]:
         unconfirmed = addresses.unconfirmed_addresses(config, self.request.layers, default_branch)
@@ -382,16 +397,6 @@ class RunContext:
         if self.request.has_config_outside or self.request.is_folder_of_person or not self._has_default_branch:
             return None
         return self._read_default_branch_config()
-
-    def _default_branch_values(self) -> Mapping[str, object] | None:
-        """The addresses in the default branch's file, if they can be used; None without access to it."""
-        if not self._has_default_branch:
-            return None
-        try:
-            config = self._read_default_branch_config()
-            return addresses.usable(config) if config else {}
-        except SettingsError:
-            return {}
 
     @property
     def _has_default_branch(self) -> bool:

@@ -14,13 +14,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.settings.loading import Layer, check_each, is_set
+from dora_metrics.settings.loading import Layer, is_set
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 PROMETHEUS = "prometheus-url"
 _ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
 
+_INCIDENT_ALERTS = "incident-alerts"
 _REPORT_SETTINGS = (PAGE, "report-template")
 
 
@@ -65,30 +66,25 @@ def withheld_addresses(settings: Settings, unconfirmed: AbstractSet[str], *, is_
     ]
 
 
-def usable(config: Layer) -> Mapping[str, object]:
-    """Return the addresses in a config file.
+def named_addresses(config: Layer) -> Layer:
+    """Return the addresses in a config file, without its other settings and what is wrong with them."""
+    return Layer(config.origin, {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))})
 
-    Raises:
-        SettingsError: if one cannot be used.
+
+def usable_addresses(default_branch: Layer, others: Iterable[Layer]) -> Layer:
+    """Return the default branch's addresses that count for a checkout that lacks them, or whose own are withheld.
+
+    A Prometheus is of no use unless the other layers say which of its alerts are incidents. A sync that reads none
+    misses nothing for good: the next one reads what came since.
     """
-    values = {name: value for name in _ADDRESSES if is_set(value := config.values.get(name))}
-    check_each(Layer(config.origin, values))
-    return values
+    names_alerts = any(is_set(layer.values.get(_INCIDENT_ALERTS)) for layer in others)
+    return without_addresses(default_branch, () if names_alerts else (PROMETHEUS,))
 
 
-def confirmed(config: Layer, withheld: Iterable[str], default_branch: Mapping[str, object]) -> Layer:
-    """Return a config file with the default branch's addresses in place of those that it lacks or that are withheld.
-
-    A checkout that lacks an address, such as that of an older commit, is no reason to miss a fact there for good.
-
-    Args:
-        config: the file.
-        withheld: the result of `withheld_addresses`.
-        default_branch: the result of `usable` for the default branch's file; empty if none counts.
-    """
+def without_addresses(config: Layer, withheld: Iterable[str]) -> Layer:
+    """Return a config file without the addresses in `withheld`, the result of `withheld_addresses`."""
     left_out = set(withheld)
-    values = {name: value for name, value in config.values.items() if name not in left_out and is_set(value)}
-    return replace(config, values={**default_branch, **values})
+    return replace(config, values={name: value for name, value in config.values.items() if name not in left_out})
 
 
 def without_report_settings(config: Layer) -> Layer:

@@ -86,34 +86,16 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     """
     layers = tuple(layers)
     values_by_name, unknown_names = _merge_layers(layers)
-    _check(layers, values_by_name, unknown_names, _incomplete_group_problems(values_by_name))
-    return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
-
-
-def check_each(layer: Layer) -> None:
-    """Check each setting of a layer by itself; others that it needs may be elsewhere.
-
-    Raises:
-        SettingsError: with every problem.
-    """
-    _check((layer,), *_merge_layers((layer,)), [])
-
-
-def _check(
-    layers: Iterable[Layer],
-    values_by_name: Mapping[str, tuple[str, object]],
-    unknown_names: Sequence[tuple[str, str]],
-    group_problems: Iterable[str],
-) -> None:
     errors = _validation_errors(values_by_name)
     # the rest is only counted: texts for 10,000 names, or for the items of one long list, would take minutes
     unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
     invalid = [problem for error in errors[:_MAX_PROBLEMS] for problem in _describe_error(values_by_name, error)]
     misplaced = [problem for layer in layers for problem in layer.problems]
-    problems = [*misplaced, *unknown, *invalid, *group_problems]
+    problems = [*misplaced, *unknown, *invalid, *_incomplete_group_problems(values_by_name)]
     if problems:
         further_count = len(unknown_names[_MAX_PROBLEMS:]) + len(errors[_MAX_PROBLEMS:])
         raise SettingsError(_listed(problems, further_count))
+    return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
 
 
 def _listed(problems: Sequence[str], further_count: int = 0) -> list[str]:

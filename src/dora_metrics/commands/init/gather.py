@@ -303,7 +303,7 @@ def _ref_exists(git: Git, reference: str) -> bool:
 def _version_tags(git: Git, default_branch: DefaultBranch) -> VersionTags | None:
     """Return the tags that read as versions, without those that move with each release and without prereleases."""
     seconds_by_tag = dict(_tag_times(git))
-    versions = versions_by_tag(seconds_by_tag, lambda tag, other: seconds_by_tag[tag] <= seconds_by_tag[other])
+    versions = versions_by_tag(seconds_by_tag)
     names = [tag for tag, version in versions.items() if not version.is_prerelease and reads_as_version(tag)]
     if not names:
         return None

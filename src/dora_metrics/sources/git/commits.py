@@ -5,10 +5,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from msgspec import Struct
 
 from dora_metrics.errors import GitError
+from dora_metrics.github.reverts import revert_lines
 from dora_metrics.sources.git.repository import Git
 
 # None of these fields needs a tree or a file, which a partial clone may lack. A commit is seven NUL-terminated fields;
@@ -24,8 +26,9 @@ EARLIEST_SECONDS, LATEST_SECONDS = 631_152_000, 7_258_118_400
 class GitCommit(Struct, frozen=True, gc=False):
     """A commit as git has it. Times are in seconds since 1970, None if implausible.
 
-    `is_by_github`: GitHub created the commit, as its merge and revert buttons do. `body` is kept only if it can name a
-    reverted commit or a pull request's title, because the bodies are most of a long history's size.
+    `is_by_github`: GitHub created the commit, as its merge and revert buttons do. Messages are most of a long history's
+    size, so only what is used of them is kept: of a long subject its beginning and end, of the body the title of a pull
+    request that GitHub merged, and the lines that state a revert.
     """
 
     sha: str
@@ -35,7 +38,8 @@ class GitCommit(Struct, frozen=True, gc=False):
     is_by_bot: bool
     is_by_github: bool
     subject: str
-    body: str
+    title_in_body: str = ""
+    revert_lines: tuple[str, ...] = ()
 
     @property
     def is_merge(self) -> bool:
@@ -74,20 +78,30 @@ def read_log(git: Git, tips: Iterable[str]) -> CommitLog:
     return CommitLog({commit.sha: commit for fields in _commit_fields(chunks) for commit in _parse_commits(fields)})
 
 
+_MAX_MESSAGE_LENGTH = 100_000
+"""What follows in a message is not read. A description on GitHub, which may become a message, has at most 65,536."""
+_MAX_FIELD_BYTES = 4 * _MAX_MESSAGE_LENGTH
+_MAX_SUBJECT_LENGTH, _SUBJECT_END_LENGTH = 1_000, 100
+"""A longer subject loses its middle: titles are shorter, and the number of a pull request is at the end."""
+_MAX_REVERTS_LENGTH = 10_000
+"""Of all kept lines that state a revert; `git revert` writes 62 for each commit."""
+
+
 def _commit_fields(chunks: Iterable[bytes]) -> Iterator[list[str]]:
-    """Yield lists of fields, each of complete commits, while git is still writing."""
-    unfinished, fields = [b""], list[str]()
+    """Yield lists of fields, each of complete commits, while git is still writing. A very long field is cut."""
+    unfinished, fields = bytearray(), list[str]()
     for chunk in chunks:
         end, nul, remainder = chunk.rpartition(b"\0")
         if not nul:
-            unfinished.append(chunk)
+            if len(unfinished) < _MAX_FIELD_BYTES:
+                unfinished += chunk
             continue
-        fields += b"".join((*unfinished, end)).decode("utf-8", "replace").split("\0")
-        unfinished = [remainder]
+        fields += (unfinished + end).decode("utf-8", "replace").split("\0")
+        unfinished = bytearray(remainder)
         complete_count = len(fields) - len(fields) % _FIELDS_PER_COMMIT
         yield fields[:complete_count]
         del fields[:complete_count]
-    if fields or b"".join(unfinished).strip():
+    if fields or unfinished.strip():
         raise GitError("git's output ends in the middle of a commit; `git fsck` may show why")
 
 
@@ -95,13 +109,38 @@ def _parse_commits(fields: list[str]) -> Iterator[GitCommit]:
     rows = zip(*(fields[offset::_FIELDS_PER_COMMIT] for offset in range(_FIELDS_PER_COMMIT)), strict=True)
     for head, authored_at, committed_at, name, email, committer, message in rows:
         _, sha, *parents = head.split()
-        subject, _, body = message.lstrip("\n").partition("\n")
+        subject, _, body = message[:_MAX_MESSAGE_LENGTH].lstrip("\n").partition("\n")
         is_by_bot = is_bot(name, email)
         times = _plausible_seconds(authored_at), _plausible_seconds(committed_at)
-        kept_body = body if "everts" in body or subject.startswith("Merge pull request ") else ""
+        is_merged_by_button = subject.startswith("Merge pull request ")
         yield GitCommit(
-            sha, tuple(parents), *times, is_by_bot, committer == _GITHUB_COMMITTER, subject.strip(), kept_body
+            sha,
+            tuple(parents),
+            *times,
+            is_by_bot,
+            committer == _GITHUB_COMMITTER,
+            _shortened(subject.strip()),
+            _shortened(_first_text(body)) if is_merged_by_button else "",
+            _kept_revert_lines(body) if is_merged_by_button or "everts" in body else (),
         )
+
+
+def _shortened(line: str) -> str:
+    """Return a line without the middle of a very long one."""
+    if len(line) <= _MAX_SUBJECT_LENGTH:
+        return line
+    return line[: _MAX_SUBJECT_LENGTH - _SUBJECT_END_LENGTH] + line[-_SUBJECT_END_LENGTH:]
+
+
+def _first_text(body: str) -> str:
+    return next((line for line in map(str.strip, body.split("\n")) if line), "")
+
+
+def _kept_revert_lines(body: str) -> tuple[str, ...]:
+    """Return the first lines of a body that state a revert, at most `_MAX_REVERTS_LENGTH` characters of them."""
+    lines = list(revert_lines(body))
+    lengths = accumulate(map(len, lines))
+    return tuple(line for line, length in zip(lines, lengths, strict=True) if length <= _MAX_REVERTS_LENGTH)
 
 
 _MAX_SECONDS_DIGITS = 20

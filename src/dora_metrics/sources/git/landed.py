@@ -6,12 +6,11 @@ contribute only what its first parent does not reach.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dora_metrics.sources.git.commits import GitCommit
-from dora_metrics.sources.git.reached import Reached, commits_only_behind
+from dora_metrics.sources.git.reached import Reached
 
 _MERGE_SUBJECT = re.compile(r"Merge pull request #(\d{1,18}) from (?:[^/\s]+/)?(\S+)", re.ASCII)
 _NUMBERED_SUBJECT = re.compile(r".*\(#(\d{1,18})\)", re.ASCII | re.DOTALL)
@@ -70,14 +69,14 @@ class _MergeContext(NamedTuple):
     branch: str | None = None
 
 
-def new_history(commits: Mapping[str, GitCommit], tip: str, reached: Reached) -> NewHistory:
+def new_history(tip: str, reached: Reached) -> NewHistory:
     """Return what is reachable from `tip` and was not reached before, and add it to `reached`.
 
-    A commit that is not in `commits` ends the walk there. A merged pull request also has the commits of its branch that
-    were reached as changes by themselves. It is not a change if it has no commits, since then it only carried those of
-    others.
+    A commit that is not in `reached.commits` ends the walk there. A merged pull request also has the commits of its
+    branch that were reached as changes by themselves. It is not a change if it has no commits, since then it only
+    carried those of others.
     """
-    history, shas = NewHistory(), reached.shas
+    history, commits, shas = NewHistory(), reached.commits, reached.shas
     # Each entry is a sha to visit, or a visited commit that is finished because its parents are done.
     pending: list[tuple[_MergeContext, str, GitCommit | None, LandedChange | None]] = [
         (_MergeContext(), tip, None, None)
@@ -87,7 +86,7 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, reached: Reached) ->
         if commit is not None:
             reached.finish(commit)
             if change and change.early_tips:
-                _add_early_commits(change, commits, reached)
+                _add_early_commits(change, reached)
             _attribute_commit(history, commit, change, context)
         elif sha in shas:
             if context.pull_request:
@@ -152,13 +151,13 @@ def _note_early_tip(commit: GitCommit, pull: LandedChange, reached: Reached) -> 
         pull.early_tips += (commit.sha,)
 
 
-def _add_early_commits(pull: LandedChange, commits: Mapping[str, GitCommit], reached: Reached) -> None:
+def _add_early_commits(pull: LandedChange, reached: Reached) -> None:
     """Add the commits of a branch that was deployed before it was merged.
 
     A branch with other pull requests in it is a line of its own, such as that of a release. What it had reached by
     itself stays as it was, and the merge only carries it on.
     """
-    behind = commits_only_behind(commits, pull.early_tips, pull.commit.parents[0])
+    behind = reached.only_behind(pull.early_tips, pull.commit.parents[0])
     early = [commit for commit in behind if not commit.is_merge]
     if all(commit.sha in reached.direct_shas for commit in early):
         for commit in early:

@@ -1,5 +1,6 @@
 """What earlier deployments to an environment reached, and which commits of a branch they reached before its merge."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 
@@ -12,11 +13,14 @@ class Reached:
     """The commits that were reached so far, and the lines of first parents that they stand on.
 
     Nearly every branch leaves the line of first parents that it is merged into, or a branch that was merged into it. So
-    a commit where a branch meets what was reached before is nearly always known to be behind that line, and only the
-    others need a look at the history around them.
+    a commit where a branch meets what was reached before is nearly always known to be behind that line. For the others,
+    everything behind the line is looked up: what is behind the place where it left another one, and what its own merges
+    brought. That is found once for each line that is asked about, so all questions about a line together take one look
+    at each commit behind it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, commits: Mapping[str, GitCommit]) -> None:
+        self.commits = commits
         self.shas: set[str] = set()
         self.direct_shas: set[str] = set()
         """Commits that are changes by themselves."""
@@ -28,6 +32,10 @@ class Reached:
         """The newest place on each line."""
         self._merges: dict[int, tuple[int, int]] = {}
         """By line, the place that was merged last, and the place of that merge."""
+        self._brought: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        """By line, the place of the merge that brought each commit which is not behind the line's origin."""
+        self._known_places: dict[int, int] = {}
+        """By line, the last place of which it is known what is behind it."""
 
     def finish(self, commit: GitCommit) -> None:
         """Give a commit its place, after its parents have theirs."""
@@ -68,45 +76,57 @@ class Reached:
             line_place = self._origins[line_place // _PLACES_PER_LINE]
         return line_place // _PLACES_PER_LINE == line and place <= line_place
 
+    def only_behind(self, tips: Iterable[str], main: str) -> list[GitCommit]:
+        """Return what is reachable from `tips` and not from `main`, newest first; all of it must have been reached."""
+        self._learn_what_is_behind(main)
+        main_place = self._places.get(main, -1)
+        found: dict[str, GitCommit] = {}
+        queue: list[tuple[int, str]] = []
+        parents = tips
+        while True:
+            for sha in parents:
+                if sha in self._places and sha not in found and not self._is_behind(sha, main_place):
+                    found[sha] = self.commits[sha]
+                    heappush(queue, (-(found[sha].committed_at or 0), sha))
+            if not queue:
+                return list(found.values())
+            parents = found[heappop(queue)[1]].parents
 
-def commits_only_behind(commits: Mapping[str, GitCommit], tips: Iterable[str], main: str) -> list[GitCommit]:
-    """Return what is reachable from `tips` and not from `main`, newest first.
+    def _is_behind(self, sha: str, line_place: int) -> bool:
+        """Whether a commit is reachable from a place of which it is known what is behind it."""
+        place = self._places[sha]
+        while line_place >= 0:
+            line = line_place // _PLACES_PER_LINE
+            if place // _PLACES_PER_LINE == line:
+                return place <= line_place
+            if (merge_place := self._brought[line].get(sha)) is not None:
+                return merge_place <= line_place
+            line_place = self._origins[line]
+        return False
 
-    It looks at commits in order of time, and no further back than where only those behind `main` are left.
-    """
-    search = _Search(commits)
-    search.add(main, is_main=True)
-    for tip in tips:
-        search.add(tip, is_main=False)
-    search.run()
-    return [commits[sha] for sha, is_main in search.is_main.items() if not is_main]
+    def _learn_what_is_behind(self, sha: str) -> None:
+        """Look at the merges on the lines of first parents from a commit that were not looked at before."""
+        place = self._places.get(sha, -1)
+        unknown: list[tuple[int, GitCommit]] = []
+        while place > self._known_places.get(place // _PLACES_PER_LINE, -1):
+            commit = self.commits[sha]
+            unknown.append((place, commit))
+            place, sha = self._place_before(place), next(iter(commit.parents), "")
+        for merge_place, commit in reversed(unknown):
+            self._add_brought(commit.parents[1:], merge_place)
+            self._known_places[merge_place // _PLACES_PER_LINE] = merge_place
 
+    def _place_before(self, place: int) -> int:
+        """Return the place of a commit's first parent; negative if that was not reached."""
+        line = place // _PLACES_PER_LINE
+        return place - 1 if place - 1 > line * _PLACES_PER_LINE else self._origins[line]
 
-class _Search:
-    """Commits that were met, and whether they are behind the main line; it ends when no other one is unexamined."""
-
-    def __init__(self, commits: Mapping[str, GitCommit]) -> None:
-        self.is_main: dict[str, bool] = {}
-        self._commits = commits
-        self._queue: list[tuple[int, str]] = []
-        self._unexamined: set[str] = set()
-
-    def add(self, sha: str, *, is_main: bool) -> None:
-        """Examine a commit later, unless all that could be learnt of it is known."""
-        commit, was_main = self._commits.get(sha), self.is_main.get(sha)
-        if commit is None or was_main or was_main is is_main:
-            return
-        self.is_main[sha] = is_main
-        heappush(self._queue, (-(commit.committed_at or 0), sha))
-        if is_main:
-            self._unexamined.discard(sha)
-        else:
-            self._unexamined.add(sha)
-
-    def run(self) -> None:
-        """Examine commits, the newest first."""
-        while self._unexamined:
-            _, sha = heappop(self._queue)
-            self._unexamined.discard(sha)
-            for parent in self._commits[sha].parents:
-                self.add(parent, is_main=self.is_main[sha])
+    def _add_brought(self, merged: Iterable[str], merge_place: int) -> None:
+        """Remember what a merge brought to its line: what was not behind an earlier place on it."""
+        brought = self._brought[merge_place // _PLACES_PER_LINE]
+        pending = list(merged)
+        while pending:
+            sha = pending.pop()
+            if sha in self._places and not self._is_behind(sha, merge_place):
+                brought[sha] = merge_place
+                pending += self.commits[sha].parents

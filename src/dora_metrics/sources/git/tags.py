@@ -17,7 +17,7 @@ from dora_metrics.core.facts import ids, model
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment
 from dora_metrics.core.versions import parse_version, version_key, versions_by_tag
 from dora_metrics.github import text
-from dora_metrics.github.reverts import as_field, stated_reverts
+from dora_metrics.github.reverts import as_field, reverts_in
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.commits import (
     EARLIEST_SECONDS,
@@ -92,12 +92,7 @@ def fitting_tags(tags: Iterable[Tag], pattern: str | None) -> list[Tag]:
 def version_tags(tags: Sequence[Tag], log: CommitLog) -> list[Tag]:
     """Return the tags that read as versions, without those that move with each release, such as `v1`."""
     times = {tag.name: _tag_time(tag, log) for tag in tags}
-
-    def is_older(name: str, other_name: str) -> bool:
-        at, other_at = times[name], times[other_name]
-        return at is not None and other_at is not None and at <= other_at
-
-    versions = versions_by_tag(times, is_older)
+    versions = versions_by_tag({name: None if at is None else at.timestamp() for name, at in times.items()})
     return [tag for tag in tags if tag.name in versions]
 
 
@@ -254,24 +249,25 @@ class ChangeCollector:
 
     def _reverted_ids(self, change_id: str, landed: LandedChange, title: str) -> list[str]:
         """Return the ids of what a change reverts, by its body, otherwise its title, otherwise all of its commits."""
-        reverted_ids = self._reverted_in_body(landed.commit.body) or self._reverted_in_title(title)
+        reverted_ids = self._reverted_in_body(landed.commit) or self._reverted_in_title(title)
         if not reverted_ids and landed.commits and landed.commits != [landed.commit]:
             reverted_ids = self._reverted_by_commits(landed, title)
         return [reverted_id for reverted_id in reverted_ids if reverted_id != change_id]
 
     def _reverted_by_commits(self, landed: LandedChange, title: str) -> list[str]:
-        ids_by_commit = [self._reverted_in_body(commit.body) for commit in landed.commits]
+        ids_by_commit = [self._reverted_in_body(commit) for commit in landed.commits]
         if all(ids_by_commit) or title.startswith('Revert "') or (landed.branch or "").startswith("revert-"):
             return list(dict.fromkeys(chain.from_iterable(ids_by_commit)))
         return []
 
-    def _reverted_in_body(self, body: str) -> list[str]:
-        names = self._stated_reverts(body)
+    def _reverted_in_body(self, commit: GitCommit) -> list[str]:
+        names = self._stated_reverts(commit)
         reverted_ids = (self._own_pull_request(name) if "#" in name else self._delivered_id(name) for name in names)
         return list(dict.fromkeys(reverted_id for reverted_id in reverted_ids if reverted_id))
 
-    def _stated_reverts(self, body: str) -> tuple[str, ...]:
-        return stated_reverts(self._identity.repository, body, self._identity.web_url) if body else ()
+    def _stated_reverts(self, commit: GitCommit) -> tuple[str, ...]:
+        lines = commit.revert_lines
+        return reverts_in(lines, self._identity.repository, self._identity.web_url) if lines else ()
 
     def _delivered_id(self, sha: str) -> str | None:
         """Return the id of the pull request that a sha or its first digits belong to, otherwise the full sha.
@@ -288,7 +284,7 @@ class ChangeCollector:
     def _is_revert_within(self, sha: str, pull_request_id: str) -> bool:
         """Whether a commit is a revert in a pull request of more than that; a revert of it takes nothing new back."""
         fact, commit = self.facts.get(pull_request_id), self._log.commits[sha]
-        is_revert = commit.subject.startswith('Revert "') or bool(self._stated_reverts(commit.body))
+        is_revert = commit.subject.startswith('Revert "') or bool(self._stated_reverts(commit))
         return is_revert and fact is not None and fact.sha != sha
 
     def _own_pull_request(self, pull_request_id: str) -> str:
@@ -315,7 +311,7 @@ def _change_title(landed: LandedChange) -> str:
     if landed.pull_number is None:
         return commit.subject
     if commit.subject.startswith("Merge pull request "):
-        return next((line for line in map(str.strip, commit.body.split("\n")) if line), commit.subject)
+        return commit.title_in_body or commit.subject
     return commit.subject.removesuffix(f"(#{landed.pull_number})").rstrip() or commit.subject
 
 
@@ -349,11 +345,11 @@ class DeploymentCollector:
 
     def add(self, releases: Sequence[TagRelease]) -> None:
         """Add the deployments to one environment, in order."""
-        reached = Reached()
+        reached = Reached(self.log.commits)
         edge = _ShallowEdge(self.shallow_shas)
         previous: TagRelease | None = None
         for release in releases:
-            history = new_history(self.log.commits, release.commit, reached)
+            history = new_history(release.commit, reached)
             change_ids = self.changes.add(history.changes, release.at) if edge.is_complete(history) else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
