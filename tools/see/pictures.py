@@ -25,12 +25,7 @@ WIDTH = 1400
 ROW_PIXELS = 38
 """A row of Grafana's grid with the gap below it."""
 
-PICTURES = (
-    ("dora-overview", "light"),
-    ("dora-trends", "light"),
-    ("dora-recovery", "light"),
-    ("dora-overview", "dark"),
-)
+UIDS = ("dora-overview", "dora-trends", "dora-recovery")
 
 
 @contextmanager
@@ -81,16 +76,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw the dashboards against a Prometheus.")
     parser.add_argument("prometheus", help="its address, such as http://127.0.0.1:9090")
     parser.add_argument("--to", type=parse_instant, default=datetime.now(UTC), help="when the dashboards end")
+    parser.add_argument("--mode", choices=("light", "dark"), default="light")
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
     arguments = parser.parse_args()
     with served() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-web-security"]
         )
-        for uid, mode in PICTURES:
-            suffix = "" if mode == "light" else f"-{mode}"
-            picture = arguments.folder / f"dashboard-{uid.removeprefix('dora-')}{suffix}.png"
-            errors = take(browser, address, page_html(uid, mode, arguments.prometheus, arguments.to), picture)
+        for uid in UIDS:
+            picture = arguments.folder / f"dashboard-{uid.removeprefix('dora-')}.png"
+            html = page_html(uid, arguments.mode, arguments.prometheus, arguments.to)
+            errors = take(browser, address, html, picture)
             print(f"{picture.name}: {picture.stat().st_size // 1000} kB", *errors, sep="\n  ")
             if errors:
                 sys.exit(1)
