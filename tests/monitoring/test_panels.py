@@ -138,6 +138,14 @@ def test_rates_of_several_scopes_are_pooled(window: str, demo: Viewer) -> None:
     assert viewer.number("dora-overview", "Deployment frequency") == pytest.approx(per_day, rel=1e-9)
 
 
+def test_a_number_is_shown_for_a_day_after_its_sample(demo: Viewer) -> None:
+    """Back-filled history and remote write have one sample a day."""
+    a_day_later, later = (Viewer(demo.server, NOW + timedelta(hours=hours)) for hours in (25, 27))
+    for title in ("Deployment frequency", "Change failure rate", "Rework rate", "Open incidents"):
+        assert a_day_later.number("dora-overview", title) == demo.number("dora-overview", title) is not None
+        assert later.number("dora-overview", title) is None
+
+
 def test_the_median_of_several_scopes_says_that_it_is_about_right(demo: Viewer) -> None:
     for title in ("Lead time, median", "Recovery, median"):
         (several,) = demo.panel("dora-overview", title)["A"]

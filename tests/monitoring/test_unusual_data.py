@@ -127,7 +127,7 @@ def test_a_cluster_can_be_selected(cluster: str, expected: float, clusters: View
 
 @pytest.fixture(scope="module")
 def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
-    """Repositories with a custom and a published benchmark, and one that renamed its levels within the last day."""
+    """Repositories with a custom and a published benchmark, and two that changed theirs within the last day."""
     folder = tmp_path_factory.mktemp("benchmarks")
 
     def past(repository: str, now: datetime, *levels: str) -> str:
@@ -142,6 +142,8 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
         past("acme/published", NOW),
         past("acme/renamed", NOW - DAY / 2, "quick", "good"),
         past("acme/renamed", NOW, "swift", "fine"),
+        past("acme/changed", NOW - DAY / 2, "quick", "good"),
+        past("acme/changed", NOW),
     ]
     yield from viewing(folder, *texts)
 
@@ -151,6 +153,7 @@ def test_a_custom_benchmark_has_its_own_names(benchmarks: Viewer) -> None:
     rows = benchmarks.panel("dora-overview", "Every scope")["E"]
     levels = {row["metric"]["repository"]: row["metric"]["lead_time_level"] for row in rows}
     assert levels.pop("acme/renamed") in ("quick", "swift")
+    assert levels.pop("acme/changed") in ("quick", "high")
     assert levels == {"acme/own": "swift", "acme/published": "high"}
 
 
@@ -158,6 +161,7 @@ def test_the_ranks_of_a_custom_benchmark_are_told_apart_from_published_levels(be
     """The panel has no texts for the series of a custom benchmark."""
     results = benchmarks.panel("dora-overview", "Levels")["B"]
     names = {result["metric"]["repository"]: result["metric"]["benchmark"] for result in results}
+    assert names.pop("acme/changed") in ("custom", "2023")
     assert names == {"acme/own": "custom", "acme/renamed": "custom", "acme/published": "2023"}
 
 
@@ -177,10 +181,10 @@ def test_a_level_far_above_the_values_has_no_line(benchmarks: Viewer) -> None:
 
 
 def counter_text(repository: str, values: Mapping[float, int]) -> str:
-    """Totals of deployments by how many days ago they were pushed."""
+    """Totals of deployments by the day of their push, at noon: how many days before the last one that day is."""
     labels = f'repository="{repository}",service="api",environment="production",source="deployments",job="dora"'
     lines = (
-        f"dora_deployments_total{{{labels}}} {value} {(NOW - timedelta(days=age)).timestamp():.0f}\n"
+        f"dora_deployments_total{{{labels}}} {value} {(NOW - timedelta(days=age + 0.5)).timestamp():.0f}\n"
         for age, value in sorted(values.items(), reverse=True)
     )
     return f"# TYPE dora_deployments counter\n{''.join(lines)}# EOF\n"
