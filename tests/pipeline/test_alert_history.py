@@ -202,17 +202,20 @@ class TestBothWays:
         own = {"labels": series.labels, "fingerprint": None, "startsAt": text(NOW - 2 * HOUR)}
         if order == "sync first":
             shop.sync()
-        shop.dispatch(alert(status="resolved", endsAt=text(NOW - HOUR), **own))
+        summary = {"summary": "A shop is down"}  # before the alert's name in the order of the alphabet
+        shop.dispatch(alert(status="resolved", endsAt=text(NOW - HOUR), annotations=summary, **own))
         if order == "notification first":
             shop.sync()
         (incident,) = shop.incidents().values()
-        assert (incident["title"], incident["resolved_at"]) == ("The shop is down", text(NOW - HOUR))
+        assert (incident["title"], incident["resolved_at"]) == ("A shop is down", text(NOW - HOUR))
 
     def test_a_late_notification_does_not_open_it_again(self, shop: AlertedShop, prometheus: FakePrometheus) -> None:
         series = prometheus.fire(NOW - 2 * HOUR, NOW - HOUR)
         shop.sync()
-        shop.dispatch(alert(labels=series.labels, fingerprint=None, startsAt=text(NOW - 2 * HOUR)))
+        ran = shop.dispatch(alert(labels=series.labels, fingerprint=None, startsAt=text(NOW - 2 * HOUR)))
         assert times(shop) == [(text(NOW - 2 * HOUR), text(NOW - HOUR))]
+        assert "The ledger already has this" in ran.summary
+        assert "Incident resolved after 1 h" in ran.summary
 
     def test_alertmanagers_start_is_kept_where_a_sync_sees_a_later_one(
         self, shop: AlertedShop, prometheus: FakePrometheus
