@@ -1,6 +1,8 @@
 """Any bad input leads to a clear message and the right exit code, never to a traceback."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,26 @@ def test_an_unreadable_event_is_named_and_spares_the_job(tmp_path: Path, content
     assert said in ran.log
     assert "::warning title=dora-metrics%3A event::" in ran.log
     assert "nothing was recorded" in ran.summary
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("{folder}/pipe", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("{folder}", "it is not a regular file"),
+        ("x" * 5_000, "File name too long"),
+    ],
+    ids=["pipe", "device", "folder", "long name"],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none of these")
+def test_what_is_no_file_is_no_event(tmp_path: Path, path: str, reason: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    environment = {"GITHUB_EVENT_PATH": path.format(folder=tmp_path)}
+    ran = run_action(tmp_path, "deployment_status", None, environment=environment)
+    assert ran.code == 0
+    assert f"the event file cannot be read ({reason})" in ran.log
+    assert len(ran.log) < 2_000
 
 
 def test_an_unreadable_event_fails_a_strict_job(tmp_path: Path) -> None:

@@ -116,6 +116,23 @@ def test_without_an_event_any_checkout_counts(workspace: Path, event_path: str) 
     assert has_checkout_of_job(workspace, event_path)
 
 
+@pytest.mark.parametrize("name", [".git", ".git/HEAD"])
+def test_a_second_name_of_a_file_that_the_runner_writes_in_each_job_does_not_count(
+    workspace: Path, event: Path, name: str
+) -> None:
+    written_by_the_runner = workspace.parent / "PipelineFolder.json"
+    write(written_by_the_runner, IN_THE_JOB)
+    (workspace / name).parent.mkdir(exist_ok=True)
+    (workspace / name).hardlink_to(written_by_the_runner)
+    assert not has_checkout_of_job(workspace, str(event))
+
+
+@pytest.mark.parametrize("event_path", ["x" * 5_000, "a\0b", "/dev/null/event.json"])
+def test_a_name_that_no_file_can_have_is_no_event(workspace: Path, event_path: str) -> None:
+    write_all(workspace / ".git", BEFORE_THE_JOB)
+    assert has_checkout_of_job(workspace, event_path)
+
+
 @pytest.mark.parametrize(("age", "is_of_job"), [(IN_THE_JOB, True), (BEFORE_THE_JOB, False)])
 def test_a_file_in_place_of_gits_folder_counts_by_itself_whatever_folder_it_names(
     workspace: Path, event: Path, age: timedelta, *, is_of_job: bool

@@ -222,6 +222,24 @@ def test_a_file_that_is_no_text_is_a_wrong_setting(shop: ConfiguredShop) -> None
     assert "not UTF-8" in ran.log
 
 
+@pytest.mark.parametrize("text", ["../config/dora.yml", "dora.yaml", "/etc/dora.yml"])
+def test_a_link_is_named_as_such(shop: ConfiguredShop, text: str) -> None:
+    """GitHub shows it as a file with the path to which it leads."""
+    shop.commit(text)
+    ran = shop.run()
+    assert ran.code == 2
+    assert (
+        f"config .github/dora.yml: cannot be read (it has only the text '{text}', so it is probably a link, which "
+        "GitHub does not follow; put the settings into the file itself)" in ran.log
+    )
+
+
+@pytest.mark.parametrize("text", ["", "---", "# nothing"])
+def test_a_file_without_settings_is_no_link(shop: ConfiguredShop, text: str) -> None:
+    shop.commit(text)
+    assert shop.run().code == 0
+
+
 def test_a_named_file_must_be_there(shop: ConfiguredShop) -> None:
     shop.commit("window: 14d", "ops/dora.yml")
     assert "14 days" in shop.run(config="ops/dora.yml").summary

@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 
 _WRITTEN_BY_GIT = ("HEAD", "FETCH_HEAD", "config", "index")
-"""What a clone, a fetch and a checkout write in git's folder; each writes some of them."""
+"""What a clone, a fetch and a checkout write in git's folder; each writes some of them, and gives each one name."""
 
 _COARSEST_TIME_SECONDS = 1
 """Some file systems keep the times of files in whole seconds."""
@@ -39,7 +39,9 @@ def has_checkout_of_job(folder: Path, event_path: str) -> bool:
     began_at = _job_start(Path(event_path)) if event_path else None
     if began_at is None:
         return git.exists()
-    written_times = map(_writing_time, _statuses(_files_of_git(git)))
+    statuses = _statuses(_files_of_git(git))
+    # an earlier job can give a second name to a file that the runner writes in each job
+    written_times = (_writing_time(status) for status in statuses if status.st_nlink <= 1)
     return any(written_at >= began_at - _COARSEST_TIME_SECONDS for written_at in written_times)
 
 
@@ -50,7 +52,7 @@ def _job_start(event_path: Path) -> float | None:
     writes the file again before each step, which does not change the time of the folder:
     https://github.com/actions/runner/blob/main/src/Runner.Worker/ExecutionContext.cs (`WriteWebhookPayload`)
     """
-    if not event_path.exists():
+    if not os.path.exists(event_path):  # noqa: PTH110 - of a name that is too long, Path.exists raises an error
         return None
     return min((status.st_mtime for status in _statuses((event_path, event_path.parent))), default=None)
 

@@ -1,5 +1,7 @@
 """Read the config file of the default branch from GitHub: a file, none, or an error, never a guess."""
 
+import re
+
 from dora_metrics.core.ledger.layout import MonthSelection
 from dora_metrics.errors import SettingsError, UnreadSettingsError
 from dora_metrics.github.client import Client, GitHubError, RateLimitError, permission_advice
@@ -9,6 +11,7 @@ from dora_metrics.settings.config_file import check_size, config_layer
 from dora_metrics.settings.loading import Layer
 from dora_metrics.storage.branch import BranchStorage
 
+_PATH = re.compile(rb"[\w.-]*[./][\w./-]*", re.ASCII)
 _ADVICE = "Run it again when GitHub answers; nothing is recorded twice. If this happens every time, {}"
 
 
@@ -42,7 +45,17 @@ def read_default_branch_config(
         raise UnreadSettingsError(
             (problem, _ADVICE.format(permission_advice("contents: read", has_job=run.has_job)))
         ) from None
-    return config_layer(path, content or b"")
+    return _layer(path, content or b"")
+
+
+def _layer(path: str, content: bytes) -> Layer:
+    """Parse the file. GitHub shows a link as a file that holds nothing but the path to which it leads."""
+    if _PATH.fullmatch(content):
+        raise SettingsError(
+            f"config {path}: cannot be read (it has only the text '{content.decode()}', so it is probably a link, "
+            "which GitHub does not follow; put the settings into the file itself)"
+        )
+    return config_layer(path, content)
 
 
 def _config_object(

@@ -1,8 +1,10 @@
 """What one run is asked to do: inputs, flags, the workflow run and its event, read once from the environment."""
 
+import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +32,8 @@ _REACTION = ("strict", "summary")
 
 NO_REPOSITORY = "sync: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
 """The problem of a command line that reads GitHub's history, and names nothing to read."""
+
+_MAX_SHOWN_PATH = 500
 
 _DEFAULT_API_URL = "https://api.github.com"
 
@@ -263,14 +267,14 @@ class RunRequest:
         Raises:
             EventError: if the event file cannot be read as a JSON object.
         """
-        path = self.event_path
-        if not path:
+        if not self.event_path:
             raise EventError(
                 "GITHUB_EVENT_PATH: not set. GitHub's runner sets it to the file with the event; outside a workflow, "
                 "set it yourself."
             )
+        path = self.event_path[:_MAX_SHOWN_PATH]
         try:
-            payload = json.loads(Path(path).read_text("utf-8-sig"))
+            payload = json.loads(_read_file(Path(self.event_path)))
         except OSError as error:
             raise EventError(f"{path}: the event file cannot be read ({error.strerror})") from None
         except UnicodeDecodeError:
@@ -298,6 +302,17 @@ class RunRequest:
         except EventError:  # reported when the event is observed
             pass
         return False
+
+
+def _read_file(path: Path) -> str:
+    """Return the text of a regular file.
+
+    Raises:
+        OSError: if it cannot be read, or is something else: a pipe would be waited for, and a device may never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return path.read_text("utf-8-sig")
 
 
 def _settings_of(names: Iterable[str], layers: Iterable[Layer]) -> Settings | None:

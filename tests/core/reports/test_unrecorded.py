@@ -27,7 +27,17 @@ def test_it_names_an_enterprise_server_and_no_repository_that_a_shell_could_misr
     assert "gh api --hostname git.acme.example repos/acme/shop/" in str(
         dispatch_command("https://git.acme.example/acme/shop", {})
     )
-    for url in ("https://github.com/acme/$(id)", "https://github.com/acme/shop;id", "", "acme/shop"):
+    assert "| GH_HOST=git.acme.example:8443 gh api repos/acme/shop/" in str(
+        dispatch_command("https://git.acme.example:8443/acme/shop", {})
+    )
+    for url in (
+        "https://github.com/acme/$(id)",
+        "https://ghe:$(id)/acme/shop",
+        "https://ghe:1;id/acme/shop",
+        "https://github.com/acme/shop;id",
+        "",
+        "acme/shop",
+    ):
         assert "gh api repos/OWNER/NAME/dispatches" in str(dispatch_command(url, {}))
 
 

@@ -10,7 +10,9 @@ from dora_metrics.core import formatting
 from dora_metrics.core.markdown import Md, code_block_line
 
 _MAX_COMMAND_CHARACTERS = 20_000
-_REPOSITORY_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)/(?P<name>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)", re.ASCII)
+_REPOSITORY_URL = re.compile(
+    r"https?://(?P<host>[A-Za-z0-9.-]+(?::\d{1,5})?)/(?P<name>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)", re.ASCII
+)
 _GITHUB_COM = "github.com"
 _UNSAFE_IN_COMMAND = re.compile("['`<>&\x7f]")
 """What would end the quotes of a shell or a code block of Markdown, be HTML, or not be visible.
@@ -53,6 +55,8 @@ def dispatch_command(repository_url: str, body: Mapping[str, object]) -> Md | No
     quotable = _UNSAFE_IN_COMMAND.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
     place = _REPOSITORY_URL.fullmatch(repository_url)
     host, name = (place["host"], place["name"]) if place else (_GITHUB_COM, "OWNER/NAME")
-    options = "" if host == _GITHUB_COM else f" --hostname {host}"
-    command = f"printf '%s' '{quotable}' | gh api{options} repos/{name}/dispatches --input -"
+    # `--hostname` takes no port: https://github.com/cli/cli/issues/6845
+    variable = f"GH_HOST={host} " if ":" in host else ""
+    option = "" if variable or host == _GITHUB_COM else f" --hostname {host}"
+    command = f"printf '%s' '{quotable}' | {variable}gh api{option} repos/{name}/dispatches --input -"
     return code_block_line(command) if len(command) <= _MAX_COMMAND_CHARACTERS else None
