@@ -197,6 +197,16 @@ def test_the_ledgers_say_how_old_the_last_push_is_and_whether_it_was_refused(dem
     assert {result["metric"]["benchmark"] for result in columns["F"]} == {"2023"}
 
 
+# --- Restores ---
+
+
+@pytest.mark.parametrize("window", ["30d", "90d"])
+def test_the_mean_time_to_restore_is_that_of_the_window(window: str, demo: Viewer) -> None:
+    expected = computed(window)["acme/shop", "shop", "production"]["incident_restore"]["mean_seconds"]
+    mean = viewing(demo, window, SHOP).number("dora-recovery", "Incident restore, mean (MTTR)")
+    assert mean == pytest.approx(expected, rel=1e-6)
+
+
 # --- Curves of days ---
 
 
