@@ -68,6 +68,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/reports.py
 	$(VENV)/bin/python bench/install.py
 	$(VENV)/bin/python bench/settings.py
+	$(VENV)/bin/python bench/openmetrics.py
 
 CASES ?= 10000
 fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; about ten minutes, CASES=500 takes one

@@ -30,10 +30,11 @@ class Measurement:
 
 def fastest(command: list[str], environment: dict[str, str] | None = None, times: int = 1) -> Measurement:
     """The fastest of several runs, and its peak memory."""
-    return min((_measure(command, environment) for _ in range(times)), key=lambda measurement: measurement.seconds)
+    return min((measure(command, environment) for _ in range(times)), key=lambda measurement: measurement.seconds)
 
 
-def _measure(command: list[str], environment: dict[str, str] | None) -> Measurement:
+def measure(command: list[str], environment: dict[str, str] | None = None) -> Measurement:
+    """Run a command once."""
     script = (
         "import resource, subprocess, sys, time; s = time.perf_counter();"
         "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
@@ -121,7 +122,7 @@ def git_report(commits: int, tags: int) -> tuple[Measurement, Measurement]:
         git_history.make(folder, commits, tags)
     report = [sys.executable, "-m", "dora_metrics", "report", "--git", str(folder), "--window", "all", "--now", NOW]
     log = ["git", "-C", str(folder), "log", "--all", "--format=%H %P %ct %at"]
-    rounds = [(_measure(report, None), _measure(log, None)) for _ in range(7)]
+    rounds = [(measure(report, None), measure(log, None)) for _ in range(7)]
     reports, logs = zip(*rounds, strict=True)
     return min(reports, key=lambda measurement: measurement.seconds), min(
         logs, key=lambda measurement: measurement.seconds

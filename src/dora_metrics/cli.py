@@ -6,21 +6,24 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from dora_metrics import __version__
-from dora_metrics.core.windows import parse_instant
+from dora_metrics.core.facts.as_of import AsOf
+from dora_metrics.core.windows import PastSteps, parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.flags import LEDGER_DEFAULTS, SettingsCommand, flags_of, flags_without_effect
 from dora_metrics.settings.loading import COMMAND_LINE, Layer
-from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings, default_text
+from dora_metrics.settings.model import DEFAULT_CONFIG, Settings, default_text
 from dora_metrics.sources import FactSource, SourceFacts
 
-FORMATS = ("text", "json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
+FORMATS = ("text", "json", "markdown", "html", "prometheus", "openmetrics", "weekly", "monthly", "quarterly")
 LEDGER_FORMATS = ("text", "json", "markdown")
+DEFAULT_SINCE, DEFAULT_STEP = "90d", "1d"
 
 
 def run(arguments: Sequence[str], runtime: Runtime) -> int:
@@ -328,6 +331,18 @@ def _add_output_options(parser: argparse.ArgumentParser, command: SettingsComman
         metavar="ID",
         help="explain how one fact counts, as Markdown: a version or tag, #12, a commit (its first digits) or an id",
     )
+    parser.add_argument(
+        "--since", metavar="VALUE", help=f"with --format openmetrics: how far back; default: {DEFAULT_SINCE}"
+    )
+    parser.add_argument(
+        "--step", metavar="VALUE", help=f"with --format openmetrics: time between samples; default: {DEFAULT_STEP}"
+    )
+    parser.add_argument(
+        "--as-of",
+        choices=get_args(AsOf),
+        metavar="VALUE",
+        help="with --format openmetrics: happened (by each time) or known (observed by each time); default: happened",
+    )
     _add_settings(parser, command)
 
 
@@ -344,7 +359,8 @@ def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> 
     without_effect = flags_without_effect(command)
     for name in without_effect:
         parser.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
-    parser.set_defaults(command_without_effect=without_effect)
+    with_effect = list(chain.from_iterable(flags_of(command).values()))
+    parser.set_defaults(command_without_effect=without_effect, command_settings=[*with_effect, *without_effect])
     parser.epilog = "All options except those in the first group are also settings of the config file, and override it."
     if defaults:
         parser.epilog += f" This command ignores {' and '.join(repr(name) for name in defaults)} in the config file."
@@ -372,14 +388,17 @@ def _value(options: argparse.Namespace, name: str) -> str | None:
 
 
 def _flags(options: argparse.Namespace) -> Layer:
-    values = ((name, _value(options, name)) for name in FLAGS)
+    values = ((name, _value(options, name)) for name in options.command_settings)
     return Layer(COMMAND_LINE, {name: value for name, value in values if value is not None})
 
 
 def _compute(options: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.sources import fact_files  # noqa: PLC0415 - see above
 
-    return _print(lambda _settings, _now: fact_files.read(options.facts, runtime.stdin), options, runtime)
+    def source(_settings: Settings, _now: datetime) -> SourceFacts:
+        return fact_files.read(options.facts, runtime.stdin, with_earlier=options.as_of == "known")
+
+    return _print(source, options, runtime)
 
 
 def _report(options: argparse.Namespace, runtime: Runtime) -> int:
@@ -395,15 +414,38 @@ def _report(options: argparse.Namespace, runtime: Runtime) -> int:
 def _print(source: FactSource, options: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.commands import compute  # noqa: PLC0415 - see above
 
+    output_format = options.format or ("text" if runtime.stdout.isatty() else "json")
+    now = _moment(options.now, runtime.now)
     request = compute.ComputeRequest(
-        format=options.format or ("text" if runtime.stdout.isatty() else "json"),
+        format=output_format,
         config=options.config,
         flags=_flags(options),
-        now=_moment(options.now, runtime.now),
+        now=now,
+        past_steps=_past_steps(options, output_format, now),
+        as_of=options.as_of or "happened",
         explain=options.explain,
         page_file=options.page_file,
     )
     return compute.run(request, source, runtime)
+
+
+def _past_steps(options: argparse.Namespace, output_format: str, now: datetime) -> PastSteps | None:
+    """The past times of `--format openmetrics`; None for the other formats.
+
+    Raises:
+        DoraError: if the options are wrong, or do nothing for this format.
+    """
+    if output_format == "openmetrics":
+        since, step = options.since or DEFAULT_SINCE, options.step or DEFAULT_STEP
+        try:
+            return PastSteps.parse(now, since, step)
+        except ValueError as error:
+            raise DoraError(f"--since {since} --step {step}: {error}") from None
+    for name in ("since", "step", "as-of"):
+        if _value(options, name) is not None:
+            command = options.command_name
+            raise DoraError([f"{command}: --{name} needs --format openmetrics", _help_hint(command)])
+    return None
 
 
 def _moment(text: str | None, now: datetime) -> datetime:

@@ -75,6 +75,7 @@ PURE_MODULES = (
             "yaml_nodes",
         )
     ),
+    "pipeline.backfill",
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",

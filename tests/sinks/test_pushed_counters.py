@@ -137,7 +137,7 @@ def test_what_was_pushed_is_read_back_exactly(gateway: str) -> None:
     sink = Pushgateway(gateway, "dora", limits=SLOW_LIMITS)
     assert sink.send(sink_payload(facts, "a/b")).status == "done"
     pushed = sink.pushed_counters("a/b")
-    marks = raised_marks(NO_MARKS, results, cumulative_totals(results, facts))
+    marks = raised_marks(NO_MARKS, results.evaluation, cumulative_totals(results, facts))
     assert pushed == marks
     assert len(pushed.values) > 60
 

@@ -209,6 +209,57 @@ def test_a_push_replaces_its_group_and_no_other(gateway: str) -> None:
     assert PushgatewayGroups.read(gateway).group(other) == before
 
 
+def push_of_cluster(url: str, cluster: str, count: int) -> Outcome:
+    facts = [deployment(number, 1 + number) for number in range(count)]
+    return Pushgateway(url, "dora", None, SLOW_LIMITS, labels={"cluster": cluster}).send(sink_payload(facts, SHOP))
+
+
+def test_two_clusters_with_one_repository_replace_nothing_of_each_other(tmp_path: Path) -> None:
+    clusters = ("eu-1", 'a b/ü"\n')
+    with pushgateway(tmp_path) as url, prometheus(tmp_path, url) as server:
+        assert push(url, deployment()).status == "done"
+        for count, cluster in enumerate(clusters, 2):
+            assert push_of_cluster(url, cluster, count).status == "done"
+        server.await_at_least("sum(dora_deployments_total)", 1 + 2 + 3)
+        counts = {each["metric"].get("cluster"): each["value"][1] for each in server.vector(BY_CLUSTER)}
+        assert counts == {None: "1", clusters[0]: "2", clusters[1]: "3"}
+        assert server.value("count(push_time_seconds)") == 3
+        assert server.value('count({__name__=~"dora_.+",cluster="eu-1"})') == server.value(
+            'count({__name__=~"dora_.+",cluster=""})'
+        )
+
+
+BY_CLUSTER = "sum by (cluster) (dora_deployments_total)"
+
+
+def test_counters_are_read_back_from_the_group_of_the_same_labels(tmp_path: Path) -> None:
+    with pushgateway(tmp_path) as url:
+        push(url, *(deployment(number, 1 + number) for number in range(7)))
+        push_of_cluster(url, "eu-1", 3)
+        gateway = Pushgateway(url, "dora", None, SLOW_LIMITS, labels={"cluster": "eu-1"})
+        deployments = [
+            count
+            for series, count in gateway.pushed_counters(SHOP).values.items()
+            if series.name == "dora_deployments_total"
+        ]
+        assert sum(deployments) == 3
+        other = Pushgateway(url, "dora", None, SLOW_LIMITS, labels={"cluster": "us-1"})
+        assert not other.pushed_counters(SHOP).values
+
+
+def test_labels_of_the_inputs_are_pushed_and_in_the_file_of_the_ledger(tmp_path: Path, gateway: str) -> None:
+    inputs = {"pushgateway-url": gateway, "labels": "cluster: eu-1\nteam: payments"}
+    event = events.dispatch("dora-deployment", id="1")
+    for _ in range(2):
+        ran = run_action(tmp_path, "repository_dispatch", event, inputs)
+        assert "Pushgateway ✓" in ran.summary
+    labels = {"cluster": "eu-1", "team": "payments", "job": "dora", "repository": SHOP}
+    assert any(group["labels"] == labels for group in PushgatewayGroups.read(gateway).groups)
+    (file,) = tmp_path.rglob("metrics.prom")
+    series = [line for line in file.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert all('cluster="eu-1"' in line and 'team="payments"' in line for line in series)
+
+
 def environments(url: str) -> set[str]:
     return {labels["environment"] for labels, _ in PushgatewayGroups.read(url).samples(SHOP, "dora_changes_total")}
 

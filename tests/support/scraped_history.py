@@ -47,7 +47,7 @@ def scraped_history(
                 push(url, facts, repository, pushed_at)
                 file.writelines(_scrapes(requests.get(f"{url}/metrics", timeout=5).text, pushed_at, now))
             file.write("# EOF\n")
-        _create_blocks(samples, folder / "tsdb")
+        create_blocks(samples, folder / "tsdb")
         with prometheus(folder, url, "--storage.tsdb.retention.time=100y") as server:
             yield server
 
@@ -61,6 +61,7 @@ def _scrapes(exposition: str, pushed_at: datetime, now: datetime) -> Iterator[st
         scraped_at += SCRAPE_INTERVAL
 
 
-def _create_blocks(samples: Path, store: Path) -> None:
+def create_blocks(samples: Path, store: Path) -> None:
+    """Make blocks of Prometheus's store from an OpenMetrics file."""
     command = ["tsdb", "create-blocks-from", "--max-block-duration=2400h", "openmetrics", str(samples), str(store)]
     subprocess.run([str(require_tool("promtool")), *command], check=True, capture_output=True)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting
+from dora_metrics.core.facts.as_of import AsOf, PastFacts
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
@@ -20,6 +21,7 @@ from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Span, Table
 from dora_metrics.core.reports.terminal_summary import explain_hint, summary_blocks
+from dora_metrics.core.windows import PastSteps
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github import console
 from dora_metrics.github.terminal import Terminal
@@ -44,12 +46,14 @@ class ComputeRequest:
     """What to print.
 
     Attributes:
-        format: `text`, or one of the keys of `_FORMATS`.
+        format: `text`, `openmetrics`, or one of the keys of `_FORMATS`.
         config: a config file that was named; None for the default one, if it exists.
         flags: settings of the command line.
         now: the time to compute for.
         explain: the fact to explain instead of printing numbers.
         page_file: where to write the page too; None for nowhere.
+        past_steps: the times of `openmetrics`; None for other formats.
+        as_of: whether these times are when something happened, or when it was observed.
     """
 
     format: str
@@ -58,6 +62,8 @@ class ComputeRequest:
     now: datetime
     explain: str | None = None
     page_file: Path | None = None
+    past_steps: PastSteps | None = None
+    as_of: AsOf = "happened"
 
 
 def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
@@ -124,8 +130,12 @@ def _print(
     if request.format == "text":
         Terminal.of(runtime.stdout, runtime.environment).show(_text(request, results))
         return
-    text = _FORMATS[request.format](results, source_facts, settings)
-    _WRITERS.get(request.format, console.write_text)(runtime.stdout, text)
+    if request.past_steps:
+        _write_past(request.past_steps, request.as_of, source_facts, settings, runtime.stdout)
+        text = ""
+    else:
+        text = _FORMATS[request.format](results, source_facts, settings)
+        _WRITERS.get(request.format, console.write_text)(runtime.stdout, text)
     has_notes = request.format in _FORMATS_WITH_NOTES
     lines = (
         *(_no_report_lines(request.format, results, settings) if not text and request.format in PERIOD_KINDS else ()),
@@ -241,10 +251,21 @@ def _html(results: Results, _source_facts: SourceFacts, _settings: Settings) -> 
     return publish.page_html(results)
 
 
-def _prometheus(results: Results, source_facts: SourceFacts, _settings: Settings) -> str:
-    return prometheus.exposition_text(
-        prometheus_families(results, cumulative_totals(results, source_facts.facts), None)
-    )
+def _prometheus(results: Results, source_facts: SourceFacts, settings: Settings) -> str:
+    families = prometheus_families(results, cumulative_totals(results, source_facts.facts), None)
+    return prometheus.exposition_text(families.with_labels(settings.labels))
+
+
+def _write_past(steps: PastSteps, as_of: AsOf, source_facts: SourceFacts, settings: Settings, stdout: TextIO) -> None:
+    from dora_metrics.commands.openmetrics import write_past  # noqa: PLC0415 - only this format needs a database
+    from dora_metrics.pipeline.backfill import past_families  # noqa: PLC0415 - as above
+
+    if as_of == "happened":
+        facts = PastFacts.happened(source_facts.facts)
+    else:
+        facts = PastFacts.known([*source_facts.facts, *source_facts.earlier])
+    past = (families.with_labels(settings.labels) for families in past_families(facts, settings.policy, steps))
+    write_past(past, {"job": settings.pushgateway_job}, stdout)
 
 
 def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, settings: Settings) -> str:

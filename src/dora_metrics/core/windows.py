@@ -1,4 +1,4 @@
-"""Durations, windows and ISO weeks, with parsers for settings: `90m`, `30d`, `all`, `2026-01-01..2026-04-01`."""
+"""Durations, windows, past times and ISO weeks; parsers for `90m`, `30d`, `all`, `2026-01-01..2026-04-01`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -168,6 +168,38 @@ def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r} is not a date between 1970 and 2199") from None
     return parse_instant(text)
+
+
+MAX_PAST_STEPS = 20_000
+"""Two years and three months, hour by hour."""
+
+
+class PastSteps(Struct, frozen=True):
+    """Equidistant times: the last one is `now`, the first one not before `now - since`."""
+
+    now: datetime
+    since: timedelta
+    step: timedelta
+
+    @classmethod
+    def parse(cls, now: datetime, since: str, step: str) -> "PastSteps":
+        """Parse two durations.
+
+        Raises:
+            ValueError: if one is invalid, if the step is the longer one, or if there are too many steps.
+        """
+        steps = cls(now, parse_duration(since), parse_duration(step))
+        if steps.step > steps.since:
+            raise ValueError(f"the step {step} is longer than the period {since}")
+        if len(steps) > MAX_PAST_STEPS:
+            raise ValueError(f"{len(steps):,} steps are too many; {MAX_PAST_STEPS:,} are possible")
+        return steps
+
+    def __len__(self) -> int:
+        return self.since // self.step + 1
+
+    def __iter__(self) -> Iterator[datetime]:
+        return (self.now - number * self.step for number in reversed(range(len(self))))
 
 
 class IsoWeek(Struct, frozen=True):

@@ -39,7 +39,7 @@ def deliver(result: RunResult, settings: Settings, run: Run, limits: HttpLimits)
     if settings.pushgateway_url:
         auth = _basic_auth(settings)
         url, job = _text(settings.pushgateway_url), settings.pushgateway_job
-        yield _push(result, run, Pushgateway(url, job, auth, limits, deadline))
+        yield _push(result, run, Pushgateway(url, job, auth, limits, deadline, labels=settings.labels))
     if settings.endpoint_url:
         token, secret = _secret(settings.endpoint_token), _secret(settings.endpoint_secret)
         yield _post(result, run, Endpoint(_text(settings.endpoint_url), token, secret, limits, deadline))

@@ -71,15 +71,15 @@ def cumulative_totals(results: Results, facts: Iterable[Fact]) -> Totals:
     return count_totals(results.evaluation.histories, facts, results.policy)
 
 
-def raised_marks(marks: HighWaterMarks, results: Results, totals: Totals) -> HighWaterMarks:
-    """Raise high-water marks to the totals of these results."""
-    scopes = frozenset(history.scope for history in _exported_histories(results))
+def raised_marks(marks: HighWaterMarks, evaluation: Evaluation, totals: Totals) -> HighWaterMarks:
+    """Raise high-water marks to the totals of these histories."""
+    scopes = frozenset(history.scope for history in exported_histories(evaluation))
     return (marks | marks_of_totals(totals, scopes)).without_abandoned(scopes)
 
 
-def _exported_histories(results: Results) -> list[ScopeHistory]:
+def exported_histories(evaluation: Evaluation) -> list[ScopeHistory]:
     """Return the scopes that have series: whoever opens an issue can name a service in it that does not exist."""
-    return [history for history in results.evaluation.histories if history.deployments or history.vulnerabilities]
+    return [history for history in evaluation.histories if history.deployments or history.vulnerabilities]
 
 
 def prometheus_families(
@@ -90,9 +90,9 @@ def prometheus_families(
     marks: HighWaterMarks = NO_MARKS,
 ) -> LedgerCollector:
     """The Prometheus families of one repository, or of all; no counter is below its mark."""
-    counters = raised_marks(marks, results, totals)
+    counters = raised_marks(marks, results.evaluation, totals)
     fact_counts = fact_counts_by_repository(totals)
-    histories = _exported_histories(results)
+    histories = exported_histories(results.evaluation)
     if repository is not None:
         counters = counters.of_repository(repository)
         fact_counts = {name: count for name, count in fact_counts.items() if name == repository}

@@ -126,7 +126,7 @@ def plan_run(
     totals = add_totals(checkpoint.base_totals, state.totals)
     next_checkpoint = view.next_checkpoint(checkpoint, merge.after, state)
     recorded_marks = read_marks(snapshot.files).renamed(names.stored_scope)
-    marks = raised_marks(recorded_marks, results, totals)
+    marks = raised_marks(recorded_marks, results.evaluation, totals)
     others = {
         **checkpoint_files(next_checkpoint, view.stored_checkpoint, snapshot.files),
         **marks_files(marks.renamed(names.scope_to_store), snapshot.files),
@@ -136,9 +136,10 @@ def plan_run(
     # The outbox first: to owe a fact that is not recorded does no harm, to record one that is not owed loses it.
     files = {**_outbox(gathered, settings), **merge.file_changes, **snapshot.changed(others)}
     sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
+    families = prometheus_families(results, totals, sequence, marks=marks).with_labels(settings.labels)
     return RunPlan(
         primary_files=files,
-        derived_files=_numbers(results, prometheus_families(results, totals, sequence, marks=marks), max_derived_bytes),
+        derived_files=_numbers(results, families, max_derived_bytes),
         results=results,
         totals=totals,
         marks=marks,

@@ -47,6 +47,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "pushgateway-url",
         "pushgateway-username",
         "pushgateway-job",
+        "labels",
         "endpoint-url",
     ),
     "how numbers are shown": (
@@ -64,9 +65,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 """Every flag, under the heading that the help of a command lists it under."""
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
-_FOR_READING_GITHUB = ("repositories", "since", "security", "deployment-source", "service", "incident-labels")
+_FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
 _FOR_LEDGERS = (
-    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "pushgateway-job", "endpoint-url"),
+    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict"),
 )
 
@@ -78,9 +79,12 @@ _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
         *("deploy-workflows", "incident-window", "count-failed-runs"),
     ),
     "sync": _FOR_GITHUB_EVENTS,
-    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB),
+    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, "since"),
 }
 """By command, the settings that change nothing of what it does or prints."""
+
+OWN_OPTIONS: Mapping[SettingsCommand, tuple[str, ...]] = {"compute": ("since",), "report": ("since",)}
+"""By command, the settings whose name an option of its own has, which means something else."""
 
 LEDGER_DEFAULTS: Mapping[str, str] = {"strict": "true", "report": "off"}
 """What `sync` and `rebuild` have as defaults: a person at a terminal wants to know what failed, and files no issue."""
@@ -88,7 +92,7 @@ LEDGER_DEFAULTS: Mapping[str, str] = {"strict": "true", "report": "off"}
 
 def flags_of(command: SettingsCommand) -> dict[str, list[str]]:
     """Return the settings that change what a command does, by heading; no heading is empty."""
-    useless = _WITHOUT_EFFECT[command]
+    useless = (*_WITHOUT_EFFECT[command], *OWN_OPTIONS.get(command, ()))
     by_heading = {heading: [name for name in names if name not in useless] for heading, names in HEADINGS.items()}
     return {heading: names for heading, names in by_heading.items() if names}
 

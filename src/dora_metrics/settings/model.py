@@ -20,6 +20,7 @@ from dora_metrics.settings.types import (
     DurationSetting,
     FailureRulesSetting,
     GoalsSetting,
+    LabelsSetting,
     LedgerSetting,
     ListSetting,
     ReportSetting,
@@ -159,6 +160,9 @@ class Settings(BaseModel):
     pushgateway_username: str | None = Field(None, description="User for the Pushgateway's basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for the Pushgateway.")
     pushgateway_job: str = Field("dora", description="The `job` label of the pushed metrics.")
+    labels: LabelsSetting = Field(
+        {}, description="Labels that every Prometheus series gets, at most 5, such as `cluster: eu-1, team: payments`."
+    )
     endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
@@ -276,7 +280,7 @@ def default_text(name: str) -> str:  # noqa: PLR0911 - one return for each type
         return "off"
     value = Settings.model_fields[name.replace("-", "_")].default
     match value:
-        case None | ():
+        case None | () | dict():
             return ""
         case tuple():
             return ", ".join(value)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
 from dora_metrics.core.targets import benchmarks, goals, thresholds
+from dora_metrics.settings import metric_labels
 
 FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -200,6 +201,26 @@ WeekdaySetting = Annotated[Weekday, BeforeValidator(lambda value: str(value).str
 TemplateSetting = Annotated[Path, BeforeValidator(_parse_template_path)]
 SecuritySetting = Annotated[
     tuple[AlertSourceName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(AlertSourceName))
+]
+LabelsSetting = Annotated[
+    dict[str, str],
+    BeforeValidator(metric_labels.parse_labels),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "maxProperties": metric_labels.MAX_LABELS,
+                    "propertyNames": {
+                        "pattern": metric_labels.NAME_PATTERN,
+                        "not": {"anyOf": [{"pattern": "^__"}, {"enum": sorted(metric_labels.RESERVED)}]},
+                    },
+                    "additionalProperties": {"type": ["string", "integer"]},
+                },
+                {"type": "string"},
+            ]
+        }
+    ),
 ]
 GoalsSetting = Annotated[dict[str, Any], AfterValidator(_check_goals)]
 ThresholdsSetting = Annotated[ListSetting, AfterValidator(_check_thresholds)]

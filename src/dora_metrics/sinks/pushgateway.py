@@ -1,7 +1,7 @@
 """Prometheus Pushgateway: one group for each repository, which one PUT replaces as a whole."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, push_to_gateway
@@ -24,25 +24,26 @@ def base_url(url: str) -> str:
     return re.sub(r"(?<=[^/:])/+metrics$", "", url.rstrip("/"))
 
 
-def _grouping_key(repository: str) -> dict[str, str]:
-    return {"repository": repository}
-
-
 @dataclass(frozen=True)
 class Pushgateway:
-    """A Pushgateway, with basic authentication if a user is configured."""
+    """A Pushgateway, with basic authentication if a user is configured.
+
+    Each repository has a group for each set of `labels`, so two clusters with one repository replace nothing of each
+    other.
+    """
 
     url: str = field(repr=False)
     job: str
     auth: HTTPBasicAuth | None = field(default=None, repr=False)
     limits: HttpLimits = HttpLimits()
     deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits().total_seconds))
+    labels: Mapping[str, str] = field(default_factory=dict)
     name: str = "Pushgateway"
 
     def send(self, payload: SinkPayload) -> Outcome:
         """Replace the repository's group. The client escapes the grouping key, including its `/`."""
         registry = CollectorRegistry()
-        registry.register(payload.families)
+        registry.register(payload.families.with_labels(self.labels))
         try:
             self._push(registry, payload.repository)
         except SendError as problem:
@@ -55,14 +56,17 @@ class Pushgateway:
         """Return the counters that the repository's group holds; no marks if that cannot be read in time."""
         request = HttpRequest("GET", f"{base_url(self.url)}/api/v1/metrics", auth=self.auth)
         content = read_once(request, self.limits, _MAX_GROUPS_BYTES, self.deadline)
-        return decode_pushed_counters(content or b"", {"job": self.job, **_grouping_key(repository)})
+        return decode_pushed_counters(content or b"", {"job": self.job, **self._grouping_key(repository)})
+
+    def _grouping_key(self, repository: str) -> dict[str, str]:
+        return {**self.labels, "repository": repository}
 
     def _push(self, registry: CollectorRegistry, repository: str) -> None:
         push_to_gateway(
             base_url(self.url),
             self.job,
             registry,
-            grouping_key=_grouping_key(repository),
+            grouping_key=self._grouping_key(repository),
             handler=self._handler,
         )
 

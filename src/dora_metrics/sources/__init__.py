@@ -16,7 +16,7 @@ class SourceFacts(Struct, frozen=True):
     `selection` says what was taken as deployments and what else there is; empty if everything was taken. `names` are
     those of renamed repositories. `records_incidents`: whether the source could have an incident at all.
     `is_undeployed_commit` says whether the first digits of a sha are those of a commit that is in no deployment; False
-    where the source does not know.
+    where the source does not know. `earlier` are records that newer ones of the same fact have replaced.
     """
 
     facts: list[Fact]
@@ -25,6 +25,7 @@ class SourceFacts(Struct, frozen=True):
     names: RepositoryNames = NO_NAMES
     records_incidents: bool = True
     is_undeployed_commit: Callable[[str], bool] = lambda _: False
+    earlier: tuple[Fact, ...] = ()
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]

@@ -1,6 +1,6 @@
 """Facts from files: one file, all `*.jsonl` below a folder (the root of a ledger works), or standard input."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from dora_metrics.core.facts.jsonl import BadLine, decode_line, decode_lines, numbered_lines
 from dora_metrics.core.facts.merge import NewestRecords
-from dora_metrics.core.facts.model import FactRecord, Repository, UnknownRecord
+from dora_metrics.core.facts.model import Fact, FactRecord, Repository, UnknownRecord
 from dora_metrics.core.ledger.layout import NON_FACT_FILES
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.errors import FactsError
@@ -28,8 +28,13 @@ class _FactStream:
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
 
-def read(location: str, stdin: BinaryIO) -> SourceFacts:
+def read(location: str, stdin: BinaryIO, *, with_earlier: bool = False) -> SourceFacts:
     """Read the facts at `location`: a file, a folder, or `-` for standard input.
+
+    Args:
+        location: where they are.
+        stdin: standard input.
+        with_earlier: also return the records that newer ones have replaced.
 
     Raises:
         FactsError: with every invalid line, as `file:line: problem`.
@@ -58,7 +63,20 @@ def read(location: str, stdin: BinaryIO) -> SourceFacts:
     records = list(newest.records.values())
     facts = [record for record in records if not isinstance(record, Repository | UnknownRecord)]
     absence = () if records else (_no_facts_note(location, len(streams)),)
-    return SourceFacts(facts, (*names.notes, *_notes(records), *absence), names=names)
+    earlier = tuple(_earlier_facts(streams, newest.records, names)) if with_earlier else ()
+    return SourceFacts(facts, (*names.notes, *_notes(records), *absence), names=names, earlier=earlier)
+
+
+def _earlier_facts(
+    streams: Iterable[_FactStream], newest: Mapping[str, FactRecord], names: RepositoryNames
+) -> Iterator[Fact]:
+    """Yield the records of facts that are older than the newest ones of the same id."""
+    for stream in streams:
+        for decoded, _ in _decode_chunks(stream):
+            for record in map(names.resolve, decoded):
+                is_newest = record.observed_at == newest[record.id].observed_at
+                if not isinstance(record, Repository | UnknownRecord) and not is_newest:
+                    yield record
 
 
 def _no_facts_note(location: str, file_count: int) -> str:

@@ -37,7 +37,7 @@ def raised(marks: HighWaterMarks, facts: Iterable[Fact], inputs: Mapping[str, ob
     """The marks after a run, as the next run reads them."""
     fact_list = list(facts)
     results = evaluate(fact_list, Settings.model_validate(inputs), NOW)
-    return decode_marks(encode_marks(raised_marks(marks, results, cumulative_totals(results, fact_list))))
+    return decode_marks(encode_marks(raised_marks(marks, results.evaluation, cumulative_totals(results, fact_list))))
 
 
 def texts_of_runs(*states: LedgerState) -> list[str]:

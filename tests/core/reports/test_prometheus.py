@@ -24,8 +24,10 @@ from dora_metrics.core.facts.model import SEVERITIES, Change, Commit, Deployment
 from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.core.targets.benchmarks import PUBLISHED_BENCHMARKS
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
+from dora_metrics.settings.metric_labels import RESERVED
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
+from support.paths import ROOT
 from support.property_cases import cases
 from support.sink_payloads import NOW, SHOP, at, deployment
 from support.tools import require_tool
@@ -245,6 +247,63 @@ def test_every_level_that_is_exported_has_its_rank_among_the_edges(name: str) ->
     assert exported
 
 
+def test_goals_are_exported_in_the_units_of_the_gauges() -> None:
+    goals = {
+        "lead_time": {"target": "1d", "by": "2027-03-31"},
+        "deployment_frequency": {"target": "7/w"},
+        "change_failure_rate": {"target": 0.15},
+        "recovery_time": {"target": "90m"},
+        "rework_rate": {"target": "0.05", "from": 0.2},
+    }
+    samples = parsed_families([], {"goals": goals})["dora_goal"].samples
+    assert {each.labels["metric"]: each.value for each in samples} == {
+        "lead_time": 86400,
+        "deployment_frequency": 1,
+        "change_failure_rate": 0.15,
+        "recovery_time": 5400,
+        "rework_rate": 0.05,
+    }
+    assert {frozenset(each.labels) for each in samples} == {frozenset({"metric"})}
+
+
+def test_without_goals_there_are_no_series_of_goals() -> None:
+    assert parsed_families(hand_counted_facts())["dora_goal"].samples == []
+
+
+MAX_SERIES_PER_SCOPE = 150
+
+
+def test_the_series_of_one_scope_are_as_many_as_the_documentation_says() -> None:
+    """With all that it can have but vulnerabilities, whose histogram is a series for each bucket and severity."""
+    page = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
+    (stated, stated_with_alerts) = (int(number) for number in re.findall(r"\*\*(\d+) series\*\*", page))
+    without_alerts = [fact for fact in hand_counted_facts() if not isinstance(fact, Vulnerability)]
+    assert series_of_scope(without_alerts) == stated <= MAX_SERIES_PER_SCOPE
+    assert series_of_scope(hand_counted_facts()) - stated == stated_with_alerts
+
+
+def series_of_scope(facts: Sequence[Fact]) -> int:
+    return sum("service" in dict(labels) for _, labels in parsed_series(facts))
+
+
+def test_static_labels_are_on_every_series() -> None:
+    goals = {"lead_time": {"target": "1d"}}
+    plain = parsed_series(hand_counted_facts(), {"goals": goals})
+    results = evaluate(hand_counted_facts(), Settings.model_validate({"goals": goals}), NOW)
+    families = prometheus_families(results, cumulative_totals(results, hand_counted_facts()), 3)
+    text = exposition_text(families.with_labels({"cluster": "eu-1", "team": 'a "b"'}))
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    added = {"cluster": "eu-1", "team": 'a "b"'}
+    assert {(each.name, frozenset(each.labels.items())): each.value for each in samples} == {
+        (name, frozenset({**dict(labels), **added}.items())): value for (name, labels), value in plain.items()
+    }
+
+
+def test_no_static_label_can_have_the_name_of_a_label_of_the_metrics() -> None:
+    samples = [sample for family in parsed_families(varied_facts()).values() for sample in family.samples]
+    assert {label for sample in samples for label in sample.labels} <= RESERVED
+
+
 def test_without_a_benchmark_there_are_no_levels_and_no_edges() -> None:
     found = parsed_families(hand_counted_facts(), {"benchmark": "none"})
     assert found["dora_level"].samples == found["dora_benchmark_edge"].samples == []
@@ -303,6 +362,7 @@ def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
         "dora_level",
         "dora_open_incidents",
         "dora_last_deployment_timestamp_seconds",
+        "dora_goal",
     }
 
 
@@ -331,7 +391,7 @@ def test_promtool_has_nothing_to_say() -> None:
 
 
 COUNTED = {"incidents", "facts", "deployments", "failures", "changes", "recoveries"}
-UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "sequence"} | COUNTED
+UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "sequence", "goal"} | COUNTED
 SCOPE_LABELS = {"repository", "service", "environment"}
 LABELS = SCOPE_LABELS | {"source", "severity", "window", "metric", "level", "rank", "benchmark", "version"}
 
@@ -364,7 +424,7 @@ def test_these_families_are_exported() -> None:
         "deployment_frequency_per_day", "lead_time_p50_seconds", "lead_time_p90_seconds", "change_failure_ratio",
         "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
         "ledger_facts", "ledger_sequence", "benchmark_edge", "benchmark_info", "build_info",
-        "window_deployments", "window_failures", "window_changes", "window_recoveries",
+        "window_deployments", "window_failures", "window_changes", "window_recoveries", "goal",
     }  # fmt: skip
     found = {(family.type, name.removeprefix("dora_")) for name, family in parsed_families(varied_facts()).items()}
     assert found == {

@@ -7,6 +7,7 @@ import pytest
 
 from support.facts import at
 from support.git_repository import GitRepository, ReportCommand
+from support.openmetrics_text import assert_valid_order, lines_of
 
 
 def shop(repository: GitRepository) -> dict[str, str]:
@@ -389,3 +390,21 @@ def test_an_explanation_does_not_deny_incidents_that_git_cannot_record(
     for rule in ("explicit", "incident"):
         assert f"- `{rule}`: not known. Git records no incidents.\n" in text
     assert "No incident" not in text
+
+
+def test_the_metrics_at_past_times(repository: GitRepository, report: ReportCommand) -> None:
+    shop(repository)
+    text = report(repository.folder, "--format", "openmetrics", "--since", "60d", "--step", "12h").out
+    assert_valid_order(text)
+    lines = [line for line in lines_of(text) if line.series.startswith("dora_deployments_total{")]
+    counts = {line.timestamp: line.value for line in lines if line.value or line.timestamp == at("03-01").timestamp()}
+    times = ("03-01", "03-01T12:00", "03-04T12:00", "03-08T12:00", "03-09")
+    assert [counts[at(time).timestamp()] for time in times] == [0, 1, 2, 3, 4]
+
+
+def test_what_was_known_is_what_had_a_tag(repository: GitRepository, report: ReportCommand) -> None:
+    shop(repository)
+    flags = ("--format", "openmetrics", "--since", "60d", "--step", "12h")
+    happened, known = report(repository.folder, *flags), report(repository.folder, *flags, "--as-of", "known")
+    counters = [[line for line in lines_of(ran.out) if "_total{" in line.series] for ran in (happened, known)]
+    assert counters[0] == counters[1]

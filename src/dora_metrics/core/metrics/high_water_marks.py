@@ -43,6 +43,11 @@ class HighWaterMarks(Struct, frozen=True):
         """Return the greater value of each series."""
         return HighWaterMarks(self.values | other.values, self.scopes | other.scopes)
 
+    def at_most(self, limits: "HighWaterMarks") -> "HighWaterMarks":
+        """Return the values of the series that `limits` has, also where they are zero, and none above its limit."""
+        values = Counter({series: min(self.values[series], limit) for series, limit in limits.values.items()})
+        return HighWaterMarks(values, limits.scopes)
+
     def renamed(self, new_scope: Callable[[Scope], Scope]) -> "HighWaterMarks":
         """Return the marks under other names of their scopes; where two become one, the greater value."""
         values: Totals = Counter()

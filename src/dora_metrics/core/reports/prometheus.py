@@ -7,8 +7,8 @@ the default registry is not used. A gauge without data is absent, never 0.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import product
 from math import inf
@@ -26,6 +26,7 @@ from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, REMEDIATION_FAMILY
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
+from dora_metrics.core.targets.goals import GoalSpec
 from dora_metrics.core.targets.metric import METRICS, Unit
 from dora_metrics.core.windows import Window
 
@@ -66,7 +67,7 @@ class LedgerCollector(Collector):
 
     `histories`: one per scope, the source of the gauges. `counters`: the values of counters and histograms, also those
     of scopes without a history. `fact_counts`: the number of facts in the ledger, by repository. `sequence`: number of
-    the ledger's state; None without a ledger that numbers its states.
+    the ledger's state; None without a ledger that numbers its states. `labels`: what every series gets besides its own.
     """
 
     histories: Sequence[ScopeHistory]
@@ -76,14 +77,29 @@ class LedgerCollector(Collector):
     now: datetime
     sequence: int | None
     version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families; called by the registry."""
+        families = self._families()
+        return (_with_labels(family, self.labels) for family in families) if self.labels else families
+
+    def _families(self) -> Iterator[Metric]:
         yield from self._counter_families()
         yield from self._histogram_families()
         yield from self._window_gauges()
         yield from self._state_gauges()
         yield from _benchmark_gauges(self.policy.benchmark)
+        yield _goal_gauge(self.policy.goals)
+
+    def with_labels(self, labels: Mapping[str, str]) -> "LedgerCollector":
+        """Return the same families with labels that every series gets besides its own."""
+        return replace(self, labels=labels)
+
+    @property
+    def repositories(self) -> list[str]:
+        """All repositories with a scope or a fact, sorted."""
+        return sorted({scope.repository for scope in self.counters.scopes} | self.fact_counts.keys())
 
     @property
     def _scopes(self) -> list[Scope]:
@@ -182,6 +198,11 @@ class LedgerCollector(Collector):
         yield build_info
 
 
+def _with_labels(family: Metric, labels: Mapping[str, str]) -> Metric:
+    family.samples = [sample._replace(labels={**sample.labels, **labels}) for sample in family.samples]
+    return family
+
+
 def exposition_text(collector: LedgerCollector) -> str:
     """Return the families in the Prometheus text format."""
     registry = CollectorRegistry()
@@ -254,6 +275,15 @@ def _benchmark_gauges(benchmark: Benchmark) -> Iterator[Metric]:
     info = GaugeMetricFamily("dora_benchmark_info", "The benchmark that defines the levels.", labels=("benchmark",))
     info.add_metric((benchmark.name,), 1)
     yield info
+
+
+def _goal_gauge(goals: Iterable[GoalSpec]) -> Metric:
+    """Return the target of each goal, in the unit of the gauges that show its metric."""
+    help_text = "The value that a metric should reach: per day, in seconds, or a ratio."
+    gauge = GaugeMetricFamily("dora_goal", help_text, labels=("metric",))
+    for goal in goals:
+        gauge.add_metric((goal.metric,), goal.target)
+    return gauge
 
 
 _WORST_VALUES: dict[Unit, float] = {"per day": 0, "seconds": inf, "ratio": 1}
