@@ -83,6 +83,8 @@ VALUES = {
     "max-rate-limit-wait": "5m",
     "pushgateway-url": "https://push.example",
     "pushgateway-username": "ada",
+    "remote-write-url": "https://tsdb.example/api/v1/write",
+    "remote-write-username": "ada",
     "endpoint-url": "https://endpoint.example",
     "summary": "false",
     "page": "false",
@@ -97,7 +99,11 @@ def test_the_flags_without_effect_on_compute_are_these() -> None:
     assert sorted(flags_without_effect("compute")) == sorted(VALUES)
 
 
-@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"pushgateway-username"}))  # that needs a password, no flag
+USERS = {"pushgateway-username", "remote-write-username"}
+"""They need a password or a token, which is no flag."""
+
+
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - USERS))
 def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
     code, out, err = run(*SAMPLE, f"--{name}", VALUES[name])
     assert code == 0

@@ -20,6 +20,7 @@ SECRETS = {
     "endpoint-token": "Hush2.endpoint/token",
     "endpoint-secret": "Hush3 endpoint secret",
     "pushgateway-password": "Hush4:password",
+    "remote-write-token": "Hush8-remote write",
 }
 
 
@@ -51,7 +52,7 @@ def endpoint() -> Iterator[Listener]:
 
 @pytest.fixture
 def pushgateway() -> Iterator[Listener]:
-    with listen(echo("pushgateway-password")) as listener:
+    with listen(echo("pushgateway-password", "remote-write-token")) as listener:
         yield listener
 
 
@@ -61,6 +62,8 @@ def inputs(endpoint: Listener, pushgateway: Listener) -> dict[str, object]:
         "endpoint-url": f"{endpoint.url}/Hush5-path?key=Hush6-query",
         "pushgateway-url": pushgateway.url,
         "pushgateway-username": "ci",
+        "remote-write-url": f"{pushgateway.url}/Hush9-tenant/write?key=Hush10",
+        "remote-write-username": "ci",
         "health-check-url": f"{endpoint.url}/Hush7-check",
     }
 

@@ -17,7 +17,7 @@ from dora_metrics.settings.loading import Layer, is_set, load_settings
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
-_ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
+_ADDRESSES = ("endpoint-url", "pushgateway-url", "remote-write-url", HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES)
 
 _REPORT_SETTINGS = (PAGE, "report-template")
 

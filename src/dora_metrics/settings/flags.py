@@ -48,6 +48,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "pushgateway-username",
         "pushgateway-job",
         "labels",
+        "remote-write-url",
+        "remote-write-username",
         "endpoint-url",
     ),
     "how numbers are shown": (
@@ -67,7 +69,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
 _FOR_LEDGERS = (
-    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "endpoint-url"),
+    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
+    *("remote-write-username", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict"),
 )
 
