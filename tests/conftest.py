@@ -13,6 +13,8 @@ LONGEST_FILES = (
     "test_page.py",
     "test_pushgateway_real.py",
     "test_counters_real.py",
+    "test_remote_write_real.py",
+    "test_remote_writing.py",
     "test_killed_while_sealing.py",
     "test_promql.py",
     "test_branch_act.py",

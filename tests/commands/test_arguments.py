@@ -85,6 +85,8 @@ VALUES = {
     "max-rate-limit-wait": "5m",
     "pushgateway-url": "https://push.example",
     "pushgateway-username": "ada",
+    "remote-write-url": "https://tsdb.example/api/v1/write",
+    "remote-write-username": "ada",
     "endpoint-url": "https://endpoint.example",
     "summary": "false",
     "page": "false",
@@ -99,8 +101,8 @@ def test_the_flags_without_effect_on_compute_are_these() -> None:
     assert sorted(flags_without_effect("compute")) == sorted(VALUES)
 
 
-NOT_ALONE = {"pushgateway-username", "prometheus-url"}
-"""Flags that need another setting: a password, which is no flag, and `incident-alerts`."""
+NOT_ALONE = {"pushgateway-username", "remote-write-username", "prometheus-url"}
+"""Flags that need another setting: a password or token, which is no flag, and `incident-alerts`."""
 
 
 @pytest.mark.parametrize("name", sorted(VALUES.keys() - NOT_ALONE))

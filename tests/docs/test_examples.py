@@ -31,7 +31,10 @@ ACTION_PINS = {
 """Verified commits of these tags. Whoever moves a pin moves it here as well."""
 
 REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime"}
-SECRET_INPUTS = {"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret", "prometheus-token"}
+SECRET_INPUTS = {
+    "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
+    "prometheus-token",
+}  # fmt: skip
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 each_other_workflow = pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {CALLER}), ids=lambda path: path.name)

@@ -245,7 +245,8 @@ def test_prometheus_takes_the_queries_the_alerts_and_the_scrape_configuration(tm
     recorded = [{"record": f"a:query{i}", "expr": query} for i, query in enumerate(code_blocks(PROMETHEUS, "promql"))]
     rules, scrape, alerts = (tmp_path / f"{name}.yml" for name in ("rules", "scrape", "alerts"))
     rules.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}), "utf-8")
-    scrape_text, alerts_text = code_blocks(PROMETHEUS, "yaml")
+    texts = {next(iter(yaml.safe_load(block))): block for block in code_blocks(PROMETHEUS, "yaml")}
+    scrape_text, alerts_text = texts["scrape_configs"], texts["groups"]
     scrape.write_text(scrape_text, "utf-8")
     alerts.write_text(alerts_text, "utf-8")
     for command in (["rules", str(rules), str(alerts)], ["config", str(scrape)]):

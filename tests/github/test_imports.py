@@ -13,6 +13,7 @@ import pytest
 
 from fakes.github import FakeGitHub
 from support.runs import deployment_status, run_action
+from support.servers import listen
 
 NEVER_IMPORTED = {"github", "yaml", "rich", "rjsmin", "chartkick"}
 """Packages; `github` is PyGithub, which takes longer to import than its requests."""
@@ -20,10 +21,11 @@ NEVER_IMPORTED = {"github", "yaml", "rich", "rjsmin", "chartkick"}
 ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
-        "commands.compute", "commands.demo", "commands.init", "commands.ledger", "core.linking.commit_graph",
-        "core.alertmanager", "core.reports.explain", "core.reports.periodic", "core.reports.site",
-        "github.events.alertmanager", "github.history", "github.issues", "pipeline.alert_history", "pipeline.deliver",
-        "pipeline.health", "pipeline.publish", "pipeline.report_issues", "pipeline.reports",
+        "commands.compute", "commands.demo", "commands.init", "commands.ledger", "core.alertmanager",
+        "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain", "core.reports.periodic",
+        "core.reports.site", "github.events.alertmanager", "github.history", "github.issues", "pipeline.alert_history",
+        "pipeline.backfill", "pipeline.deliver", "pipeline.health", "pipeline.publish", "pipeline.remote_writing",
+        "pipeline.report_issues", "pipeline.reports",
         "pipeline.sync", "pipeline.template_process", "schemas", "settings.yaml_text", "sinks", "sources.fact_files",
         "sources.git", "sources.health_check", "sources.prometheus",
     )
@@ -104,6 +106,30 @@ def test_an_event_run_on_a_branch_imports_only_what_it_needs(tmp_path: Path, git
     for _ in range(2):
         assert "reached production" in run_without(NEVER_IMPORTED | ONLY_FOR_OTHERS, tmp_path, inputs, github.api_url)
     assert len(github.requests) == 6
+
+
+OF_REMOTE_WRITE = {
+    f"dora_metrics.{name}"
+    for name in (
+        "core.ledger.remote_write_file", "pipeline.backfill", "pipeline.remote_writing",
+        "sinks.remote_write", "sinks.write_request",
+    )
+}  # fmt: skip
+
+
+def test_a_run_with_other_sinks_imports_nothing_of_remote_write(tmp_path: Path) -> None:
+    with listen() as sink:
+        inputs = {"ledger": "dir:ledger", "pushgateway-url": sink.url, "endpoint-url": sink.url}
+        run_without(NEVER_IMPORTED | OF_REMOTE_WRITE, tmp_path, inputs)
+        assert {request.method for request in sink.requests} == {"GET", "PUT", "POST"}
+
+
+def test_an_event_with_remote_write_imports_nothing_of_the_past(tmp_path: Path) -> None:
+    of_the_past = OF_REMOTE_WRITE - {"dora_metrics.sinks.remote_write", "dora_metrics.sinks.write_request"}
+    with listen() as target:
+        inputs = {"ledger": "dir:ledger", "remote-write-url": target.url}
+        run_without(NEVER_IMPORTED | of_the_past, tmp_path, inputs)
+        assert len(target.requests) == 1
 
 
 def test_an_event_run_whose_report_is_made_already_imports_no_pygithub(tmp_path: Path, github: FakeGitHub) -> None:

@@ -322,6 +322,37 @@ def test_a_run_by_hand_reads_a_prometheus_that_was_named_only(shop: CheckedOutSh
     assert outside.requests != []
 
 
+# Remote write
+
+WRITE_SECRETS = {"remote-write-username": "123", "remote-write-token": "wr1te-t0ken"}
+
+
+def test_a_target_of_remote_write_that_only_the_checkout_names_gets_nothing(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    ran = shop.run(f"remote-write-url: {outside.url}/api/v1/write", WRITE_SECRETS)
+    assert ran.code == 0
+    assert outside.requests == []
+    assert "remote-write-url: nothing is sent there: `remote-write-url` is in the checkout's" in ran.summary
+
+
+def test_a_target_of_remote_write_of_the_default_branch_gets_them(shop: CheckedOutShop, outside: Listener) -> None:
+    line = f"remote-write-url: {outside.url}/api/v1/write"
+    shop.run(line, WRITE_SECRETS, default_branch=line)
+    assert credentials(outside) == {"authorization"}
+
+
+def test_a_user_that_only_the_checkout_names_sends_the_token_nowhere_else(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    line = f"remote-write-url: {outside.url}/api/v1/write"
+    with listen() as stranger:
+        checkout = f"{line}\nremote-write-username: '@{stranger.host}/'"
+        shop.run(checkout, {"remote-write-token": "wr1te-t0ken"}, default_branch=line)
+    assert credentials(outside) == {"authorization"}
+    assert stranger.requests == []
+
+
 # Health check
 
 

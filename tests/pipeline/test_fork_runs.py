@@ -32,13 +32,14 @@ def merged_pull_request(head: dict[str, Any] | None) -> dict[str, object]:
 def test_a_run_for_a_pull_request_from_a_fork_sends_nothing(
     shop: BranchShop, head: dict[str, Any] | None, ledger: str
 ) -> None:
-    with listen() as endpoint, listen() as gateway:
-        inputs = {"endpoint-url": endpoint.url, "pushgateway-url": gateway.url, "ledger": ledger}
+    with listen() as endpoint, listen() as gateway, listen() as target:
+        addresses = {"endpoint-url": endpoint.url, "pushgateway-url": gateway.url, "remote-write-url": target.url}
+        inputs = {**addresses, "ledger": ledger}
         token = shop.github.grant(default="read")
         ran = shop.run_event("pull_request", merged_pull_request(head), inputs, token=token)
     assert ran.code == 0
-    assert (endpoint.requests, gateway.requests) == ([], [])
-    for name in ("endpoint", "Pushgateway"):
+    assert (endpoint.requests, gateway.requests, target.requests) == ([], [], [])
+    for name in ("endpoint", "Pushgateway", "remote write"):
         assert f"{name}: a run for a pull request from a fork sends nothing" in ran.summary
     assert shop.repository.head("dora-metrics") is None
 

@@ -62,7 +62,7 @@ class Listener:
     """A small HTTP server that gives its answers in order and repeats the last one."""
 
     def __init__(self, server: ThreadingHTTPServer, answers: Sequence[Answer]) -> None:
-        self._answers = answers
+        self.answers = answers
         self.port = int(server.server_address[1])
         self.requests: list[Request] = []
         self.called = Event()
@@ -79,7 +79,7 @@ class Listener:
     def answer_to(self, request: Request) -> Answer:
         self.requests.append(request)
         self.called.set()
-        return self._answers[min(len(self.requests), len(self._answers)) - 1]
+        return self.answers[min(len(self.requests), len(self.answers)) - 1]
 
 
 @contextmanager
@@ -291,7 +291,7 @@ class PushgatewayGroups:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running Prometheus that answers queries."""
+    """A running Prometheus, or what answers the same queries."""
 
     url: str
 
@@ -337,4 +337,31 @@ def prometheus(folder: Path, target: str, *options: str) -> Iterator[Prometheus]
         *options,
     ]
     with running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
+        yield Prometheus(url)
+
+
+@contextmanager
+def writable_prometheus(folder: Path, out_of_order_window: str = "0s", *options: str) -> Iterator[Prometheus]:
+    """Start a Prometheus that takes remote write at `/api/v1/write` and scrapes nothing, with an empty store."""
+    program, port, settings = require_tool("prometheus"), free_port(), folder / "writable.yml"
+    window = {"out_of_order_time_window": out_of_order_window}
+    settings.write_text(json.dumps({"storage": {"tsdb": window}}), "utf-8")
+    command = [
+        *(str(program), f"--config.file={settings}", f"--storage.tsdb.path={folder / 'written'}"),
+        *(f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver", *options),
+        "--storage.tsdb.retention.time=100y",
+    ]
+    with running(command, f"http://127.0.0.1:{port}", folder / "writable.log") as url:
+        yield Prometheus(url)
+
+
+@contextmanager
+def victoria_metrics(folder: Path, retention: str = "100y") -> Iterator[Prometheus]:
+    """Start a VictoriaMetrics, which takes remote write at `/api/v1/write`, with an empty store."""
+    program, port = require_tool("victoria-metrics"), free_port()
+    command = [
+        *(str(program), f"-storageDataPath={folder / 'victoria'}", f"-httpListenAddr=127.0.0.1:{port}"),
+        *(f"-retentionPeriod={retention}", "-search.latencyOffset=0s", "-search.disableCache"),
+    ]
+    with running(command, f"http://127.0.0.1:{port}", folder / "victoria.log") as url:
         yield Prometheus(url)

@@ -70,6 +70,8 @@ def _sink_names(settings: Settings) -> Iterator[str]:
         yield "Pushgateway"
     if settings.endpoint_url:
         yield "endpoint"
+    if settings.remote_write_url:
+        yield "remote write"
 
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:
@@ -79,15 +81,16 @@ def _settings_problems(error: SettingsError, runner: Runner) -> int:
 
 
 def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
-    settings = context.settings
-    if not (settings.pushgateway_url or settings.endpoint_url):
+    sink_names = list(_sink_names(context.settings))
+    if not sink_names:
         return
     if context.request.is_of_fork:
-        yield from (Outcome(name, "skipped", _OF_FORK) for name in _sink_names(settings))
+        yield from (Outcome(name, "skipped", _OF_FORK) for name in sink_names)
     else:
         from dora_metrics.pipeline.deliver import deliver  # noqa: PLC0415 - loads what only sinks need
 
-        yield from deliver(result, settings, context.run, context.runtime.http_limits)
+        limits, has_time = context.runtime.http_limits, context.work != "record"
+        yield from deliver(result, context.settings, context.run, limits, has_time=has_time)
 
 
 def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:

@@ -53,6 +53,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
     access = {
         "mode": request.mode,
         "github-token": environment.get("GITHUB_TOKEN"),
+        "remote-write-token": environment.get("REMOTE_WRITE_TOKEN"),
         "config": request.config and str(request.config),
     }
     flags = Layer(request.flags.origin, {**LEDGER_DEFAULTS, **request.flags.values, **access})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from pydantic import SecretStr
@@ -21,11 +22,14 @@ from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.evaluate import prometheus_families
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
-from dora_metrics.settings.model import Settings
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sinks.base import Sink, SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint, fact_count
 from dora_metrics.sinks.pushgateway import Pushgateway
 from dora_metrics.storage.base import Storage, attempts
+
+if TYPE_CHECKING:
+    from dora_metrics.sinks.remote_write import RemoteWrite
 
 _MAX_TRIES = 3
 _ACKNOWLEDGED = "Remove the facts that the endpoint has acknowledged"
@@ -34,42 +38,89 @@ Batch = Mapping[str, Fact | None]
 """The facts to send, by id; None for a fact that the ledger no longer has."""
 
 
-def deliver(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Iterator[Outcome]:
-    """Send to every sink that is configured; all of them together have one deadline."""
+def deliver(
+    result: RunResult, settings: Settings, run: Run, limits: HttpLimits, *, has_time: bool = False
+) -> Iterator[Outcome]:
+    """Send to every sink that is configured; all of them together have one deadline.
+
+    Args:
+        result: what was recorded, and the numbers.
+        settings: which sinks there are.
+        run: the workflow run.
+        limits: of each request, and of all of them together.
+        has_time: whether nobody waits for this run, so that it may send the past.
+    """
     deadline = Deadline(limits.total_seconds)
+    skip_reason = _reason_not_to_push(result) if settings.pushgateway_url or settings.remote_write_url else ""
     if settings.pushgateway_url:
         auth = _basic_auth(settings)
         url, job = _text(settings.pushgateway_url), settings.pushgateway_job
-        yield _push(result, run, Pushgateway(url, job, auth, limits, deadline, labels=settings.labels))
+        gateway = Pushgateway(url, job, auth, limits, deadline, settings.labels)
+        yield _push(result, run, gateway, skip_reason)
     if settings.endpoint_url:
         token, secret = _secret(settings.endpoint_token), _secret(settings.endpoint_secret)
         yield _post(result, run, Endpoint(_text(settings.endpoint_url), token, secret, limits, deadline))
+    if settings.remote_write_url:  # last, since the past may take the time that the others leave
+        sink = _remote_write(settings, limits, deadline)
+        if skip_reason:
+            yield Outcome(sink.name, "skipped", skip_reason)
+        elif has_time:
+            yield from _write_with_past(result, settings, run, sink)
+        else:
+            yield sink.send(_payload(result, run, [], result.marks, run.repository))
 
 
-def _payload(result: RunResult, run: Run, facts: list[Fact], marks: HighWaterMarks) -> SinkPayload:
+def _remote_write(settings: Settings, limits: HttpLimits, deadline: Deadline) -> "RemoteWrite":
+    from dora_metrics.sinks.remote_write import RemoteWrite  # noqa: PLC0415 - loads what only it needs
+
+    url, token = _text(settings.remote_write_url), _secret(settings.remote_write_token)
+    group = {"job": settings.pushgateway_job, **settings.labels}
+    return RemoteWrite(url, group, settings.remote_write_username, token, limits, deadline)
+
+
+def _write_with_past(result: RunResult, settings: Settings, run: Run, sink: "RemoteWrite") -> Iterator[Outcome]:
+    """Write the series of the repositories that a sync reads, and the past of those whose past is not there yet."""
+    from dora_metrics.pipeline.remote_writing import write_with_past  # noqa: PLC0415 - as above
+
+    is_about_several = settings.repositories or run.repository == EVERY_REPOSITORY
+    repository = None if is_about_several else run.repository
+    yield from write_with_past(result, sink, _payload(result, run, [], result.marks, repository))
+
+
+def _payload(
+    result: RunResult, run: Run, facts: list[Fact], marks: HighWaterMarks, repository: str | None
+) -> SinkPayload:
+    """Return what a sink gets, with the families of one repository, or of all."""
     sequence = result.snapshot.sequence
-    families = prometheus_families(result.results, result.totals, sequence, run.repository, marks)
+    families = prometheus_families(result.results, result.totals, sequence, repository, marks)
     return SinkPayload(run.repository, run.event, facts, result.results.document, families)
 
 
-def _push(result: RunResult, run: Run, gateway: Pushgateway) -> Outcome:
-    """Push to the Pushgateway.
+def _push(result: RunResult, run: Run, gateway: Pushgateway, skip_reason: str) -> Outcome:
+    """Push to the Pushgateway, unless there is a reason not to.
 
-    Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes. No
-    counter is pushed below what the gateway holds: an older ledger that was restored has older marks. What the gateway
-    holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts alone.
-    The group of a name that another repository had before may hold the counters of that one, so it is not read.
+    No counter is pushed below what the gateway holds: an older ledger that was restored has older marks. What the
+    gateway holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts
+    alone. The group of a name that another repository had before may hold the counters of that one, so it is not read.
     """
     sink: Sink = gateway
-    if _is_overtaken(result):
-        reason = "a newer run has written the ledger since; its push is more complete"
-        return Outcome(sink.name, "skipped", reason)
-    if not result.storage.is_persistent:
-        reason = "it needs the totals of a ledger, and this run wrote none"
-        return Outcome(sink.name, "skipped", reason)
+    if skip_reason:
+        return Outcome(sink.name, "skipped", skip_reason)
     is_own_group = not result.merge.after.names.has_had_other_holder(run.repository)
     pushed_counters = gateway.pushed_counters(run.repository) if is_own_group else NO_MARKS
-    return sink.send(_payload(result, run, [], result.marks | pushed_counters))
+    return sink.send(_payload(result, run, [], result.marks | pushed_counters, run.repository))
+
+
+def _reason_not_to_push(result: RunResult) -> str:
+    """Return why counters are not pushed; empty if they are.
+
+    Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes.
+    """
+    if _is_overtaken(result):
+        return "a newer run has written the ledger since; its push is more complete"
+    if not result.storage.is_persistent:
+        return "it needs the totals of a ledger, and this run wrote none"
+    return ""
 
 
 def _is_overtaken(result: RunResult) -> bool:
@@ -98,7 +149,7 @@ def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
         snapshot, batch = _batch(result, owed[: layout.MAX_BATCH_FACTS])
     except LedgerError as error:
         return Outcome(sink.name, "failed", f"the unsent facts cannot be read: {error}")
-    outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact], result.marks))
+    outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact], result.marks, run.repository))
     if outcome.status == "done":
         return _acknowledge(outcome, result.storage, snapshot, batch, result.merge.after.names)
     return (
@@ -115,7 +166,7 @@ def _post_all(result: RunResult, run: Run, sink: Sink) -> Outcome:
     facts = [fact for fact_id in ids if (fact := contents.fact_by_id(fact_id))]
     for start in range(0, max(1, len(facts)), layout.MAX_BATCH_FACTS):
         batch = facts[start : start + layout.MAX_BATCH_FACTS]
-        outcome = sink.send(_payload(result, run, batch, result.marks))
+        outcome = sink.send(_payload(result, run, batch, result.marks, run.repository))
         if outcome.status != "done":
             return _with_unsent(outcome, len(facts) - start)
     return Outcome(sink.name, "done", fact_count(len(facts)))

@@ -19,7 +19,8 @@ from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 PROMETHEUS = "prometheus-url"
-_ADDRESSES = ("endpoint-url", "pushgateway-url", HEALTH_CHECK, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
+_SINKS = ("endpoint-url", "pushgateway-url", "remote-write-url")
+_ADDRESSES = (*_SINKS, HEALTH_CHECK, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
 
 _INCIDENT_ALERTS = "incident-alerts"
 _REPORT_SETTINGS = (PAGE, "report-template")

@@ -50,6 +50,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "pushgateway-username",
         "pushgateway-job",
         "labels",
+        "remote-write-url",
+        "remote-write-username",
         "endpoint-url",
     ),
     "how numbers are shown": (
@@ -70,7 +72,8 @@ _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-t
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
 _FOR_READING_PROMETHEUS = ("prometheus-url", "incident-alerts")
 _FOR_LEDGERS = (
-    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "endpoint-url"),
+    *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
+    *("remote-write-username", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict"),
 )
 

@@ -23,6 +23,13 @@ INPUT = "input"
 _DEFAULT = "default"
 """The origin of a setting that nothing sets."""
 
+_PARTNERS = (
+    ("pushgateway-username", "pushgateway-password"),
+    ("pushgateway-password", "pushgateway-username"),
+    ("remote-write-username", "remote-write-token"),
+)
+"""Settings, each with another one that it needs."""
+
 _MAX_PROBLEMS = 20
 _MAX_PROBLEM_LENGTH = 500
 
@@ -147,12 +154,9 @@ def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]])
         problems.append(
             f"{label(values_by_name['benchmark'][0], 'benchmark')}: custom needs a `custom:` table in the config file"
         )
-    for name, partner in (("username", "password"), ("password", "username")):
-        if f"pushgateway-{name}" in values_by_name and f"pushgateway-{partner}" not in values_by_name:
-            problems.append(
-                f"{label(values_by_name[f'pushgateway-{name}'][0], f'pushgateway-{name}')}: "
-                f"needs pushgateway-{partner} as well"
-            )
+    for name, partner in _PARTNERS:
+        if name in values_by_name and partner not in values_by_name:
+            problems.append(f"{label(values_by_name[name][0], name)}: needs {partner} as well")
     if "prometheus-url" in values_by_name and "incident-alerts" not in values_by_name:
         place = label(values_by_name["prometheus-url"][0], "prometheus-url")
         problems.append(

@@ -165,6 +165,16 @@ class Settings(BaseModel):
     labels: LabelsSetting = Field(
         {}, description="Labels that every Prometheus series gets, at most 5, such as `cluster: eu-1, team: payments`."
     )
+    remote_write_url: UrlSetting | None = Field(
+        None,
+        description="URL that takes Prometheus remote write, such as that of Grafana Cloud, Mimir or VictoriaMetrics.",
+    )
+    remote_write_username: str | None = Field(
+        None, description="User for basic authentication at `remote-write-url`. Default: none, a bearer token."
+    )
+    remote_write_token: SecretStr | None = Field(
+        None, description="Bearer token for `remote-write-url`, or the user's password."
+    )
     endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
@@ -281,7 +291,10 @@ class Settings(BaseModel):
 
 FILE_ONLY = frozenset({"custom", "goals", "prometheus-external-labels", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
-SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret", "prometheus-token"})
+SECRETS = frozenset({
+    "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
+    "prometheus-token",
+})  # fmt: skip
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)

@@ -1,9 +1,11 @@
 """HTTP for sinks: a bounded number of tries in bounded time, and failures as sentences without secrets."""
 
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from msgspec import Struct
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
@@ -27,6 +29,22 @@ class SendError(Exception):
     """A message was not accepted. The text says what happened, the likely cause and what to do."""
 
 
+class FinalAnswer(Struct, frozen=True):
+    """What an answer means to a sink that knows its servers: it will not change, whatever its status is.
+
+    Attributes:
+        hint: the likely cause and what to do.
+        error: the class of the error, for callers that can do something about it.
+    """
+
+    hint: str
+    error: type[SendError] = SendError
+
+
+InterpretAnswer = Callable[[HttpResponse], FinalAnswer | None]
+"""What an answer means; None if its status says all. The body of a success is not read."""
+
+
 def may_hold_secret(address: str) -> bool:
     """Whether an address is more than scheme, host and port, or a proxy of the environment has credentials."""
     try:
@@ -37,7 +55,14 @@ def may_hold_secret(address: str) -> bool:
     return not is_plain or any("@" in proxy for proxy in getproxies().values())
 
 
-def send_with_retries(request: HttpRequest, limits: HttpLimits, deadline: Deadline, *, holds_secret: bool) -> None:
+def send_with_retries(
+    request: HttpRequest,
+    limits: HttpLimits,
+    deadline: Deadline,
+    *,
+    holds_secret: bool,
+    interpret: InterpretAnswer | None = None,
+) -> None:
     """Send an idempotent message, and again after a failure that may pass. Redirects are not followed.
 
     Each try is an exchange of its own: urllib3's retries would read the whole body of an answer before the next one.
@@ -47,23 +72,28 @@ def send_with_retries(request: HttpRequest, limits: HttpLimits, deadline: Deadli
         limits: of one try, and how many there are.
         deadline: of all tries.
         holds_secret: whether address, headers or credentials may hold a secret. Servers repeat what they were sent, in
-            parts and in many encodings, so the body of such an answer is not even read.
+            parts and in many encodings, so the body of such an answer is not quoted.
+        interpret: what an answer means to the sink. Without one, a body that is not quoted is not even read.
 
     Raises:
         SendError: unless the answer is a success before the deadline.
     """
+    reads_bodies = interpret is not None or not holds_secret
+    final = None
     with HttpSession(_exchange_limits(limits)) as session:
         for earlier_tries in range(limits.tries):
             response = session.exchange(
-                request, lambda status: not (holds_secret or _is_success(status)), deadline.seconds_left
+                request, lambda status: reads_bodies and not is_success(status), deadline.seconds_left
             )
-            if not _may_pass(response) or earlier_tries + 1 == limits.tries:
+            final = interpret(response) if interpret and isinstance(response, HttpResponse) else None
+            if final or not _may_pass(response) or earlier_tries + 1 == limits.tries:
                 break
             time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
     if isinstance(response, ExchangeFailure):
         raise SendError(_describe_failure(response, limits, deadline))
-    if not _is_success(response.status):
-        raise SendError(_describe_refusal(response))
+    if final or not is_success(response.status):
+        final = final or FinalAnswer(_hint(response.status))
+        raise final.error(_describe_answer(response, final.hint, quotes_body=not holds_secret))
 
 
 def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int, deadline: Deadline) -> bytes | None:
@@ -75,13 +105,13 @@ def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int, dea
         max_body_bytes=max_body_bytes,
     )
     with HttpSession(bounds) as session:
-        response = session.exchange(request, _is_success, deadline.seconds_left)
-    if isinstance(response, ExchangeFailure) or not _is_success(response.status) or response.body_problem:
+        response = session.exchange(request, is_success, deadline.seconds_left)
+    if isinstance(response, ExchangeFailure) or not is_success(response.status) or response.body_problem:
         return None
     return response.body
 
 
-def _is_success(status: int) -> bool:
+def is_success(status: int) -> bool:
     return status // 100 == _SUCCESS_CLASS
 
 
@@ -162,11 +192,13 @@ _HINTS_BY_CLASS = {
 }
 
 
-def _describe_refusal(response: HttpResponse) -> str:
-    status = response.status
-    hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "the server refused")
-    quoted_body = _quotable_body(response)
-    return f"HTTP {status}: {hint}" + (f" (answer: {quoted_body})" if quoted_body else "")
+def _hint(status: int) -> str:
+    return _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "the server refused")
+
+
+def _describe_answer(response: HttpResponse, hint: str, *, quotes_body: bool) -> str:
+    quoted_body = _quotable_body(response) if quotes_body else ""
+    return f"HTTP {response.status}: {hint}" + (f" (answer: {quoted_body})" if quoted_body else "")
 
 
 def _quotable_body(response: HttpResponse) -> str:

@@ -36,6 +36,7 @@ CURSORS_FILE = "cursors.json"
 REPORTS_FILE = "reports.json"
 COUNTERS_FILE = "counters.json"
 NEW_COUNTERS_FILE = "counters-new.json"
+REMOTE_WRITE_FILE = "remote-write.json"
 PUBLISHED_FILE = "published"
 """When a run last wrote all that is computed from the facts. A run that adds facts and does not, removes the file."""
 METRICS_FILE = "metrics.json"
@@ -53,6 +54,7 @@ ROOT_FILES = (
     REPORTS_FILE,
     COUNTERS_FILE,
     NEW_COUNTERS_FILE,
+    REMOTE_WRITE_FILE,
     PUBLISHED_FILE,
     OUTBOX_FILE,
     QUARANTINE_FILE,

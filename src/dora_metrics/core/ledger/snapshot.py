@@ -14,6 +14,7 @@ from dora_metrics.core.ledger.layout import (
     OUTBOX_FILE,
     PUBLISHED_FILE,
     QUARANTINE_FILE,
+    REMOTE_WRITE_FILE,
     REPORTS_FILE,
     SEQUENCE_FILE,
     FolderListing,
@@ -65,7 +66,9 @@ def parse_sequence(content: bytes) -> int:
     return int(text) if text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004 - a longer number is no count
 
 
-_PRIMARY_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE, COUNTERS_FILE, NEW_COUNTERS_FILE})
+_PRIMARY_FILES = frozenset({
+    QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE, COUNTERS_FILE, NEW_COUNTERS_FILE, REMOTE_WRITE_FILE,
+})  # fmt: skip
 
 
 def is_primary_data(path: str) -> bool:

@@ -1,0 +1,71 @@
+"""`remote-write.json`: how much of the past each target of remote write was sent, so that nothing is sent again.
+
+A target cannot be asked what it has: reading needs another address and another permission than writing. So a ledger
+remembers it, by a short name of the target and by the repository. A renamed one has other series, and so another past.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import msgspec
+
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.ledger.layout import REMOTE_WRITE_FILE
+
+PAST_DAYS = 90
+"""As far back as the longest window of a gauge."""
+
+_TimeWithZone = Annotated[datetime, msgspec.Meta(tz=True)]
+_DAY = timedelta(days=1)
+
+
+class PastMark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much of the past of one repository a target was sent.
+
+    Attributes:
+        until: when a run first sent the past; what is after that was sent when it was computed.
+        reached: the last day that was sent, also if the target refused it; None if nothing was.
+    """
+
+    until: _TimeWithZone
+    reached: _TimeWithZone | None = None
+
+    @property
+    def days(self) -> Sequence[datetime]:
+        """The beginnings of the past days in UTC, oldest first; a run that sends them again has the same times."""
+        last = self.until.replace(hour=0, minute=0, second=0, microsecond=0)
+        return [last - age * _DAY for age in reversed(range(PAST_DAYS))]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all days were sent."""
+        return self.has_passed(self.days[-1])
+
+    def has_passed(self, day: datetime) -> bool:
+        """Whether a day was sent."""
+        return self.reached is not None and day <= self.reached
+
+
+PastMarks = dict[str, dict[str, PastMark]]
+"""Marks by target and by repository."""
+
+
+def read_past_marks(files: Mapping[str, bytes], latest: datetime) -> PastMarks:
+    """Return the marks in the files of a ledger; none if they are missing or invalid.
+
+    A mark later than `latest` does not count, since only a run in the future can have made it.
+    """
+    try:
+        marks = msgspec.json.decode(files.get(REMOTE_WRITE_FILE) or b"{}", type=PastMarks)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return {
+        target: {repository: mark for repository, mark in by_repository.items() if mark.until <= latest}
+        for target, by_repository in marks.items()
+    }
+
+
+def encode_past_marks(marks: PastMarks) -> bytes:
+    """Encode `remote-write.json`."""
+    return canonical_json(marks) + b"\n"
