@@ -25,7 +25,7 @@ from fakes.github import FakeGitHub
 from fakes.records import Deployment, Issue
 from fakes.routing import Answer
 from support.github_history import NOW, at
-from support.runs import ActionRun, PausedClock, check_out, run_action
+from support.runs import ActionRun, PausedClock, run_action, write_settings
 from support.sync_shop import SyncShop, facts_on_branch
 
 Json = Any
@@ -130,10 +130,10 @@ class Shop(SyncShop):
 
     def go(self, event: str, payload: object, now: datetime = NOW, **inputs: object) -> ActionRun:
         clock = PausedClock()
-        all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **inputs}
+        settings = write_settings(self.folder)
+        all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **settings, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
         self.github.requests.clear()
-        check_out(self.folder, {".github/dora.yml": ""})
         return run_action(
             self.folder,
             event,

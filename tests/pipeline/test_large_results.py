@@ -12,7 +12,7 @@ from dora_metrics.core.reports.render import MAX_SUMMARY_BYTES, summary_markdown
 from dora_metrics.pipeline.outputs import MAX_OUTPUT_BYTES, document_output
 from dora_metrics.templates import load_parts, load_template
 from support.facts import deployment, results_of
-from support.runs import check_out, deployment_status, run_action
+from support.runs import deployment_status, run_action, write_settings
 
 SENTENCE = "**The summary ends here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything."
 RESULTS = results_of(*(deployment(1, "03-12T12:00", repository=f"acme/shop-{number}") for number in range(30)))
@@ -101,8 +101,7 @@ def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_p
     ],
 )
 def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path, ledger: str, place: str) -> None:
-    check_out(tmp_path, {".github/dora.yml": ""})
-    inputs = {"ledger": ledger, "github-token": "ghs_1"}
+    inputs = {"ledger": ledger, "github-token": "ghs_1", **write_settings(tmp_path)}
     environment = {"GITHUB_API_URL": "http://127.0.0.1:9", "RUNNER_TEMP": str(tmp_path / "temp")}
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT, inputs, environment=environment)
     assert f"`facts` is empty: too large for an output (1 fact); {place}" in ran.summary

@@ -12,7 +12,7 @@ import pytest
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.git_repository import CLEAN_ENVIRONMENT
-from support.runs import check_out, deployment_status, run_action, write_event
+from support.runs import check_out, deployment_status, run_action, write_event, write_settings
 from support.servers import Answer, Listener, listen
 
 SECRETS = {
@@ -73,7 +73,6 @@ def inputs(endpoint: Listener, pushgateway: Listener) -> dict[str, object]:
 def test_no_text_and_no_object_of_a_run_shows_a_secret(
     tmp_path: Path, github: FakeGitHub, endpoint: Listener, pushgateway: Listener, *, is_github_down: bool
 ) -> None:
-    check_out(tmp_path, {".github/dora.yml": ""})
     if is_github_down:
         github.fail(unavailable(502), times=None)
     seen: list[str] = []
@@ -81,7 +80,7 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
         tmp_path,
         "deployment_status",
         deployment_status(),
-        {**inputs(endpoint, pushgateway), "ledger": "branch:dora-metrics"},
+        {**inputs(endpoint, pushgateway), **write_settings(tmp_path), "ledger": "branch:dora-metrics"},
         environment={"GITHUB_API_URL": github.api_url, "RUNNER_TEMP": str(tmp_path / "temp")},
         pause=lambda _: seen.extend(representations()),
     )

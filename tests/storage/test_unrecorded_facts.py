@@ -15,7 +15,7 @@ from dora_metrics.core.facts.jsonl import decode_line
 from dora_metrics.core.facts.model import Deployment, Incident
 from fakes.faults import custom_answer, meanwhile, stale_head, unavailable
 from support.branch_shop import BRANCH, BranchShop
-from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
+from support.runs import NOW, ActionRun, check_out, deployment_status, run_action, write_settings
 from support.servers import OK, Answer, Request, listen
 
 HOSTILE = (
@@ -38,19 +38,28 @@ def run(
     payload: Mapping[str, object],
     *,
     event: str = "repository_dispatch",
-    has_checkout: bool = True,
+    checkout: Mapping[str, str] | None = None,
+    has_settings: bool = True,
     attempt: int = 1,
     inputs: Mapping[str, object] | None = None,
     **more_inputs: object,
 ) -> ActionRun:
+    """Run the action; without `has_settings`, it needs those of the default branch."""
     folder.mkdir(exist_ok=True)
-    if has_checkout:
-        check_out(folder, {".github/dora.yml": ""})
+    if checkout is not None:
+        check_out(folder, checkout)
+    settings = write_settings(folder) if has_settings else {}
     return run_action(
         folder,
         event,
         payload,
-        {"ledger": f"branch:{BRANCH}", "github-token": shop.github.token, **(inputs or {}), **more_inputs},
+        {
+            "ledger": f"branch:{BRANCH}",
+            "github-token": shop.github.token,
+            **settings,
+            **(inputs or {}),
+            **more_inputs,
+        },
         environment={
             "GITHUB_API_URL": shop.github.api_url,
             "RUNNER_TEMP": str(folder / "temp"),
@@ -115,19 +124,23 @@ ONLY_IN_THE_EVENT: dict[str, tuple[str, dict[str, object], dict[str, object]]] =
 }
 
 
-@pytest.mark.parametrize("has_checkout", [False, True], ids=["no checkout", "a checkout whose file has no address"])
+@pytest.mark.parametrize(
+    "checkout",
+    [None, {".github/dora.yml": "window: 7d"}],
+    ids=["no checkout", "a checkout whose file names no address"],
+)
 @pytest.mark.parametrize(("event", "payload", "inputs"), ONLY_IN_THE_EVENT.values(), ids=ONLY_IN_THE_EVENT)
 def test_what_only_a_run_without_its_settings_knows_is_kept_too(
     shop: BranchShop,
     tmp_path: Path,
     event: str,
     payload: dict[str, object],
-    inputs: dict[str, object],
     *,
-    has_checkout: bool,
+    inputs: dict[str, object],
+    checkout: Mapping[str, str] | None,
 ) -> None:
     shop.github.fail(unavailable(502), times=None)
-    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=has_checkout, inputs=inputs)
+    lost = run(shop, tmp_path / "lost", payload, event=event, checkout=checkout, has_settings=False, inputs=inputs)
     assert lost.summary.startswith("### ⚠️ Nothing was recorded, sent or reported: the settings could not be read")
     assert "1 fact of this run is not in the ledger" in lost.log
     (line,) = Path(lost.outputs["unrecorded-facts"]).read_bytes().splitlines()
@@ -135,7 +148,7 @@ def test_what_only_a_run_without_its_settings_knows_is_kept_too(
     shop.github.heal()
     body = sent_by(command, tmp_path / "shell")
     dispatched = {**dispatch("deployment"), "action": body["event_type"], "client_payload": body["client_payload"]}
-    run(shop, tmp_path / "again", dispatched, has_checkout=False)
+    run(shop, tmp_path / "again", dispatched, has_settings=False)
     (content,) = shop.fact_files().values()
     recorded, kept = decode_line(content.strip()), decode_line(line)
     assert isinstance(recorded, Deployment)
@@ -160,7 +173,7 @@ def test_an_attempt_that_could_not_be_recorded_keeps_its_number(shop: BranchShop
 
 def test_what_a_sync_finds_again_is_not_kept_by_a_run_without_its_settings(shop: BranchShop, tmp_path: Path) -> None:
     shop.github.fail(unavailable(502), times=None)
-    lost = run(shop, tmp_path / "lost", deployment_status(), event="deployment_status", has_checkout=False)
+    lost = run(shop, tmp_path / "lost", deployment_status(), event="deployment_status", has_settings=False)
     assert lost.outputs["unrecorded-facts"] == ""
     assert "not in the ledger" not in lost.summary + lost.log
 
@@ -177,6 +190,17 @@ def test_a_run_against_a_silent_github_ends_within_ninety_seconds_and_keeps_its_
     assert shop.clock.seconds < 90
     assert len(COMMAND.findall(lost.summary)) == 1
     assert "deploy-2" in Path(lost.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+@pytest.mark.parametrize("checkout", [None, {".github/dora.yml": "window: 7d"}], ids=["no checkout", "a checkout"])
+def test_so_does_one_that_does_not_even_get_its_settings(
+    shop: BranchShop, tmp_path: Path, checkout: Mapping[str, str] | None
+) -> None:
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(15)), times=None)
+    shop.github.fail(unavailable(502), times=None)
+    lost = run(shop, tmp_path / "lost", dispatch("deployment", version="1"), checkout=checkout, has_settings=False)
+    assert 15 <= shop.clock.seconds < 90
+    assert len(COMMAND.findall(lost.summary)) == 1
 
 
 @pytest.mark.parametrize("request_seconds", [1, 5, 10, 14])

@@ -120,6 +120,13 @@ def check_out(folder: Path, files: Mapping[str, str]) -> None:
         (folder / path).write_text(text, "utf-8")
 
 
+def write_settings(folder: Path, text: str = "") -> dict[str, object]:
+    """Write a settings file beside a workspace; return the input that names it. Such a run needs none of GitHub's."""
+    path = folder.with_name(f"{folder.name}.yml")
+    path.write_text(text, "utf-8")
+    return {"config": str(path)}
+
+
 def parse_outputs(text: str) -> dict[str, str]:
     """Parse GITHUB_OUTPUT as the runner does: `name<<delimiter`, the lines, the delimiter on a line of its own."""
     outputs: dict[str, str] = {}
