@@ -84,7 +84,7 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
         environment={"GITHUB_API_URL": github.api_url, "RUNNER_TEMP": str(tmp_path / "temp")},
         pause=lambda _: seen.extend(representations()),
     )
-    assert endpoint.requests or is_github_down
+    assert endpoint.requests
     assert pushgateway.requests or is_github_down
     assert len(seen) > 10, "there were pauses, in which the objects of the run were looked at"
     assert "Hush" not in ran.log + ran.summary + json.dumps(ran.outputs)
