@@ -49,7 +49,7 @@ deep: $(VENV)/dev web ## properties with twenty times the cases, as each night i
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
 
-monitoring: $(VENV)/runtime ## Prometheus, alerts and dashboards with demo data on this machine, until Ctrl-C
+monitoring: $(VENV)/runtime ## Prometheus and alerts (with Docker also dashboards) with demo data on this machine, until Ctrl-C
 	@if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then \
 		echo "make: Docker with compose works, so everything is started in containers, with Grafana"; \
 		exec bash monitoring/compose.sh; \

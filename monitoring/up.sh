@@ -96,7 +96,7 @@ with contextlib.ExitStack() as open_sockets:
 print("\n".join(problems) if problems else " ".join(ports))
 sys.exit(bool(problems))
 PYTHON
-  ) || fail "$ports" "Debian's packages start services of their own on these ports; systemctl stop ends them."
+  ) || fail "$ports" "Debian's packages start services of their own on these ports, such as prometheus and prometheus-alertmanager."
   read -r pushgateway_port alertmanager_port prometheus_port <<<"$ports"
 }
 
@@ -154,6 +154,7 @@ Prometheus    http://127.0.0.1:$prometheus_port
   alerts      $pages/alerts
   a curve     $pages/graph?g0.expr=dora_change_failure_ratio%7Bwindow%3D%2230d%22%7D&g0.tab=0&g0.range_input=12w
 Alertmanager  http://127.0.0.1:$alertmanager_port
+  its alerts  http://127.0.0.1:$alertmanager_port/api/v2/alerts (Debian's package has no pages)
 Pushgateway   http://127.0.0.1:$pushgateway_port
 Press Ctrl-C to end them.
 END

@@ -341,7 +341,8 @@ def _add_output_options(parser: argparse.ArgumentParser, command: SettingsComman
         "--as-of",
         choices=get_args(AsOf),
         metavar="VALUE",
-        help="with --format openmetrics: happened (by each time) or known (observed by each time); default: happened",
+        help="with --format openmetrics: happened (what had happened by each time) or known (what had been recorded by "
+        "then); default: happened",
     )
     _add_settings(parser, command)
 

@@ -39,6 +39,7 @@ class FakePrometheus:
         interval: between two evaluations of its rules.
         series: the alerts.
         answers: instead of its own answers, the next ones that it gives to queries.
+        answers_about_a_time: the same for queries about one time only.
         knows_rules: whether it says how often rules are evaluated.
         clock: the time that its answers name; None if they name none.
     """
@@ -46,6 +47,7 @@ class FakePrometheus:
     interval: timedelta = timedelta(seconds=15)
     series: list[AlertSeries] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    answers_about_a_time: list[Answer] = field(default_factory=list)
     knows_rules: bool = True
     clock: datetime | None = None
     listener: Listener | None = None
@@ -90,6 +92,8 @@ class FakePrometheus:
         assert match, parameters
         time_ms = round(float(parameters["time"][0]) * 1000)
         if match["unit"] is None:
+            if self.answers_about_a_time:
+                return self.answers_about_a_time.pop(0)
             return self._json({"resultType": "vector", "result": list(self._present(time_ms))})
         begin_ms = time_ms - int(match["number"]) * _UNITS_MS[match["unit"]]
         return self._json({"resultType": "matrix", "result": list(self._samples(begin_ms, time_ms))})

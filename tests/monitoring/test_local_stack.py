@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,8 +104,17 @@ def test_the_demo_has_what_the_alert_is_about(alert: str, server: Prometheus) ->
 
 
 def test_alerts_go_to_the_alertmanager(stack: LocalStack, server: Prometheus) -> None:
-    known = requests.get(f"{server.url}/api/v1/alertmanagers", timeout=5).json()["data"]["activeAlertmanagers"]
-    assert [each["url"] for each in known] == [f"{stack.urls['Alertmanager']}/api/v2/alerts"]
+    assert known_alertmanagers(server) == [f"{stack.urls['Alertmanager']}/api/v2/alerts"]
+
+
+def known_alertmanagers(server: Prometheus) -> list[str]:
+    """The addresses that Prometheus sends alerts to; it looks for them some seconds after its start."""
+    for _ in range(300):
+        answer = requests.get(f"{server.url}/api/v1/alertmanagers", timeout=5).json()
+        if known := [each["url"] for each in answer["data"]["activeAlertmanagers"]]:
+            return known
+        time.sleep(0.1)
+    return []
 
 
 def test_two_years_are_kept(server: Prometheus) -> None:

@@ -365,6 +365,28 @@ class TestUnread:
         shop.sync()
         assert times(shop) == [(text(NOW - 3 * DAY), text(NOW - HOUR))]
 
+    def test_without_an_answer_about_missing_samples_the_reading_ends_before_two_incidents_become_one(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        begin = NOW - 3 * HOUR
+        first, second = (begin, begin + HOUR), (begin + HOUR + 2 * MINUTE, begin + 2 * HOUR)
+        prometheus.fire(*first)
+        prometheus.fire(*second)
+        prometheus.answers_about_a_time = [Answer(403)]
+        assert UNREAD in shop.sync().log
+        shop.sync(strict="true")
+        assert times(shop) == [(text(start), text(end)) for start, end in (first, second)]
+
+    def test_without_an_answer_about_now_an_incident_stays_open_until_the_next_sync(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        prometheus.fire(NOW - HOUR, NOW - MINUTE)
+        prometheus.answers_about_a_time = [Answer(403)]
+        assert shop.sync(strict="true").code == 0
+        assert times(shop) == [(text(NOW - HOUR), None)]
+        shop.sync()
+        assert times(shop) == [(text(NOW - HOUR), text(NOW - MINUTE))]
+
     def test_a_failure_after_a_success_keeps_the_place(self, shop: AlertedShop, prometheus: FakePrometheus) -> None:
         shop.sync()
         prometheus.answers = [Answer(403)]
@@ -380,6 +402,17 @@ class TestUnread:
 
 
 class TestSize:
+    def test_more_alerts_than_anybody_means_end_the_reading(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        begin = NOW - 60 * HOUR
+        for number in range(10_001):
+            prometheus.fire(begin, begin + timedelta(seconds=15), pod=str(number))
+        prometheus.fire(NOW - HOUR, NOW - 2 * MINUTE, pod="later")
+        ran = shop.sync(since="3d")
+        assert f"{UNREAD}: the selected alerts fired more than 10,000 times until then" in ran.log
+        assert len(shop.incidents()) == 10_001
+
     def test_a_range_with_too_many_samples_is_read_in_halves(
         self, shop: AlertedShop, prometheus: FakePrometheus
     ) -> None:

@@ -141,14 +141,14 @@ class Settings(BaseModel):
     fail_on: ThresholdsSetting = Field(
         (),
         description=(
-            "End with exit code 1 if one of these conditions is true, such as change_failure_rate > 0.15, or "
+            "End with exit code 1 if one of the given conditions is true, such as change_failure_rate > 0.15, or "
             "regression."
         ),
     )
     warn_on: ThresholdsSetting = Field(
         (),
         description=(
-            "Warn if one of these conditions is true, such as lead_time > 2d, lead_time worse by 20%, or "
+            "Warn if one of the given conditions is true, such as lead_time > 2d, lead_time worse by 20%, or "
             "deployment_frequency < 1/w."
         ),
     )

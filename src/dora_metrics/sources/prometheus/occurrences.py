@@ -110,6 +110,11 @@ class FiringHistory:
         for alert in alerts:
             self._extend(alert)
 
+    @property
+    def occurrence_count(self) -> int:
+        """How often alerts fired."""
+        return len(self._ended) + len(self._latest)
+
     def firings(self, until_ms: int, is_firing: IsFiring) -> Iterator[Firing]:
         """Yield all firings that were read, with their ends.
 
@@ -145,6 +150,7 @@ class FiringHistory:
 
     def _extend(self, alert: AlertSamples) -> None:
         interval_ms = self._interval_ms(alert.labels)
+        ended: list[Firing] = []  # added at the end: a question that fails leaves each occurrence in one place
         firing = self._latest.get(alert.fingerprint)
         for time_ms in alert.times_ms:
             if firing and time_ms <= firing.last_ms:
@@ -153,8 +159,9 @@ class FiringHistory:
                 firing.last_ms = time_ms
                 continue
             if firing:
-                self._ended.append(firing)
+                ended.append(firing)
             firing = Firing(alert.fingerprint, alert.labels, time_ms, time_ms)
+        self._ended += ended
         if firing:
             self._latest[alert.fingerprint] = firing
 

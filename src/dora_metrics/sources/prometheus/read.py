@@ -17,8 +17,14 @@ from dora_metrics.sources.prometheus.occurrences import AlertSamples, Continues,
 _LONGEST_RANGE, _SHORTEST_RANGE = timedelta(days=1), timedelta(minutes=15)
 _MAX_QUESTIONS = 500
 """About missing samples, in one reading. After these, an alert goes on where it may have ended and fired again."""
+_MAX_OCCURRENCES = 10_000
+"""In one reading, beyond those of its last range. They become facts, which stay."""
 _DATE_PRECISION = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
+_TOO_MANY_TEXT = (
+    f"the selected alerts fired more than {_MAX_OCCURRENCES:,} times until then, and more are not read in one sync; "
+    "select fewer in `incident-alerts`"
+)
 _NOT_OF_THE_ALERT = ("__name__", "alertstate")
 
 
@@ -76,7 +82,7 @@ def read_alert_history(api: PrometheusApi, request: AlertHistoryRequest) -> Aler
 class _Reading:
     api: PrometheusApi
     request: AlertHistoryRequest
-    _present_at: dict[int, AbstractSet[str] | None] = field(default_factory=dict)
+    _present_at: dict[int, AbstractSet[str]] = field(default_factory=dict)
     _question_count: int = 0
 
     def read(self) -> AlertHistory:
@@ -85,7 +91,7 @@ class _Reading:
         if problem is None:
             reached = self._present()
             self._question_count = 0  # the last question is about all alerts
-        is_firing = self._is_firing if problem is None else _says_nothing
+        is_firing = self._is_firing_now if problem is None else _says_nothing
         firings = history.firings(_milliseconds(reached), is_firing)
         return AlertHistory(tuple(map(_read_occurrence, firings)), reached, problem)
 
@@ -104,6 +110,8 @@ class _Reading:
                 return reached, str(error)
             else:
                 reached, length = end, min(2 * length, _LONGEST_RANGE)
+            if history.occurrence_count > _MAX_OCCURRENCES:
+                return reached, _TOO_MANY_TEXT
         return reached, None
 
     def _present(self) -> datetime:
@@ -145,18 +153,26 @@ class _Reading:
         present = self._fingerprints_at(time_ms)
         return None if present is None else fingerprint in present
 
+    def _is_firing_now(self, fingerprint: str, time_ms: int) -> bool | None:
+        """Whether an alert fires at the end of the reading. Without an answer it stays open, and the next sync asks."""
+        try:
+            return self._is_firing(fingerprint, time_ms)
+        except PrometheusError:
+            return None
+
     def _fingerprints_at(self, time_ms: int) -> AbstractSet[str] | None:
-        """Return which alerts fire at a time; None if Prometheus does not say, or was asked too often."""
+        """Return which alerts fire at a time; None if Prometheus was asked too often.
+
+        Raises:
+            PrometheusError: without an answer. Two occurrences that are taken for one would stay one.
+        """
         if time_ms not in self._present_at and self._question_count < _MAX_QUESTIONS:
             self._question_count += 1
             self._present_at[time_ms] = self._ask(_time(time_ms))
         return self._present_at.get(time_ms)
 
-    def _ask(self, time: datetime) -> AbstractSet[str] | None:
-        try:
-            present = self.api.present(self.request.selector, time)
-        except PrometheusError:
-            return None
+    def _ask(self, time: datetime) -> AbstractSet[str]:
+        present = self.api.present(self.request.selector, time)
         return {fingerprint_of(self._alert_labels(labels)) for labels in present}
 
 
