@@ -42,7 +42,7 @@ def summary_blocks(
     histories = {history.scope: history for history in results.evaluation.histories}
     scope_metrics = results.metrics_of(scope) if scope else None
     blocks: list[Block] = [Paragraph(tuple(_heading(results, scope)))]
-    blocks += [EMPTY_LINE, Paragraph((Span(selection),), _INDENT)] if selection else []
+    blocks += [EMPTY_LINE, Paragraph((Span(_without_marks(selection)),), _INDENT)] if selection else []
     notes = [*closing_notes, *(note for note in results.document.notes if note != selection)]
     if scope is None or scope_metrics is None:
         blocks += [EMPTY_LINE, Paragraph((Span("No production deployment or incident is recorded."),), _INDENT)]
@@ -239,8 +239,11 @@ _CODE_MARKS = re.compile(r"(?<![^\s(])`(.{1,300}?)`(?=[.,;:)]*(?:\s|$))")
 
 
 def _notes(notes: Iterable[str]) -> Iterator[Block]:
-    """The notes, without the marks that make code of a text in Markdown; a backtick within a name stays."""
-    texts = (_CODE_MARKS.sub(r"\1", note) for note in notes)
-    paragraphs = (Paragraph((Span(f"- {text}", "muted"),), _INDENT, _INDENT) for text in texts)
+    paragraphs = (Paragraph((Span(f"- {_without_marks(note)}", "muted"),), _INDENT, _INDENT) for note in notes)
     for position, paragraph in enumerate(paragraphs):
         yield from chain(() if position else (EMPTY_LINE,), (paragraph,))
+
+
+def _without_marks(note: str) -> str:
+    """A note without the marks that make code of a text in Markdown; a backtick within a name stays."""
+    return _CODE_MARKS.sub(r"\1", note)
