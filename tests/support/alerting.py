@@ -10,7 +10,16 @@ from typing import Any
 
 import requests
 
-from support.servers import Listener, Prometheus, free_port, listen, pushgateway, running
+from support.servers import (
+    Listener,
+    Prometheus,
+    configured_prometheus,
+    free_port,
+    listen,
+    pushgateway,
+    running,
+    scrape_of_pushgateway,
+)
 from support.tools import require_tool
 
 _PATIENCE_SECONDS = 40
@@ -96,28 +105,15 @@ def _alertmanager(folder: Path, receiver_url: str) -> Iterator[str]:
 def _prometheus(
     folder: Path, gateway_url: str, alertmanager_url: str, external_labels: Mapping[str, str]
 ) -> Iterator[str]:
-    program, port = require_tool("prometheus"), free_port()
-    settings, rules = folder / "prometheus.yml", folder / "rules.yml"
+    rules = folder / "rules.yml"
     rules.write_text(json.dumps({"groups": [{"name": "shop", "rules": [RULE]}]}), "utf-8")
     general = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"}
-    gateway = {
-        "job_name": "pushgateway",
-        "honor_labels": True,
-        "static_configs": [{"targets": [gateway_url.removeprefix("http://")]}],
-    }
     targets = [{"static_configs": [{"targets": [alertmanager_url.removeprefix("http://")]}]}]
     content = {
         "global": {**general, "external_labels": external_labels},
         "rule_files": [str(rules)],
         "alerting": {"alertmanagers": targets},
-        "scrape_configs": [gateway],
+        "scrape_configs": [scrape_of_pushgateway(gateway_url)],
     }
-    settings.write_text(json.dumps(content), "utf-8")
-    command = [
-        str(program),
-        f"--config.file={settings}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
-        yield url
+    with configured_prometheus(folder, content) as started:
+        yield started.url

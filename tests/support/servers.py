@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -318,41 +318,43 @@ class Prometheus:
 
 
 @contextmanager
+def configured_prometheus(
+    folder: Path, settings: Mapping[str, object], *options: str, store: str = "tsdb"
+) -> Iterator[Prometheus]:
+    """Start a Prometheus with these settings; its store is in the folder."""
+    program, port, settings_path = require_tool("prometheus"), free_port(), folder / f"{store}.yml"
+    settings_path.write_text(json.dumps(settings), "utf-8")
+    command = [
+        *(str(program), f"--config.file={settings_path}", f"--storage.tsdb.path={folder / store}"),
+        *(f"--web.listen-address=127.0.0.1:{port}", *options),
+    ]
+    with running(command, f"http://127.0.0.1:{port}", folder / f"{store}.log") as url:
+        yield Prometheus(url)
+
+
+def scrape_of_pushgateway(address: str) -> dict[str, object]:
+    """The scrape of a Pushgateway, in a configuration of Prometheus."""
+    targets = [{"targets": [address.removeprefix("http://")]}]
+    return {"job_name": "pushgateway", "honor_labels": True, "static_configs": targets}
+
+
+@contextmanager
 def prometheus(folder: Path, target: str, *options: str) -> Iterator[Prometheus]:
     """Start a Prometheus that scrapes the Pushgateway `target` every half second; its store is `tsdb` in the folder."""
-    program, port, settings = require_tool("prometheus"), free_port(), folder / "prometheus.yml"
-    gateway = {
-        "job_name": "pushgateway",
-        "honor_labels": True,
-        "static_configs": [{"targets": [target.removeprefix("http://")]}],
-    }
     interval = f"{SCRAPE_INTERVAL_SECONDS * 1000:.0f}ms"
     scraping = {"scrape_interval": interval, "scrape_timeout": interval}
-    settings.write_text(json.dumps({"global": scraping, "scrape_configs": [gateway]}), "utf-8")
-    command = [
-        str(program),
-        f"--config.file={settings}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        *options,
-    ]
-    with running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
-        yield Prometheus(url)
+    settings = {"global": scraping, "scrape_configs": [scrape_of_pushgateway(target)]}
+    with configured_prometheus(folder, settings, *options) as started:
+        yield started
 
 
 @contextmanager
 def writable_prometheus(folder: Path, out_of_order_window: str = "0s", *options: str) -> Iterator[Prometheus]:
     """Start a Prometheus that takes remote write at `/api/v1/write` and scrapes nothing, with an empty store."""
-    program, port, settings = require_tool("prometheus"), free_port(), folder / "writable.yml"
-    window = {"out_of_order_time_window": out_of_order_window}
-    settings.write_text(json.dumps({"storage": {"tsdb": window}}), "utf-8")
-    command = [
-        *(str(program), f"--config.file={settings}", f"--storage.tsdb.path={folder / 'written'}"),
-        *(f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver", *options),
-        "--storage.tsdb.retention.time=100y",
-    ]
-    with running(command, f"http://127.0.0.1:{port}", folder / "writable.log") as url:
-        yield Prometheus(url)
+    settings = {"storage": {"tsdb": {"out_of_order_time_window": out_of_order_window}}}
+    flags = ("--web.enable-remote-write-receiver", *options, "--storage.tsdb.retention.time=100y")
+    with configured_prometheus(folder, settings, *flags, store="written") as started:
+        yield started
 
 
 @contextmanager
