@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NoReturn, get_args
 
 from dora_metrics import __version__
-from dora_metrics.core.facts.as_of import AsOf
 from dora_metrics.core.windows import PastSteps, parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
@@ -323,6 +322,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output_options(parser: argparse.ArgumentParser, command: SettingsCommand) -> None:
+    from dora_metrics.core.facts.as_of import AsOf  # noqa: PLC0415 - see above
+
     """The options of every command that prints numbers."""
     parser.add_argument("--format", choices=FORMATS, metavar="FORMAT", help=_format_help(FORMATS, "json"))
     parser.add_argument("--page-file", type=Path, metavar="FILE", help="also write the page with charts to this file")

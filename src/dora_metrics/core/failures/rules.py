@@ -51,6 +51,9 @@ def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     intervals, so the search takes O(n log n).
     """
     successes = timeline.successes
+    shas = [deployment.sha for deployment in successes if deployment.sha]
+    if len(set(shas)) == len(shas):
+        return  # as in most scopes, which need no beginnings
     began = beginnings(successes)
     last_position: dict[str, int] = {}
     rolled_back = _IntervalSet()

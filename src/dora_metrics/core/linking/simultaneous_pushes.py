@@ -38,8 +38,10 @@ def join_pushes(deployments: Iterable[Deployment]) -> JoinedDeployments:
 
 def _may_be_joined(deployment: Deployment) -> bool:
     """Whether a deployment is the first push of a commit. One that is pushed again was pushed by force."""
-    is_push = DeploymentId.parse(deployment.id).kind == "push" and deployment.source == "pushes"
-    return is_push and deployment.status == "success" and ids.first_occurrence(deployment.id) == deployment.id
+    if deployment.source != "pushes" or deployment.status != "success":
+        return False
+    is_push = DeploymentId.parse(deployment.id).kind == "push"
+    return is_push and ids.first_occurrence(deployment.id) == deployment.id
 
 
 def _by_moment(pushes: Sequence[Deployment]) -> Iterator[list[Deployment]]:
