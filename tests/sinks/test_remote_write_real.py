@@ -1,5 +1,6 @@
 """The real Prometheus and the real VictoriaMetrics take what is written: values, repetitions, and the past."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -55,17 +56,29 @@ def write(product: Prometheus, payload: SinkPayload) -> Outcome:
 
 
 def make_searchable(product: Prometheus) -> None:
-    """VictoriaMetrics shows a sample a second later; Prometheus has no such address."""
-    requests.get(f"{product.url}/internal/force_flush", timeout=5)
+    """VictoriaMetrics shows a new series about a second later; Prometheus has no such address."""
+    flush = f"{product.url}/internal/force_flush"
+    if requests.get(flush, timeout=5).ok:
+        time.sleep(1.5)
+        requests.get(flush, timeout=5)
 
 
 def series_at(product: Prometheus, moment: datetime) -> dict[tuple[tuple[str, str], ...], float]:
-    """All series at a time, by their labels."""
-    make_searchable(product)
-    return {
-        tuple(sorted(each["metric"].items())): float(each["value"][1])
-        for each in product.vector('{job="dora"}', moment)
-    }
+    """All series at a time, by their labels, once two answers in a row are the same and hold any."""
+    series: dict[tuple[tuple[str, str], ...], float] = {}
+    for _ in range(50):
+        make_searchable(product)
+        before, series = (
+            series,
+            {
+                tuple(sorted(each["metric"].items())): float(each["value"][1])
+                for each in product.vector('{job="dora"}', moment)
+            },
+        )
+        if series and series == before:
+            break
+        time.sleep(0.1)
+    return series
 
 
 def series_of(payload: SinkPayload) -> dict[tuple[tuple[str, str], ...], float]:
