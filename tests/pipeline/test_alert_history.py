@@ -427,6 +427,16 @@ class TestSize:
         ]
         assert len(shop.incidents()) == 1
 
+    def test_a_range_that_is_answered_too_late_is_read_in_halves_from_then_on(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR)
+        prometheus.answers = [Answer(hang=True), Answer(hang=True)]
+        assert shop.sync(since="1d", strict="true").code == 0
+        lengths = [query.rpartition("[")[2] for query in prometheus.queries if "[" in query]
+        assert lengths == ["1d]", "43200s]", *4 * ["21600s]"]]
+        assert len(shop.incidents()) == 1
+
     def test_four_hundred_thousand_samples_are_read(self, shop: AlertedShop, prometheus: FakePrometheus) -> None:
         """They are more than one answer may have."""
         prometheus.interval = timedelta(seconds=5)

@@ -31,7 +31,8 @@ MAX_BODY_BYTES = 8_000_000
 """Of one answer: about 350,000 samples. More are read in shorter ranges."""
 
 _RETRIED_STATUSES = (429, 502, 503, 504)
-_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
+_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT)
+_SLOW_FAILURES = (FailureKind.SILENCE, FailureKind.DEADLINE)
 _OK, _TOO_MUCH = 200, 422
 
 
@@ -41,6 +42,10 @@ class PrometheusError(Exception):
 
 class TooMuchError(PrometheusError):
     """The answer is too large for Prometheus or for this program; that of a shorter range may not be."""
+
+
+class TooSlowError(TooMuchError):
+    """The answer does not come in time. It is not asked for again; that of a shorter range may come."""
 
 
 class SampledSeries(Struct, frozen=True):
@@ -177,7 +182,8 @@ class PrometheusApi:
         if response.status != _OK:
             raise PrometheusError(f"HTTP {response.status}: {_hint(response.status)}")
         if response.body_problem:
-            raise PrometheusError(f"the answer is {response.body_problem.value}")
+            error_type = TooSlowError if response.body_problem is BodyProblem.TOO_SLOW else PrometheusError
+            raise error_type(f"the answer is {response.body_problem.value}")
         answer = _decode(response.body, _QueryAnswer)
         if answer.warnings:
             raise PrometheusError("it answers with a warning, so a part of its data may be missing; see its own log")
@@ -203,7 +209,8 @@ class PrometheusApi:
                 break
             self.pause()
         if isinstance(response, ExchangeFailure):
-            raise PrometheusError(_FAILURES[response.kind])
+            error_type = TooSlowError if response.kind in _SLOW_FAILURES else PrometheusError
+            raise error_type(_FAILURES[response.kind])
         return response
 
 
