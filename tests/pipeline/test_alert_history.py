@@ -400,6 +400,15 @@ class TestUnread:
         assert shop.sync(strict="true").code == 0
         assert len(shop.incidents()) == 1
 
+    @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "1"])
+    def test_a_date_that_cannot_be_counts_as_none(
+        self, shop: AlertedShop, prometheus: FakePrometheus, date: str
+    ) -> None:
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR)
+        prometheus.date = date
+        assert shop.sync(strict="true").code == 0
+        assert len(shop.incidents()) == 1
+
 
 class TestSize:
     def test_more_alerts_than_anybody_means_end_the_reading(

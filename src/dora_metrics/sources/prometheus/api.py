@@ -6,14 +6,14 @@ Nothing of an answer is quoted, and no redirect is followed: the request may hol
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     BearerAuth,
     BodyProblem,
@@ -176,7 +176,7 @@ class PrometheusApi:
         # `partial_response`: Thanos is to fail rather than to leave out what one of its stores does not return
         parameters = {"query": query, "time": f"{at.timestamp():.3f}", "partial_response": "false"}
         response = self._get("query", parameters)
-        self.server_time = _date(response.headers.get("date")) or self.server_time
+        self.server_time = parse_http_date(response.headers.get("date")) or self.server_time
         if response.status == _TOO_MUCH or response.body_problem is BodyProblem.TOO_LARGE:
             raise TooMuchError(_TOO_MUCH_TEXT)
         if response.status != _OK:
@@ -233,15 +233,6 @@ def _decode(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PrometheusError(_OTHER_SHAPE) from None
-
-
-def _date(text: str | None) -> datetime | None:
-    """Return the time in a `Date` header; None if there is none."""
-    try:
-        time = parsedate_to_datetime(text or "")
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 _BAD_ADDRESS = "the address is not valid; it must begin with http:// or https:// and a host"
