@@ -40,9 +40,9 @@ class ReportingRuns:
         return self.run("issues", issue("opened", "incident", title="Checkout is down", body=body))
 
     def close_issue(self, body: str) -> ActionRun:
-        closed = {"state": "closed", "state_reason": "completed"}
-        times = {"closed_at": "2026-11-21T10:00:00Z", "updated_at": "2026-11-21T10:00:00Z"}
-        return self.run("issues", issue("closed", "incident", title="Checkout is down", body=body, **closed, **times))
+        moment = "2026-11-21T10:00:00Z"
+        closed = issue("closed", "incident", title="Checkout is down", body=body, state="closed", closed_at=moment)
+        return self.run("issues", {**closed, "issue": {**closed["issue"], "updated_at": moment}})
 
     def counter(self, name: str) -> float | None:
         return shop_value(counter_values((self.folder / "ledger" / "metrics.prom").read_text("utf-8")), name)
