@@ -6,6 +6,7 @@ The rules are defined in docs/definitions.md, "One incident, reported several ti
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,10 +14,12 @@ from msgspec.structs import replace
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
-from dora_metrics.core.failures.incident_names import IncidentIndex, NamedIncidents
 from dora_metrics.core.failures.pasted_names import github_hosts
 from dora_metrics.core.linking.link import LinkedFacts
 from dora_metrics.core.policy import Policy
+
+if TYPE_CHECKING:
+    from dora_metrics.core.failures.incident_names import NamedIncidents
 
 _MAX_NAMED = 5
 """Incidents that a note names, and reports that a reason names."""
@@ -33,7 +36,7 @@ class JoinedReports(Struct, frozen=True):
     """Every incident once, what the names in `also` mean by incident id, and notes for readers."""
 
     incidents: Sequence[ReportedIncident] = ()
-    names: Mapping[str, tuple[NamedIncidents, ...]] = {}
+    names: "Mapping[str, tuple[NamedIncidents, ...]]" = {}
     notes: Sequence[str] = ()
 
 
@@ -45,6 +48,8 @@ def join_reports(linked: LinkedFacts, policy: Policy) -> JoinedReports:
     incidents = linked.incidents
     if not any(incident.also for incident in incidents):
         return JoinedReports([ReportedIncident(incident, (incident,)) for incident in incidents])
+    from dora_metrics.core.failures.incident_names import IncidentIndex  # noqa: PLC0415 - most incidents name none
+
     index = IncidentIndex(incidents, github_hosts((*linked.changes_by_id.values(), *incidents)))
     names = {incident.id: index.names_of(incident) for incident in incidents if incident.also}
     deployed = {scope.repository for scope in linked.timelines}
@@ -58,7 +63,7 @@ def other_reports_text(reports: Sequence[Incident]) -> str:
 
 
 def _groups(
-    incidents: Iterable[Incident], names: Mapping[str, Iterable[NamedIncidents]]
+    incidents: Iterable[Incident], names: "Mapping[str, Iterable[NamedIncidents]]"
 ) -> Iterator[tuple[Incident, ...]]:
     """Yield the reports of each incident in order."""
     parents = {incident.id: incident.id for incident in incidents}
@@ -154,7 +159,7 @@ def _joined_notes(joined: Iterable[ReportedIncident]) -> Iterator[str]:
         yield f"{subject}: {', '.join((*named, *more))}."
 
 
-def _ambiguity_notes(names: Mapping[str, Iterable[NamedIncidents]]) -> Iterator[str]:
+def _ambiguity_notes(names: "Mapping[str, Iterable[NamedIncidents]]") -> Iterator[str]:
     """Yield which names mean several incidents, and therefore none."""
     ambiguous = sorted(
         (incident_id, each.name) for incident_id, named in names.items() for each in named if len(each.meant) > 1
