@@ -49,7 +49,7 @@ def test_a_week_of_flux_gives_the_numbers_worked_out_by_hand(tmp_path: Path) -> 
         "0.25",
         "2700",
     )
-    assert "flux-system/apps had deployed this before, and nothing since" in last.summary
+    assert "the revision that flux-system/apps reports is recorded already" in last.summary
 
 
 def test_a_redelivery_is_the_same_fact(tmp_path: Path) -> None:
@@ -172,3 +172,19 @@ def test_another_repository_is_asked_only_if_the_settings_cover_it(shop: ConfigR
 def commit_settings(shop: ConfigRepository, settings: object) -> None:
     """The default branch has to confirm which repositories are read."""
     shop.repository.commit({".github/dora.yml": json.dumps(settings)}, message="Settings")
+
+
+def test_changes_of_another_repository_are_read_from_it_if_the_settings_cover_it(shop: ConfigRepository) -> None:
+    """Its deployments are compared there, and not in the repository of the run."""
+    other = shop.github.repository("acme/till")
+    shas = [other.commit({f"{n}": "1"}, message=f"Change {n}", author_date=shop.start) for n in range(3)]
+    settings: Payload = {"gitops": {"*": {"repository": "acme/till", "commit": "image-tag"}}}
+    check_out(shop.folder, {".github/dora.yml": json.dumps(settings)})
+    uncovered = [shop.deploy(sha, sha, f"21T0{hour}:00") for hour, sha in zip((8, 9), shas, strict=False)]
+    assert [deployed(run)["changes"] for run in uncovered] == [None, None]
+    settings = {**settings, "repositories": ["acme/*"]}
+    check_out(shop.folder, {".github/dora.yml": json.dumps(settings)})
+    commit_settings(shop, settings)
+    covered = shop.deploy(shas[2], shas[2], "21T10:00")
+    assert deployed(covered)["changes"] == [f"commit:{shas[2]}"]
+    assert covered.code == 0
