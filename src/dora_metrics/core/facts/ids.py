@@ -51,6 +51,17 @@ _ISSUE = "github:issue:"
 _JIRA_ISSUE = "jira:"
 _PAGERDUTY_INCIDENT = "pagerduty:"
 _TICKETS = (_ISSUE, _JIRA_ISSUE, "statuspage:")
+ROLLOUT_PREFIXES = ("argo-rollouts:", "argocd:", "flagger:", "flux:")
+"""How the ids of rollouts begin: with the GitOps tool that rolled out."""
+
+_ROLLOUT = re.compile(
+    r"(argo-rollouts|argocd|flagger|flux):([^:/]+/[^:/]+)(?::(.+))?"
+    r":\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?::[^:]+)?",
+    re.ASCII,
+)
+_ROLLOUT_ENVIRONMENT = "production"
+"""The environment of a rollout whose id names none."""
+_MAX_NAMESPACE_LENGTH, _MAX_OBJECT_LENGTH, _MAX_REVISION_LENGTH = 63, 70, 90
 _DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
     "deployment": "deployment",
     "release": "release",
@@ -167,6 +178,31 @@ def alert_occurrence(fingerprint: str, started_at: str) -> str:
 def alert_fingerprint(incident_id: str) -> str | None:
     """The fingerprint of the alert that an incident is an occurrence of; None for any other incident."""
     return incident_id.split(":")[1] if incident_id.startswith(_ALERT_OCCURRENCE) else None
+
+
+def rollout(tool: str, path: str, revision: str, time: datetime, environment: str) -> str:
+    """One rollout of a revision by an object in a cluster, such as `flux:apps/shop:main@sha1:…:2026-11-21T12:00:00Z`.
+
+    A revision can come back, so the time is part of the id. Clusters of several environments may have objects of the
+    same name, so an environment other than production is part of it as well.
+    """
+    namespace, _, name = path.partition("/")
+    place = f"{_object_name(namespace, _MAX_NAMESPACE_LENGTH)}/{_object_name(name, _MAX_OBJECT_LENGTH)}"
+    suffix = "" if environment == _ROLLOUT_ENVIRONMENT else f":{_without_colon(_encoded(environment, 45))}"
+    return f"{tool}:{place}:{rollout_revision(revision)}:{time_name(time)}{suffix}"
+
+
+def rollout_revision(revision: str) -> str:
+    """The revision of a rollout as its id has it."""
+    return _encoded(revision, _MAX_REVISION_LENGTH)
+
+
+def _object_name(name: str, max_length: int) -> str:
+    return _without_colon(_encoded(name, max_length)).replace("/", "%2F")
+
+
+def _without_colon(name: str) -> str:
+    return name.replace(":", "%3A")
 
 
 def repository(number: int) -> str:
@@ -304,3 +340,23 @@ class DeploymentId(NamedTuple):
         if kind == "run":
             return cls("run", key, is_part=False)
         return cls(kind, key, is_part=bool(colon))
+
+
+class RolloutId(NamedTuple):
+    """What the id of a rollout says.
+
+    Attributes:
+        tool: what rolled out, such as `flux`.
+        path: the object in the cluster, as `namespace/name`.
+        revision: what was rolled out, as `rollout_revision` writes it; None if the id has only a time.
+    """
+
+    tool: str
+    path: str
+    revision: str | None
+
+    @classmethod
+    def parse(cls, fact_id: str) -> "RolloutId | None":
+        """Read the id of a rollout; None for any other id."""
+        match = _ROLLOUT.fullmatch(fact_id)
+        return cls(match[1], match[2], match[3]) if match else None

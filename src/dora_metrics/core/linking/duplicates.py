@@ -1,7 +1,8 @@
 """Deduplicate deployments: one that several GitHub sources reported counts once.
 
 The most precise source wins: the job that deployed, then the GitHub deployment, the release, the workflow run, the
-push. Only facts from GitHub are compared. Deployments reported by other systems are never duplicates.
+push. Only facts from GitHub are compared so. Of the reports of one rollout by a GitOps tool, the first one counts.
+Deployments reported by other systems are never duplicates.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from dora_metrics.core.facts.ids import DeploymentId
+from dora_metrics.core.facts.ids import ROLLOUT_PREFIXES, DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.formatting import count_are
@@ -26,6 +27,7 @@ _NOTE_TERMS = {
     "release": ("release", "releases", "the GitHub deployment of the same tag"),
     "run": ("workflow run", "workflow runs", "the deployment or release of the run"),
     "push": ("push", "pushes", "the deployment of the same commit"),
+    "rollout": ("report of a rollout", "reports of a rollout", "the first report of the same rollout"),
 }
 """For each kind of duplicates: one, several, and what counts instead."""
 
@@ -41,15 +43,26 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
     """Leave out the deployments that a more precise source reported too. The order stays."""
     with_ids = [(deployment, DeploymentId.parse(deployment.id)) for deployment in deployments]
     index = _SourceIndex.of(pair for pair in with_ids if policy.is_production(environment_of(pair[0])))
+    repeated_rollouts = _repeated_rollouts(deployments)
     counted: list[Deployment] = []
     duplicate_counts: Counter[str] = Counter()
     for deployment, deployment_id in with_ids:
-        duplicate_kind = index.duplicate_kind(deployment, deployment_id)
+        is_repeated = deployment.id in repeated_rollouts
+        duplicate_kind = "rollout" if is_repeated else index.duplicate_kind(deployment, deployment_id)
         if duplicate_kind is None:
             counted.append(deployment)
         elif duplicate_kind:
             duplicate_counts[duplicate_kind] += 1
     return Deduplicated(counted, _duplicate_notes(duplicate_counts))
+
+
+def _repeated_rollouts(deployments: Sequence[Deployment]) -> frozenset[str]:
+    """Return the ids of what only reports a rollout of a GitOps tool again."""
+    if not any(deployment.id.startswith(ROLLOUT_PREFIXES) for deployment in deployments):
+        return frozenset()
+    from dora_metrics.core.gitops.rollouts import repeated_ids  # noqa: PLC0415 - most ledgers have no rollouts
+
+    return repeated_ids(deployments)
 
 
 def _duplicate_notes(duplicate_counts: Mapping[str, int]) -> list[str]:

@@ -1,0 +1,145 @@
+"""From rollouts that a GitOps tool pushed, or that were read, to the deployments that are new to the ledger."""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dora_metrics.core import formatting
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of, short_revision
+from dora_metrics.core.gitops.occurrence import Occurrence
+from dora_metrics.core.gitops.rollouts import Rollout, RolloutKey, is_new, rollout_of, rollout_order
+from dora_metrics.core.gitops.targets import GitOpsTarget, GitOpsTargets
+from dora_metrics.core.scope import DEFAULT_ENVIRONMENT
+
+_MAX_NOTES = 5
+
+
+class NewDeployments(Struct, frozen=True):
+    """The deployments that are new to the ledger, and notes for readers.
+
+    Attributes:
+        deployments: in order of their ends.
+        notes: what is not recorded, and which deployments have no lead time, with the reason.
+        repeated: how many rollouts the ledger has already, or deployed nothing.
+        skipped: how many rollouts are of objects that the settings skip.
+    """
+
+    deployments: tuple[Deployment, ...]
+    notes: tuple[str, ...] = ()
+    repeated: int = 0
+    skipped: int = 0
+
+
+def new_deployments(
+    occurrences: Iterable[Occurrence],
+    recorded: Iterable[Deployment],
+    targets: GitOpsTargets,
+    repository: str,
+    full_sha: FullSha = lambda _repository, _digits: None,
+) -> NewDeployments:
+    """Return the deployments that the ledger does not have yet.
+
+    Occurrences in any order give the same deployments, as long as they are passed together. If they come one by one,
+    one that was taken for a reconciliation stays so, even if another revision turns out later to have been between.
+
+    Args:
+        occurrences: what the tools say.
+        recorded: the ledger's deployments.
+        targets: the setting `gitops`.
+        repository: the repository of this run, as `owner/name`.
+        full_sha: completes an abbreviated sha; it is called for new deployments only.
+    """
+    timelines = _timelines(recorded)
+    deployments: list[Deployment] = []
+    reasons: dict[str, str] = {}
+    repeated = skipped = 0
+    for occurrence in sorted(occurrences, key=_order):
+        target = targets.target_of(occurrence.deployer.path)
+        if target is None:
+            skipped += 1
+            continue
+        deployment = _deployment_of(occurrence, target, repository)
+        if not _is_new(deployment, timelines):
+            repeated += 1
+            continue
+        commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
+        deployments.append(_with_commit(deployment, commit, occurrence.revision))
+        if commit.because:
+            reasons.setdefault(occurrence.deployer.path, commit.because)
+    notes = (*_skip_notes(skipped), *_lead_time_notes(reasons))
+    return NewDeployments(tuple(deployments), notes, repeated, skipped)
+
+
+def _order(occurrence: Occurrence) -> tuple[object, ...]:
+    return occurrence.finished_at, occurrence.deployer.path, occurrence.revision, occurrence.succeeded
+
+
+def _timelines(recorded: Iterable[Deployment]) -> defaultdict[RolloutKey, list[Rollout]]:
+    """Return the recorded rollouts of each object, in order of time."""
+    timelines: defaultdict[RolloutKey, list[Rollout]] = defaultdict(list)
+    for deployment in recorded:
+        if rollout := rollout_of(deployment):
+            insort(timelines[rollout.key], rollout, key=rollout_order)
+    return timelines
+
+
+def _is_new(deployment: Deployment, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
+    """Whether a deployment is new; if so, it is among the known ones from now on."""
+    rollout = rollout_of(deployment)
+    if rollout is None or not is_new(rollout, timelines[rollout.key]):
+        return False
+    insort(timelines[rollout.key], rollout, key=rollout_order)
+    return True
+
+
+def _deployment_of(occurrence: Occurrence, target: GitOpsTarget, repository: str) -> Deployment:
+    """Return the deployment of a rollout, still without its commit."""
+    deployer = occurrence.deployer
+    environment = target.environment or occurrence.environment or DEFAULT_ENVIRONMENT
+    return Deployment(
+        id=ids.rollout(deployer.tool, deployer.path, occurrence.revision, occurrence.finished_at, environment),
+        repository=target.repository or occurrence.source_repository or repository,
+        service=target.service or deployer.name,
+        source=deployer.tool,
+        observed_at=occurrence.observed_at,
+        url=occurrence.url,
+        environment=environment,
+        version=occurrence.version,
+        status="success" if occurrence.succeeded else "failure",
+        started_at=occurrence.started_at,
+        finished_at=occurrence.finished_at,
+        reached_users=occurrence.reached_users,
+    )
+
+
+def _commit_of(
+    occurrence: Occurrence, target: GitOpsTarget, repository: str, run_repository: str, full_sha: FullSha
+) -> CommitOfRollout:
+    revision_repository = occurrence.source_repository or run_repository
+    return commit_of(occurrence, target, repository, revision_repository, full_sha)
+
+
+def _with_commit(deployment: Deployment, commit: CommitOfRollout, revision: str) -> Deployment:
+    """Return a deployment with its commit; if that is not known, its revision is its name for people."""
+    if commit.sha:
+        return replace(deployment, sha=commit.sha)
+    return replace(deployment, version=deployment.version or short_revision(revision))
+
+
+def _skip_notes(skipped: int) -> Iterator[str]:
+    if skipped:
+        yield f"Not recorded: {formatting.count(skipped, 'rollout')} of objects that the setting `gitops` skips"
+
+
+def _lead_time_notes(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield why deployments of some objects have no commit, and therefore no lead time."""
+    for path, because in list(reasons.items())[:_MAX_NOTES]:
+        yield f"{path} has no lead time: {because}"
+    if len(reasons) > _MAX_NOTES:
+        others = formatting.count(len(reasons) - _MAX_NOTES, "other object")
+        yield f"{others} {'has' if len(reasons) == _MAX_NOTES + 1 else 'have'} no lead time either"
