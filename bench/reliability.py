@@ -26,6 +26,10 @@ from support.runs import ActionRun, deployment_status, run_action
 DEPLOYMENTS_PER_DAY = 100
 YEAR_DAYS = 365
 PROCESSES = 10
+SECONDS_TO_START = 15
+FIRST_NUMBER = 10**6
+"""Of the deployments that a `BenchShop` records."""
+
 Pause = Callable[[float], None]
 
 
@@ -58,7 +62,7 @@ class BenchShop:
         self.known_sha = self.shop.head() or ""
         pull = self.shop.pull("Faster", created_at=parse_instant("2026-11-20T12:00:00Z"))
         self.new_sha = self.shop.merge_pull(pull, at=parse_instant("2026-11-21T09:00:00Z"))
-        self.number = 10**6
+        self.number = FIRST_NUMBER - 1
 
     def measure_run(self, **payload: object) -> Cost:
         """Measure a run on a new deployment, in a process of its own."""
@@ -139,6 +143,9 @@ def write(url: str, token: str, folder: str, number: int) -> WriterResult:
 def run_writers(arguments: tuple[str, str, str, range, float]) -> list[WriterResult]:
     """Run a batch of writers in a process of their own, from a common start time."""
     url, token, folder, numbers, start = arguments
+    write(
+        url, token, folder, FIRST_NUMBER
+    )  # recorded before; msgspec 0.22 crashes if threads use a type for the first time
     with ThreadPoolExecutor(len(numbers)) as pool:
         time.sleep(max(0.0, start - time.time()))
         return list(pool.map(lambda number: write(url, token, folder, number), numbers))
@@ -151,7 +158,7 @@ def concurrent_writers_row(writers: int, seconds: float) -> str:
         bench = BenchShop(github, folder)
         bench.measure_run(state="failure")
         github.fail(latency(seconds), times=None)
-        begin = time.time() + 8
+        begin = time.time() + SECONDS_TO_START
         number_ranges = [
             range(first, first + writers_per_process) for first in range(1, writers + 1, writers_per_process)
         ]

@@ -51,6 +51,16 @@ def test_an_answer_is_its_status_its_headers_in_lower_case_and_its_body() -> Non
     assert response.body_problem is None
 
 
+@pytest.mark.parametrize("cookie", ["a=b", f"a=b; expires=1 Feb {'9' * 5_000}", "a=b; expires=1 Feb 99999999"])
+def test_cookies_are_neither_kept_nor_read(cookie: str) -> None:
+    """The standard library would print a traceback for a year of 5,000 digits; here a warning is an error."""
+    with listen(Answer(200, b"", {"Set-Cookie": cookie})) as listener, HttpSession(LIMITS) as session:
+        for _ in range(2):
+            response = session.exchange(HttpRequest("GET", listener.url))
+            assert isinstance(response, HttpResponse)
+        assert all("Cookie" not in each.headers for each in listener.requests)
+
+
 def test_a_body_of_the_limit_is_read_and_of_a_larger_one_its_beginning() -> None:
     with listen(Answer(200, b"x" * 1_000), Answer(200, b"x" * 1_001)) as listener:
         assert answered(listener.url).body_problem is None

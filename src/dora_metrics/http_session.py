@@ -21,7 +21,7 @@ from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_auth_from_url
-from urllib3 import HTTPConnectionPool
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, ProtocolError, ReadTimeoutError
 
 from dora_metrics.runtime import Deadline
@@ -141,7 +141,7 @@ class _Session(requests.Session):
 
 
 class _SocketRecordingAdapter(HTTPAdapter):
-    """Adds the socket of each new connection to a set."""
+    """Adds the socket of each new connection to a set, and takes no cookies."""
 
     def __init__(self, sockets: "WeakSet[socket]") -> None:
         super().__init__()
@@ -153,6 +153,13 @@ class _SocketRecordingAdapter(HTTPAdapter):
         if "ConnectionCls" not in vars(pool):
             pool.ConnectionCls = _socket_recording_class(pool.ConnectionCls, self._sockets)
         return pool  # type: ignore[no-any-return] # a HTTPConnectionPool
+
+    def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
+        """Return an answer without its cookies: of an odd one, the standard library prints a traceback."""
+        headers = getattr(getattr(resp, "_original_response", None), "msg", {})
+        if "Set-Cookie" in headers:
+            del headers["Set-Cookie"]
+        return super().build_response(req, resp)
 
 
 def _socket_recording_class(connection_class: Any, sockets: "WeakSet[socket]") -> Any:  # noqa: ANN401 - urllib3 has two

@@ -17,6 +17,7 @@ ALLOWED_RATIO = 6
 
 START = at("03-02")
 SHARED = sha("shared")
+ADDRESS = "https://prometheus.example/graph"
 
 
 def deploy(number: int, **fields: Any) -> Deployment:  # noqa: ANN401
@@ -40,6 +41,13 @@ def with_incidents(count: int, deployed: Callable[[int], Deployment], **fields: 
     for number in range(count):
         yield deployed(number)
         yield incident(number, (START + timedelta(days=20)).isoformat(), **fields)
+
+
+def reported_again(count: int, names: Callable[[int], tuple[str, ...]]) -> Iterator[Fact]:
+    """Incidents that name others as the same one."""
+    for number in range(count):
+        yield deploy(number)
+        yield incident(number, url=ADDRESS, also=names(number))
 
 
 def carried_by_one(count: int) -> Iterator[Fact]:
@@ -107,6 +115,9 @@ SHAPES: dict[str, Callable[[int], Iterator[Fact]]] = {
     "incidents without a success": lambda n: with_incidents(
         n, lambda i: deploy(i, service=f"s{i}", status="failure"), service=None, environment=None
     ),
+    "reports of one incident": lambda n: reported_again(n, lambda _: ("#0",)),
+    "a chain of reports": lambda n: reported_again(n, lambda i: (f"#{i - 1}", f"#{i + 1}")),
+    "incidents of one address": lambda n: reported_again(n, lambda _: (ADDRESS,)),
     "remedies of one version": lambda n: (deploy(i, version="v1", remediates="v1") for i in range(n)),
     "a carrier in every deployment": carried_by_one,
     "a commit of every pull request": one_commit_of_pulls,

@@ -42,6 +42,7 @@ class FakePrometheus:
         answers_about_a_time: the same for queries about one time only.
         knows_rules: whether it says how often rules are evaluated.
         clock: the time that its answers name; None if they name none.
+        date: their header `Date`, in place of the clock.
     """
 
     interval: timedelta = timedelta(seconds=15)
@@ -50,6 +51,7 @@ class FakePrometheus:
     answers_about_a_time: list[Answer] = field(default_factory=list)
     knows_rules: bool = True
     clock: datetime | None = None
+    date: str | None = None
     listener: Listener | None = None
 
     @property
@@ -115,8 +117,9 @@ class FakePrometheus:
         return self._json({"groups": [{"name": "shop", "interval": self.interval.total_seconds(), "rules": rules}]})
 
     def _json(self, data: object) -> Answer:
-        date = {"Date": f"{self.clock:%a, %d %b %Y %H:%M:%S GMT}"} if self.clock else {}
-        return Answer(200, json.dumps({"status": "success", "data": data}).encode(), date)
+        date = self.date or (f"{self.clock:%a, %d %b %Y %H:%M:%S GMT}" if self.clock else None)
+        body = json.dumps({"status": "success", "data": data}).encode()
+        return Answer(200, body, {"Date": date} if date else {})
 
 
 def _metric(labels: Labels) -> Labels:

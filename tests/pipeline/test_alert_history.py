@@ -400,6 +400,15 @@ class TestUnread:
         assert shop.sync(strict="true").code == 0
         assert len(shop.incidents()) == 1
 
+    @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -1400", "1"])
+    def test_a_date_that_cannot_be_counts_as_none(
+        self, shop: AlertedShop, prometheus: FakePrometheus, date: str
+    ) -> None:
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR)
+        prometheus.date = date
+        assert shop.sync(strict="true").code == 0
+        assert len(shop.incidents()) == 1
+
 
 class TestSize:
     def test_more_alerts_than_anybody_means_end_the_reading(
@@ -425,6 +434,16 @@ class TestSize:
             "21600s]",
             "43200s]",
         ]
+        assert len(shop.incidents()) == 1
+
+    def test_a_range_that_is_answered_too_late_is_read_in_halves_from_then_on(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR)
+        prometheus.answers = [Answer(hang=True), Answer(hang=True)]
+        assert shop.sync(since="1d", strict="true").code == 0
+        lengths = [query.rpartition("[")[2] for query in prometheus.queries if "[" in query]
+        assert lengths == ["1d]", "43200s]", *4 * ["21600s]"]]
         assert len(shop.incidents()) == 1
 
     def test_four_hundred_thousand_samples_are_read(self, shop: AlertedShop, prometheus: FakePrometheus) -> None:

@@ -16,6 +16,7 @@ from support.github_history import NOW, at, deploy
 from support.many_repositories import add_merged_pull
 from support.organisation import HOUR, MINUTE, Organisation
 from support.runs import deployment_status
+from support.steps import count_steps
 
 ALL = ["acme/api", "acme/shop", "acme/web"]
 
@@ -418,3 +419,26 @@ def test_with_news_a_sync_records_the_same_facts_as_a_sync_that_reads_everything
 def test_the_news_are_a_small_part_of_the_cursors(acme: Organisation) -> None:
     news = acme.cursors()["acme/api"]["news"]
     assert len(json.dumps(news)) < 150
+
+
+# --- how much work a quiet sync is ---
+
+FEW, MANY = 5, 29
+ALLOWED_RATIO = 5.5
+"""Four times the repositories take four to five times the steps; looking at all facts for each took nearly seven."""
+
+
+def test_the_work_of_a_quiet_sync_is_in_proportion_to_the_repositories(acme: Organisation) -> None:
+    few = _steps_of_quiet_sync_with(acme, range(FEW))
+    many = _steps_of_quiet_sync_with(acme, range(FEW, MANY))
+    assert many / few < ALLOWED_RATIO
+
+
+def _steps_of_quiet_sync_with(organisation: Organisation, new_numbers: range) -> int:
+    """Add repositories with 40 deployments each, and return the steps of the second sync after that."""
+    for number in new_numbers:
+        repository = organisation.add(f"service-{number}")
+        for hour in range(40):
+            deploy(repository, hour)
+    organisation.sync()
+    return count_steps(organisation.sync)

@@ -28,6 +28,7 @@ def problems_of(values: dict[str, object]) -> tuple[str, ...]:
         ('alertname!~""', 'alertname!~""'),
         ('alertname=~".+"', 'alertname=~".+"'),
         ('severity=~"(?i:critical)"', 'severity=~"(?i:critical)"'),
+        ('severity=~"[[:alpha:]]+"', 'severity=~"[[:alpha:]]+"'),
         ('team!="lab",alertname!=""', 'team!="lab",alertname!=""'),
     ],
 )

@@ -98,6 +98,7 @@ incidents: SearchStrategy[Incident] = st.builds(
     title=titles,
     resolved_at=optional_times,
     deployment=names,
+    also=st.lists(incident_ids | st.sampled_from(["#1", "nowhere"]), max_size=2).map(tuple),
 )
 vulnerabilities: SearchStrategy[Vulnerability] = st.builds(
     Vulnerability,

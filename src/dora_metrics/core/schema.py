@@ -213,6 +213,13 @@ class UnmatchedIncident(Struct, frozen=True, kw_only=True):
     because: str
 
 
+class JoinedIncident(Struct, frozen=True, kw_only=True):
+    """An incident that was reported several times and counts once: its id, and the ids of all its reports."""
+
+    incident: str
+    reports: list[str]
+
+
 class FixEvidence(Struct, frozen=True, kw_only=True):
     """`seconds`: from the detection of the vulnerability to the end of the deployment; null if negative."""
 
@@ -222,13 +229,17 @@ class FixEvidence(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """The facts behind the numbers of the window."""
+    """The facts behind the numbers of the window.
+
+    `joined_incidents`: present only if an incident of the window was reported several times.
+    """
 
     deployments: list[DeploymentEvidence]
     failed_deployments: list[FailureEvidence]
     lead_times: list[LeadTimeEvidence]
     unmatched_incidents: list[UnmatchedIncident]
     fixed_vulnerabilities: list[FixEvidence]
+    joined_incidents: list[JoinedIncident] | UnsetType = UNSET
 
 
 class Trend(Struct, frozen=True, kw_only=True):

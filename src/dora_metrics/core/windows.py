@@ -156,6 +156,17 @@ def parse_instant_or_none(text: str | None) -> datetime | None:
         return None
 
 
+def parse_http_date(text: str | None) -> datetime | None:
+    """Parse the time in a `Date` header. Return None if it is missing, invalid or outside the supported years."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - `compute` reads no answers
+
+    try:
+        sent_at = parsedate_to_datetime(text or "")
+        return _check_supported_year(sent_at.astimezone(UTC)) if sent_at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def _check_supported_year(moment: datetime) -> datetime:
     """Return a time between 1970 and 2199. Date arithmetic could overflow outside these years."""
     if not 1970 <= moment.year < 2200:  # noqa: PLR2004 - the bounds are in the message

@@ -9,6 +9,7 @@ every field that it asks for is in that shape.
 import base64
 import re
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
@@ -811,13 +812,17 @@ OF_QUERIES: Mapping[str, QueryShape] = {
     "SideCommits": QueryShape(SideCommitsAnswer, ("repository",), CommitHistoryHolder | None),
     "Time": QueryShape(TimeAnswer),
 }
+_one_at_a_time = Lock()
+"""msgspec 0.22 builds its view of a shape at first use. A thread that uses it half-built crashes the process."""
+
 _SLOT_NAME = re.compile(r"(?:slot|path)\d+", re.ASCII)
 
 
 def problem_of(data: object, shape: Any) -> str | None:  # noqa: ANN401 - a type form, such as a TypedDict
     """Say what is wrong with data and where, without quoting it; None if it has the shape."""
     try:
-        msgspec.convert(data, shape, dec_hook=_decode)
+        with _one_at_a_time:
+            msgspec.convert(data, shape, dec_hook=_decode)
     except msgspec.ValidationError as error:
         return str(error)
     return None

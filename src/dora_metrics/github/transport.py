@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from math import ceil, inf
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -19,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from msgspec import Struct
 
 from dora_metrics.core import formatting
-from dora_metrics.core.windows import parse_instant
+from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     BearerAuth,
     BodyProblem,
@@ -76,11 +75,8 @@ class ApiResponse(Struct, frozen=True):
     @property
     def sent_at(self) -> datetime | None:
         """When GitHub sent the answer, by its own clock (`Date`); None without a header with a time that can be."""
-        try:
-            sent_at = parse_instant(parsedate_to_datetime(self.headers.get("date", "")).isoformat())
-        except (ValueError, OverflowError):
-            return None
-        return sent_at if sent_at.year >= _FIRST_YEAR else None
+        sent_at = parse_http_date(self.headers.get("date"))
+        return sent_at if sent_at and sent_at.year >= _FIRST_YEAR else None
 
     @property
     def next_page_token(self) -> str | None:

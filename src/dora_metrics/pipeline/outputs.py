@@ -113,9 +113,9 @@ def _scopes_of_event(context: RunContext, result: RunResult, histories: Sequence
 
 
 def _fact_ids(history: ScopeHistory) -> set[str]:
-    """The ids of a scope's deployments and incidents."""
+    """The ids of a scope's deployments, and of all reports of its incidents."""
     deployment_ids = {deployment.id for deployment in history.deployments}
-    return deployment_ids | {attributed.incident.id for attributed in history.incidents}
+    return deployment_ids.union(*(attributed.report_ids for attributed in history.incidents))
 
 
 def step_outputs(

@@ -1,10 +1,11 @@
 """`sync`: bring what GitHub knows and the ledger does not into the ledger, for any number of repositories."""
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -132,14 +133,14 @@ class Sync:
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
-        recorded = {fact.id: fact for fact in contents.facts}
         cursors = self._recorded_cursors(contents)
         observed: dict[str, Fact] = {}
+        recorded = ChainMap(observed, _by_id(contents.facts))
         for gathered in self._gathered:
             key = contents.names.stable_name(gathered.name)
             before = cursors.get(key, {})
             if gathered.final_cursors != before:
-                cursors[key], facts = self._observe_repository(gathered, contents, before, recorded | observed)
+                cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
         title = _title(observed.values(), self._gathered)
@@ -147,7 +148,11 @@ class Sync:
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
-        self, gathered: GatheredHistory, contents: LedgerContents, before: dict[str, Cursor], recorded: dict[str, Fact]
+        self,
+        gathered: GatheredHistory,
+        contents: LedgerContents,
+        before: dict[str, Cursor],
+        recorded: ChainMap[str, Fact],
     ) -> tuple[dict[str, Cursor], dict[str, Fact]]:
         """Return the next cursors of a repository, and what is new of it; linked once it was read to the end."""
         cursors = _merged_cursors(before, gathered)
@@ -155,8 +160,9 @@ class Sync:
         observed = _by_id(changed_facts(recorded, facts))
         if gathered.is_read:
             name = contents.names.present_name(gathered.name)
+            own = {**_by_id(contents.facts_of(name)), **_by_id(_of_repository(name, observed.values()))}
             with self.client.sending_slow_reads_once():
-                observed |= _by_id(self._link(gathered, name, cursors, recorded | observed))
+                observed = observed | _by_id(self._link(gathered, cursors, own, recorded.new_child(observed)))
             if gathered.has_new_services:
                 cursors.pop(_NEW_SERVICES, None)
             gathered.final_cursors = dict(cursors) if cursors != before else None
@@ -276,8 +282,9 @@ class Sync:
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
         cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
-        facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         present_name = names.present_name(gathered.name)
+        facts = map(names.resolve_fact, contents.facts) if observed else contents.facts_of(present_name)
+        facts = list(_of_repository(present_name, facts))
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
@@ -294,7 +301,7 @@ class Sync:
         return self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION)
 
     def _recorded_cursors(self, contents: LedgerContents) -> Cursors:
-        return decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
+        return dict(_decode_cursors_once(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW))
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""
@@ -315,23 +322,25 @@ class Sync:
     def _link(
         self,
         gathered: GatheredHistory,
-        repository: str,
         cursors: dict[str, Cursor],
-        recorded: Mapping[str, Fact],
+        own: dict[str, Fact],
+        recorded: ChainMap[str, Fact],
     ) -> Iterable[Fact]:
         """Complete deployments with their changes: from the history of commits, otherwise by comparing commits.
 
-        `repository` is the name that its recorded facts have. Adds to the cursors and notes of the repository.
+        `own` are the recorded and new facts of the repository, by id, and `recorded` those of all. Adds to the cursors
+        and notes of the repository.
         """
-        own_facts = [fact for fact in recorded.values() if fact.repository == repository]
-        linked, side_changes = self._resolve(gathered, own_facts)
+        linked, side_changes = self._resolve(gathered, list(own.values()))
         completed = _by_id((*relinked_facts(recorded, linked.facts), *changed_facts(recorded, side_changes)))
         # Deployments that come later are linked by the same commits, so these are read again.
         if linked.cursor and gathered.has_all_new_deployments and gathered.continues("commits", cursors.get("commits")):
             cursors["commits"] = linked.cursor
         elif gathered.graph.commits_by_sha:
             cursors.pop(NEWS, None)  # the next sync reads them again
-        completed |= self._compare_unresolved(gathered, linked.unresolved, cursors, {**recorded, **completed})
+        completed |= self._compare_unresolved(
+            gathered, linked.unresolved, cursors, own | completed, recorded.new_child(completed)
+        )
         gathered.link_notes = linked.notes
         return completed.values()
 
@@ -340,6 +349,7 @@ class Sync:
         gathered: GatheredHistory,
         unresolved: Sequence[Deployment],
         cursors: dict[str, Cursor],
+        own: dict[str, Fact],
         recorded: Mapping[str, Fact],
     ) -> dict[str, Fact]:
         """Compare deployments, as many as one sync may; the cursors remember those without a result."""
@@ -349,7 +359,7 @@ class Sync:
             if self._is_silent_to(deployment):
                 break
             try:
-                compared = self._compare(deployment, {**recorded, **completed})
+                compared = self._compare(deployment, own | completed)
             except RateLimitError as error:
                 self.note(Outcome("changes", "failed", f"stopped before {deployment.id}: {error}"))
                 break
@@ -547,6 +557,14 @@ def _recorded_incidents(facts: Iterable[Fact], repository: str) -> frozenset[str
     """Return the ids of the issues of a repository that are recorded as incidents, and count."""
     incidents = (fact for fact in facts if isinstance(fact, Incident) and not fact.retracted)
     return frozenset(each.id for each in incidents if each.id.startswith(ids.issue(repository, "")))
+
+
+_decode_cursors_once = lru_cache(maxsize=1)(decode_cursors)
+"""Each repository needs those of all, which grow with the repositories."""
+
+
+def _of_repository(repository: str, facts: Iterable[Fact]) -> Iterator[Fact]:
+    return (fact for fact in facts if fact.repository == repository)
 
 
 def _delivered_ids(facts: Iterable[Fact]) -> Iterator[str]:

@@ -73,6 +73,12 @@ def test_the_line_is_utf_8_with_times_in_utc() -> None:
     assert json.loads(canonical_line(encode_fact(fact)))["finished_at"] == "2024-03-05T11:00:00Z"
 
 
+def test_an_incident_that_is_reported_once_has_the_line_of_earlier_versions() -> None:
+    assert b"also" not in encode_fact(incident(1))
+    assert b'"also":["#12"]' in encode_fact(incident(1, also=("#12",)))
+    assert decode_line(encode_fact(incident(1))) == incident(1)
+
+
 def test_other_offsets_become_utc() -> None:
     """Trap 12."""
     found = decode_line(fact_line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))

@@ -136,6 +136,29 @@ def test_an_incident_is_carried_while_it_is_open_ends_later_or_is_attributed_to_
     assert retained_ids(*facts) == [deployment_id(1), issue_id(1), issue_id(3), issue_id(4)]
 
 
+def test_the_reports_of_an_incident_are_carried_together() -> None:
+    page = incident(1, "03-05", resolved_at=at("03-06"), id="pagerduty:Q1")
+    issue = incident(2, "03-05", resolved_at=at("03-07"), also=("pagerduty:Q1",))
+    is_open = replace(issue, resolved_at=None)
+    assert retained_ids(page, issue) == []
+    assert retained_ids(page, is_open) == [issue_id(2), "pagerduty:Q1"]
+    assert retained_ids(page, replace(issue, detected_at=at("05-02"))) == ["pagerduty:Q1"]
+
+
+def test_an_open_report_that_is_closed_later_moves_no_counter() -> None:
+    facts: list[Fact] = [
+        deployment(1, "03-05T12:00"),
+        incident(1, "03-05T13:00", resolved_at=at("03-06"), id="pagerduty:Q1"),
+        incident(2, "03-05T14:00", also=("pagerduty:Q1",)),
+    ]
+    checkpoint = seal(facts)
+    closed = [replace(each, resolved_at=at("05-06")) if each.id == issue_id(2) else each for each in facts]
+    seen = [each for each in closed if each.id in {retained.id for retained in checkpoint.retained_facts}]
+    counted = add_totals(checkpoint.base_totals, ledger_state(seen, POLICY).totals)
+    assert counted == ledger_state(closed, POLICY).totals
+    assert counted[Series("dora_incidents_total", SHOP)] == 1
+
+
 def test_the_deployment_that_an_open_incident_is_attributed_to_is_carried_however_old() -> None:
     early = deployment(999, "03-01T00:00")
     many = [deployment(n, f"{at('03-02') + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(120)]

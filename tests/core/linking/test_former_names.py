@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import decode_line, encode_fact
-from dora_metrics.core.facts.model import Fact, Repository, StoredFact
+from dora_metrics.core.facts.model import Fact, Incident, Repository, StoredFact
 from dora_metrics.core.ledger.layout import LedgerContents, parse_ledger, plan_merge
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames, observed_repository, unite
 from dora_metrics.core.scope import Scope
@@ -97,6 +97,19 @@ def test_what_names_a_pull_request_by_the_former_name_means_it(name: str) -> Non
         STORE,
     ]
     assert metrics_of(*read(*facts, incident(7, "03-12", deployment=name))).change_failure_rate.failed == 1
+
+
+def test_an_incident_names_the_same_one_by_the_former_name() -> None:
+    also = ("acme/shop#1", "github:issue:acme/shop#1", "https://github.com/acme/shop/issues/1", "#1", "jira:OPS-1")
+    (renamed,) = read(incident(7, "03-12", also=also), STORE)
+    assert isinstance(renamed, Incident)
+    assert renamed.also == (
+        "acme/store#1",
+        "github:issue:acme/store#1",
+        "https://github.com/acme/store/issues/1",
+        "#1",
+        "jira:OPS-1",
+    )
 
 
 def test_a_revert_of_a_change_under_the_former_name_fails_its_deployment() -> None:

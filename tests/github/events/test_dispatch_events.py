@@ -122,6 +122,22 @@ def test_an_incident_that_ends_is_the_same_incident() -> None:
     assert (opened.observed_at, ended.observed_at) == (at("20T10:00"), at("20T11:00"))
 
 
+def test_the_same_incident_elsewhere_is_one_name_or_several() -> None:
+    page = "https://acme.pagerduty.com/incidents/Q1ABC"
+    assert dispatched_incident(id="1").also == ()
+    assert dispatched_incident(id="1", also=page).also == (page,)
+    assert dispatched_incident(id="1", also=[page, " #12 "]).also == (page, "#12")
+    assert problems_of("dora-incident", id="1", also=["#12", "a b"]) == (
+        (
+            "client_payload.also.1: expected an id, printable, without white space, at most 300 characters, "
+            "but it is another string"
+        ),
+    )
+    assert problems_of("dora-incident", id="1", also=7) == (
+        "client_payload.also: expected a list, but it is another number",
+    )
+
+
 def test_observed_at_may_be_said_to_correct_an_earlier_report() -> None:
     fact = dispatched_incident(
         id="1", detected_at="2026-11-20T10:00:00Z", observed_at="2026-11-20T12:00:00Z", retracted=True

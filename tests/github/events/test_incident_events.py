@@ -196,6 +196,32 @@ def test_the_deployment_may_be_a_label() -> None:
     assert incident_of(issue("labeled", "incident", "deployment:")).deployment is None
 
 
+PAGE = "https://acme.pagerduty.com/incidents/Q1ABC"
+
+
+@pytest.mark.parametrize(
+    ("body", "also"),
+    [
+        ("also: #12", ("#12",)),
+        ("**Also:** acme/pay#3.", ("acme/pay#3",)),
+        (f"> also: <{PAGE}>, `jira:OPS-12`", (PAGE, "jira:OPS-12")),
+        (f"- Also: [in PagerDuty]({PAGE}) and OPS-12", (PAGE, "OPS-12")),
+        (form(also=PAGE) + "\nalso: #12\nalso: #12", (PAGE, "#12")),
+        (form(also="_No response_"), ()),
+        ("also: similar to #12", ()),
+        ("Also: the queue is full", ()),
+        ("also:", ()),
+        ("also: #12\u200b", ()),
+        ("also: jira:" + "x" * 300, ()),
+        ("```\nalso: #12\n```\n<!-- also: #13 -->", ()),
+        ("\n".join(f"also: #{number}" for number in range(1, 30)), tuple(f"#{number}" for number in range(1, 21))),
+        (None, ()),
+    ],
+)
+def test_the_same_incident_elsewhere(body: str | None, also: tuple[str, ...]) -> None:
+    assert incident_of(issue(body=body)).also == also
+
+
 def test_environment_and_service_are_the_forms() -> None:
     fact = incident_of(issue(body=form(environment="eu", service="till")))
     assert (fact.environment, fact.service) == ("eu", "till")
@@ -256,11 +282,34 @@ def test_sentences() -> None:
     assert observe_event("issues", issue("deleted")).title == "Incident acme/shop#7 is withdrawn"
 
 
-@pytest.mark.parametrize("piece", [" ", "#", "*", "_", "<!--", "```\n", "### ", "deployment:", ">", "\n", "`", "s "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        " ",
+        "#",
+        "*",
+        "_",
+        "<!--",
+        "```\n",
+        "### ",
+        "deployment:",
+        "also:",
+        ">",
+        "\n",
+        "`",
+        "s ",
+        "[",
+        "](",
+        "[#1](",
+        "and ",
+        "#1,",
+    ],
+)
 def test_hostile_bodies_are_read_in_no_time(piece: str) -> None:
     body = "### Severity\n\n" + piece * (65_536 // len(piece)) + "x"
     assert incident_of(issue(body=body)).id == "github:issue:acme/shop#7"
     assert incident_of(issue(body="deployment:" + piece * 60_000 + "x y")).deployment is None
+    assert incident_of(issue(body="also:" + piece * (60_000 // len(piece)) + "\nx y")).also in ((), ("#1",))
 
 
 def test_the_shipped_form_is_the_one_that_is_read() -> None:
@@ -268,9 +317,10 @@ def test_the_shipped_form_is_the_one_that_is_read() -> None:
     assert example == (ROOT / ".github" / "ISSUE_TEMPLATE" / "incident.yml").read_text(encoding="utf-8")
     shipped = yaml.safe_load(example)
     labels = [field["attributes"]["label"] for field in shipped["body"]]
-    given = dict(zip(labels, ["critical", "2026-11-20T14:05Z", "v1.4.0", "All is lost."], strict=True))
+    given = dict(zip(labels, ["critical", "2026-11-20T14:05Z", "v1.4.0", "#8", "All is lost."], strict=True))
     body = "\n\n".join(f"### {label}\n\n{answer}" for label, answer in given.items())
     fact = incident_of(issue("opened", *shipped["labels"], body=body))
-    assert (fact.severity, fact.detected_at, fact.deployment) == ("critical", at("20T14:05"), "v1.4.0")
+    assert (fact.severity, fact.detected_at) == ("critical", at("20T14:05"))
+    assert (fact.deployment, fact.also) == ("v1.4.0", ("#8",))
     assert shipped["body"][0]["attributes"]["options"] == ["critical", "high", "medium", "low"]
     assert incidents.form_answers(body)["what is happening?"] == "All is lost."

@@ -48,6 +48,10 @@ _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
 _REPOSITORY = "github:repository:"
 _ALERT_OCCURRENCE = "alertmanager:"
+_ISSUE = "github:issue:"
+_JIRA_ISSUE = "jira:"
+_PAGERDUTY_INCIDENT = "pagerduty:"
+_TICKETS = (_ISSUE, _JIRA_ISSUE, "statuspage:")
 _DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
     "deployment": "deployment",
     "release": "release",
@@ -128,7 +132,27 @@ def commit(sha: str) -> str:
 
 def issue(repository: str, number: int | str) -> str:
     """An incident that is a GitHub issue."""
-    return f"github:issue:{repository}#{number}"
+    return f"{_ISSUE}{repository}#{number}"
+
+
+def is_issue(incident_id: str) -> bool:
+    """Whether an incident is a GitHub issue."""
+    return incident_id.startswith(_ISSUE)
+
+
+def jira_issue(key: str) -> str:
+    """An incident that is an issue in Jira, such as `OPS-12`."""
+    return f"{_JIRA_ISSUE}{key}"
+
+
+def pagerduty_incident(number: str) -> str:
+    """An incident in PagerDuty, such as `Q1ABC`."""
+    return f"{_PAGERDUTY_INCIDENT}{number}"
+
+
+def is_ticket(incident_id: str) -> bool:
+    """Whether people open and close an incident by hand: an issue, or what Jira or Statuspage reports."""
+    return incident_id.startswith(_TICKETS)
 
 
 def alert(kind: str, repository: str, number: int | str) -> str:

@@ -19,6 +19,7 @@ from dora_metrics.core.facts.model import (
     TIME_FIELDS,
     Deployment,
     FactRecord,
+    Incident,
     Repository,
     StoredFact,
     UnknownRecord,
@@ -29,6 +30,7 @@ _object_decoder = msgspec.json.Decoder(dict[str, object])
 _time_getters = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
 _ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in names)
 _LEFT_OUT_IF_UNKNOWN = frozenset({*JOB_FIELDS, "descends_from"})
+_LEFT_OUT_IF_EMPTY = frozenset({"also"})
 
 
 class BadLine(NamedTuple):
@@ -54,14 +56,17 @@ def canonical_json(value: object) -> bytes:
 def encode_fact(fact: StoredFact) -> bytes:
     """Encode a fact as one line, without its newline. Times are in UTC with `Z`.
 
-    Most deployments are by no job. Theirs leave out the fields of a job, which would be a quarter of each line.
+    Most deployments are by no job. Theirs leave out the fields of a job, which would be a quarter of each line. Most
+    incidents are reported once. Theirs leave out `also`, as lines of earlier versions do.
     """
-    if not isinstance(fact, Deployment):
+    if not isinstance(fact, Deployment | Incident):
         return canonical_json(fact)
     fields: dict[str, object] = msgspec.to_builtins(fact)
-    return canonical_json({
-        name: value for name, value in fields.items() if value is not None or name not in _LEFT_OUT_IF_UNKNOWN
-    })  # fmt: skip
+    return canonical_json({name: value for name, value in fields.items() if not _is_left_out(name, value)})
+
+
+def _is_left_out(name: str, value: object) -> bool:
+    return (value is None and name in _LEFT_OUT_IF_UNKNOWN) or (not value and name in _LEFT_OUT_IF_EMPTY)
 
 
 def canonical_line(line: bytes) -> bytes:

@@ -40,7 +40,7 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 }
 """Fields that are filled in after the event, because its payload does not contain them."""
 
-_ADDED_TO_ALERTS = ("environment", "service", "severity", "deployment", "title", "url")
+_ADDED_TO_ALERTS = ("environment", "service", "severity", "deployment", "title", "url", "also")
 """Fields of an alert's incident that its labels may lack."""
 
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {

@@ -134,7 +134,10 @@ class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
 
 
 class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
-    """A time of degraded service. `deployment`: the id, sha, tag or version that it names as its cause."""
+    """A time of degraded service. `deployment`: the id, sha, tag or version that it names as its cause.
+
+    `also`: ids and addresses of reports of the same incident elsewhere. They are one incident with this one.
+    """
 
     detected_at: Time
     environment: str | None = None
@@ -142,6 +145,7 @@ class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     title: str | None = None
     resolved_at: Time | None = None
     deployment: str | None = None
+    also: tuple[FactName, ...] = ()
 
     @property
     def defining_time(self) -> datetime:

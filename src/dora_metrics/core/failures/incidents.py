@@ -6,7 +6,7 @@ The rules `explicit` and `incident` are defined in docs/definitions.md.
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
@@ -18,6 +18,7 @@ from msgspec import Struct
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import GIT_SOURCE, Deployment, Incident
+from dora_metrics.core.failures.incident_reports import ReportedIncident, other_reports_text
 from dora_metrics.core.failures.pasted_names import Reading, github_hosts, normalise_name, readings_of
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
@@ -31,15 +32,27 @@ _MIN_SHA_DIGITS = 7
 class AttributedIncident(Struct, frozen=True):
     """An incident, the scope it counts in, and the deployment it is attributed to.
 
-    `attributed_to` is None for an unmatched incident. `is_explicit`: the incident names its deployment. `because` is
-    the reason for the attribution, or for having none.
+    `reports` are the facts that it was joined from; a single one is the incident itself. `attributed_to` is None for an
+    unmatched incident. `is_explicit`: the incident names its deployment. `attribution` is the reason for the
+    attribution, or for having none.
     """
 
     incident: Incident
+    reports: tuple[Incident, ...]
     scope: Scope
     attributed_to: Deployment | None
     is_explicit: bool
-    because: str
+    attribution: str
+
+    @property
+    def report_ids(self) -> frozenset[str]:
+        """The ids of the facts that report it."""
+        return frozenset(report.id for report in self.reports)
+
+    @property
+    def because(self) -> str:
+        """The reason for the attribution, and where else the incident was reported."""
+        return f"{self.attribution}{other_reports_text(self.reports)}"
 
 
 class ScopeHint(NamedTuple):
@@ -75,17 +88,27 @@ class DeploymentMatch(Struct, frozen=True):
     scope: Scope
 
 
-def attribute_incidents(linked: LinkedFacts, index: "DeploymentIndex", policy: Policy) -> list[AttributedIncident]:
-    """Return every production incident with its scope and the deployment it is attributed to."""
+def attribute_incidents(
+    linked: LinkedFacts, reported: Sequence[ReportedIncident], index: "DeploymentIndex", policy: Policy
+) -> list[AttributedIncident]:
+    """Return every production incident with its scope and the deployment it is attributed to.
+
+    Args:
+        linked: all facts; gets a note on incidents outside production.
+        reported: every incident once.
+        index: the deployments that incidents name.
+        policy: the settings.
+    """
     candidates = IncidentCandidates(linked)
     attributed = []
-    for incident in linked.incidents:
+    for incident, reports in ((each.incident, each.reports) for each in reported):
         if not incident.environment or policy.is_production(incident.environment):
-            match, because = _attribute(incident, index, candidates, policy)
+            match, reason = _attribute(incident, index, candidates, policy)
             scope = _incident_scope(incident, match, candidates)
             deployment = match.deployment if match else None
-            attributed.append(AttributedIncident(incident, scope, deployment, bool(incident.deployment), because))
-    left_out_count = len(linked.incidents) - len(attributed)
+            is_explicit = bool(incident.deployment)
+            attributed.append(AttributedIncident(incident, reports, scope, deployment, is_explicit, reason))
+    left_out_count = len(reported) - len(attributed)
     if left_out_count:
         incidents = formatting.count_are(left_out_count, "incident outside production", "incidents outside production")
         linked.notes.append(f"{incidents} not counted.")

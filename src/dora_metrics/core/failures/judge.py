@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.failures.incident_reports import JoinedReports, ReportedIncident, join_reports
 from dora_metrics.core.failures.incidents import (
     AttributedIncident,
     DeploymentIndex,
@@ -59,22 +60,26 @@ class FailureVerdicts:
     """The result of `judge`.
 
     `failures`: by scope, in order of deployment. `rework`: the reason by deployment id. `signals`: by deployment id,
-    including those that another rule takes precedence over. `incidents`: by scope.
+    including those that another rule takes precedence over. `incidents`: by scope. `joined`: every
+    incident once, also outside production.
     """
 
     failures: dict[Scope, list[Failure]] = field(default_factory=dict)
     rework: dict[str, str] = field(default_factory=dict)
     signals: dict[str, list[FailureSignal]] = field(default_factory=lambda: defaultdict(list))
     incidents: dict[Scope, list[AttributedIncident]] = field(default_factory=lambda: defaultdict(list))
+    joined: JoinedReports = field(default_factory=JoinedReports)
 
 
 def judge(linked: LinkedFacts, policy: Policy) -> FailureVerdicts:
     """Find every failure and every rework deployment, and attribute every incident."""
-    references = _name_references(linked)
+    joined = join_reports(linked, policy)
+    linked.notes += joined.notes
+    references = _name_references(linked, joined.incidents)
     index = DeploymentIndex(linked, references, lambda deployment: counts_in_failure_rate(deployment, policy))
-    incidents = attribute_incidents(linked, index, policy)
+    incidents = attribute_incidents(linked, joined.incidents, index, policy)
     remediations = list(_remediations(linked, index))
-    verdicts = FailureVerdicts()
+    verdicts = FailureVerdicts(joined=joined)
     for signal in _all_signals(linked, policy, incidents, remediations):
         verdicts.signals[signal.deployment.id].append(signal)
         if signal.repaired_by:
@@ -99,9 +104,9 @@ def is_rule_enabled(rule: str, policy: Policy) -> bool:
     return rule == "failed-run" or rule in policy.failure_rules
 
 
-def _name_references(linked: LinkedFacts) -> Iterator[NameReference]:
+def _name_references(linked: LinkedFacts, reported: Iterable[ReportedIncident]) -> Iterator[NameReference]:
     """Yield the names of deployments that incidents and `remediates` fields use."""
-    for incident in linked.incidents:
+    for incident in (each.incident for each in reported):
         if incident.deployment:
             yield NameReference(incident.deployment, incident.repository)
     for timeline in linked.timelines.values():
@@ -247,9 +252,8 @@ class Recoveries:
         """Return the earlier of an incident's resolution and the deployment that remediates it."""
         incident = attributed.incident
         ends = [Recovery(incident.resolved_at, incident.id, is_by_incident=True)] if incident.resolved_at else []
-        if fix := self._fix_by_target.get(incident.id):
-            ends.append(fix)
-        return min(ends, default=None)
+        fixes = (self._fix_by_target.get(report_id) for report_id in attributed.report_ids)
+        return min((*ends, *filter(None, fixes)), default=None)
 
 
 class NextSuccess:

@@ -129,9 +129,12 @@ def _retained_facts(old_facts: Sequence[Fact], state: LedgerState, until: dateti
     retained_ids = _retained_deployment_ids(old_facts, linked, state.policy)
     incidents = [fact for fact in old_facts if isinstance(fact, Incident) and not fact.retracted]
     open_ids = {each.id for each in incidents if each.resolved_at is None or each.resolved_at >= until}
-    histories = state.evaluation.histories
+    attributions = [each for history in state.evaluation.histories for each in history.incidents]
+    for reports in (each.report_ids for each in attributions):
+        if not reports.isdisjoint(open_ids) or not reports <= old_ids:
+            open_ids |= reports
     deployment_by_incident = {
-        each.incident.id: each.attributed_to for history in histories for each in history.incidents
+        report_id: attributed.attributed_to for attributed in attributions for report_id in attributed.report_ids
     }
     for incident in incidents:
         if incident.id in open_ids and (deployment := deployment_by_incident.get(incident.id)):

@@ -138,6 +138,17 @@ class LedgerContents(msgspec.Struct, frozen=True, dict=True):
             if fact_id in counted_ids and not isinstance(line.record, Repository | UnknownRecord)
         ]
 
+    def facts_of(self, repository: str) -> Sequence[Fact]:
+        """Return the facts to evaluate of one repository, by its present name."""
+        return self._facts_by_repository.get(repository, ())
+
+    @cached_property
+    def _facts_by_repository(self) -> Mapping[str, Sequence[Fact]]:
+        facts_by_repository: defaultdict[str, list[Fact]] = defaultdict(list)
+        for fact in self.facts:
+            facts_by_repository[fact.repository].append(fact)
+        return facts_by_repository
+
     def fact_by_id(self, fact_id: str) -> Fact | None:
         """Return the newest record of an id, also of one with a former name; None if no number is made from it."""
         line = self.lines_by_id.get(fact_id) or self.lines_by_id.get(self.names.present_id(fact_id))

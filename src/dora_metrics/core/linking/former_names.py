@@ -209,6 +209,7 @@ class RepositoryNames(Struct, frozen=True, dict=True):
                 fields["reverts"] = self._references(names, at)
             case Incident():
                 fields["deployment"] = fact.deployment and self._reference(fact.deployment, at)
+                fields["also"] = self._references(fact.also, at)
         return fields
 
     def _references(self, texts: tuple[str, ...], at: datetime) -> tuple[str, ...]:
@@ -342,7 +343,7 @@ def _texts_with_names(fact: Fact) -> Iterator[str]:
         case Change():
             yield from fact.reverted_names
         case Incident():
-            yield fact.deployment or ""
+            yield from (fact.deployment or "", *fact.also)
 
 
 def _replaced(fact: Fact, fields: Mapping[str, object]) -> Fact:

@@ -108,7 +108,17 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
             )
             for fix in history.fixes_in(window)
         ],
+        joined_incidents=_joined_incidents(history, window) or UNSET,
     )
+
+
+def _joined_incidents(history: ScopeHistory, window: Window) -> list[schema.JoinedIncident]:
+    """Return the incidents that were reported several times, with their reports."""
+    return [
+        schema.JoinedIncident(incident=attributed.incident.id, reports=[report.id for report in attributed.reports])
+        for attributed in incidents_in(history, window)
+        if len(attributed.reports) > 1
+    ]
 
 
 def _unmatched_incidents(history: ScopeHistory, window: Window) -> list[schema.UnmatchedIncident]:

@@ -255,11 +255,11 @@ def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventSt
     title = incident_link(incident)
     if incident.retracted:
         return EventStory(md("No longer an incident: {}", title))
-    headline = _incident_headline(incident, title)
     attributions = history.incidents if history else []
-    attribution = next((each for each in attributions if each.incident.id == incident.id), None)
+    attribution = next((each for each in attributions if incident.id in each.report_ids), None)
     if attribution is None:
-        return EventStory(headline)
+        return EventStory(_incident_headline(incident, title))
+    headline = _incident_headline(attribution.incident, title)
     cause, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
         return EventStory(headline, (md("It is attributed to no deployment: {}.", cause),))

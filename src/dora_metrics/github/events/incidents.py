@@ -1,11 +1,12 @@
 """Incidents in events: issues with an incident label, their form answers and their severity.
 
 The incident is computed from the whole issue at every event. A body may hold the answers of an issue form and lines
-such as `deployment: v1.2.3`; docs/events.md has the table of severities. GitHub renders a form as `### Label`, a blank
-line and the answer, which is `_No response_` if there is none:
+such as `deployment: v1.2.3` or `also: #12`; docs/events.md has the table of severities. GitHub renders a form as
+`### Label`, a blank line and the answer, which is `_No response_` if there is none:
 https://docs.github.com/en/communities/using-templates-to-encourage-useful-issues-and-pull-requests/syntax-for-issue-forms
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -84,6 +85,7 @@ def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Ob
         detected_at=detected_at,
         resolved_at=_resolved_at(issue),
         deployment=text.truncate_title(named),
+        also=names_elsewhere(body),
     )
     return Observation((incident,), f"Incident {issue_name} {incident_state(incident)}", notes)
 
@@ -138,6 +140,14 @@ _HEADING_PREFIX = "### "
 _MAX_LINE_LENGTH = 300
 _EMPTY_ANSWERS = frozenset({"", "_no response_", "n/a", "none", "unknown", "-", "?"})
 _DEPLOYMENT_LINE = re.compile(r"[\s>*_-]*(?:deployment|root cause)[*_]*\s*:[*_\s]*(\S+)\s*", re.IGNORECASE)
+_MAX_NAMES_ELSEWHERE = 20
+_ALSO_LINE = re.compile(r"[\s>*_-]*also[*_]*\s*:[*_\s]*(.*)", re.IGNORECASE)
+_MARKDOWN_LINK = re.compile(r"\[[^\[\]]*\]\(([^()\s]+)\)")
+_NAME_SEPARATOR = re.compile(r"[\s,;]+(?:and[\s,;]+)?", re.IGNORECASE)
+_NAME_ELSEWHERE = re.compile(
+    r"(?:[\w.-]+/[\w.-]+)?#[1-9]\d*|[A-Z][A-Z0-9_]+-[1-9]\d*|[A-Za-z0-9][A-Za-z0-9._-]*:\S+", re.ASCII
+)
+"""`#12`, `acme/shop#12`, `OPS-12`; an id or an address."""
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.IGNORECASE | re.ASCII,
@@ -170,6 +180,25 @@ def named_deployment(body: str | None) -> str | None:
     matches = (_DEPLOYMENT_LINE.fullmatch(line) for line in prose_lines(body) if len(line) <= _MAX_LINE_LENGTH)
     names = (_without_backticks(match[1].rstrip(".,;*_")) for match in matches if match)
     return next((name for name in names if name.lower() not in _EMPTY_ANSWERS), None)
+
+
+def names_elsewhere(body: str | None) -> tuple[str, ...]:
+    """Return what the answer “Also” and the lines `also: X` name: reports of the same incident elsewhere.
+
+    X is one name or several: `#12`, an address, an id or a key such as `OPS-12`. A line that says anything else is
+    prose, which may mention an incident that is another one.
+    """
+    statements = [form_answers(body).get("also", "")]
+    statements += [match[1] for match in map(_ALSO_LINE.fullmatch, prose_lines(body)) if match]
+    names = itertools.chain.from_iterable(map(_names_in_statement, statements))
+    return tuple(dict.fromkeys(names))[:_MAX_NAMES_ELSEWHERE]
+
+
+def _names_in_statement(statement: str) -> list[str]:
+    """Return the names that a statement consists of; none if it has any other word."""
+    words = _NAME_SEPARATOR.split(_MARKDOWN_LINK.sub(r" \1 ", statement))
+    names = [name for word in words if (name := word.strip("<>`*_."))]
+    return names if all(_NAME_ELSEWHERE.fullmatch(name) and ids.is_valid_name(name) for name in names) else []
 
 
 def parse_time(answer: str) -> tuple[datetime, bool] | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
 from dora_metrics.core.facts.model import JOB_FIELDS, Deployment, Health, Incident, Severity, Status
@@ -40,6 +40,11 @@ def _valid_name(value: str) -> str:
     if not ids.is_valid_name(name):
         raise ValueError(f"an id, {ids.NAME_RULE}")
     return name
+
+
+def _one_as_several(value: object) -> object:
+    """Return a single name as a list of one."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _valid_sha(value: str) -> str:
@@ -96,6 +101,9 @@ class DispatchedIncident(_DispatchedFact):
     detected_at: PayloadTime | None = None
     resolved_at: PayloadTime | None = None
     deployment: PayloadText | None = None
+    also: Annotated[
+        tuple[Annotated[PayloadText, AfterValidator(_valid_name)], ...], BeforeValidator(_one_as_several)
+    ] = ()
 
 
 def observe_dispatch(run: Run, event: DispatchEvent, repositories: Sequence[str] = ()) -> Observation:
@@ -194,6 +202,7 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
         detected_at=detected_at,
         resolved_at=payload.resolved_at,
         deployment=payload.deployment,
+        also=payload.also,
     )
     notes = _unknown_field_notes(payload, fields, prefix)
     title = f"Incident {incident.id} {incident_state(incident)}"

@@ -6,14 +6,14 @@ Nothing of an answer is quoted, and no redirect is followed: the request may hol
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     BearerAuth,
     BodyProblem,
@@ -31,7 +31,8 @@ MAX_BODY_BYTES = 8_000_000
 """Of one answer: about 350,000 samples. More are read in shorter ranges."""
 
 _RETRIED_STATUSES = (429, 502, 503, 504)
-_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
+_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT)
+_SLOW_FAILURES = (FailureKind.SILENCE, FailureKind.DEADLINE)
 _OK, _TOO_MUCH = 200, 422
 
 
@@ -41,6 +42,10 @@ class PrometheusError(Exception):
 
 class TooMuchError(PrometheusError):
     """The answer is too large for Prometheus or for this program; that of a shorter range may not be."""
+
+
+class TooSlowError(TooMuchError):
+    """The answer does not come in time. It is not asked for again; that of a shorter range may come."""
 
 
 class SampledSeries(Struct, frozen=True):
@@ -171,13 +176,14 @@ class PrometheusApi:
         # `partial_response`: Thanos is to fail rather than to leave out what one of its stores does not return
         parameters = {"query": query, "time": f"{at.timestamp():.3f}", "partial_response": "false"}
         response = self._get("query", parameters)
-        self.server_time = _date(response.headers.get("date")) or self.server_time
+        self.server_time = parse_http_date(response.headers.get("date")) or self.server_time
         if response.status == _TOO_MUCH or response.body_problem is BodyProblem.TOO_LARGE:
             raise TooMuchError(_TOO_MUCH_TEXT)
         if response.status != _OK:
             raise PrometheusError(f"HTTP {response.status}: {_hint(response.status)}")
         if response.body_problem:
-            raise PrometheusError(f"the answer is {response.body_problem.value}")
+            error_type = TooSlowError if response.body_problem is BodyProblem.TOO_SLOW else PrometheusError
+            raise error_type(f"the answer is {response.body_problem.value}")
         answer = _decode(response.body, _QueryAnswer)
         if answer.warnings:
             raise PrometheusError("it answers with a warning, so a part of its data may be missing; see its own log")
@@ -203,7 +209,8 @@ class PrometheusApi:
                 break
             self.pause()
         if isinstance(response, ExchangeFailure):
-            raise PrometheusError(_FAILURES[response.kind])
+            error_type = TooSlowError if response.kind in _SLOW_FAILURES else PrometheusError
+            raise error_type(_FAILURES[response.kind])
         return response
 
 
@@ -226,15 +233,6 @@ def _decode(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PrometheusError(_OTHER_SHAPE) from None
-
-
-def _date(text: str | None) -> datetime | None:
-    """Return the time in a `Date` header; None if there is none."""
-    try:
-        time = parsedate_to_datetime(text or "")
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 _BAD_ADDRESS = "the address is not valid; it must begin with http:// or https:// and a host"

@@ -11,7 +11,13 @@ from msgspec import Struct
 
 from dora_metrics.core.alertmanager import AlertOccurrence, AlertTime, fingerprint_of
 from dora_metrics.core.facts.model import EPOCH
-from dora_metrics.sources.prometheus.api import PrometheusApi, PrometheusError, SampledSeries, TooMuchError
+from dora_metrics.sources.prometheus.api import (
+    PrometheusApi,
+    PrometheusError,
+    SampledSeries,
+    TooMuchError,
+    TooSlowError,
+)
 from dora_metrics.sources.prometheus.occurrences import AlertSamples, Continues, Firing, FiringHistory
 
 _LONGEST_RANGE, _SHORTEST_RANGE = timedelta(days=1), timedelta(minutes=15)
@@ -97,19 +103,20 @@ class _Reading:
 
     def _read_ranges(self, history: FiringHistory) -> tuple[datetime, str | None]:
         """Read range after range; return how far that went, and what ended it before the present."""
-        reached, length = self.request.since, _LONGEST_RANGE
+        reached, length, longest = self.request.since, _LONGEST_RANGE, _LONGEST_RANGE
         while reached < self.request.until:
             end = min(reached + length, self.request.until)
             try:
                 history.add(self._alerts(self.api.samples(self.request.selector, reached, end)))
             except TooMuchError as error:
                 length = (end - reached) / 2
+                longest = length if isinstance(error, TooSlowError) else longest
                 if length < _SHORTEST_RANGE:
                     return reached, str(error)
             except PrometheusError as error:
                 return reached, str(error)
             else:
-                reached, length = end, min(2 * length, _LONGEST_RANGE)
+                reached, length = end, min(2 * length, longest)
             if history.occurrence_count > _MAX_OCCURRENCES:
                 return reached, _TOO_MANY_TEXT
         return reached, None

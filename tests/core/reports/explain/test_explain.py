@@ -537,6 +537,63 @@ def test_an_incident_says_where_it_counts_what_it_is_attributed_to_and_what_ende
     assert section_lines("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]
 
 
+REPORTED_TWICE = [
+    deployment(1, version="v1"),
+    incident(1, "03-05T13:10", title="Slow", resolved_at="03-08", also=("pagerduty:Q1", "#9")),
+    incident(2, "03-05T13:00", id="pagerduty:Q1", severity="high", resolved_at="03-05T13:40", also=("acme/shop#1",)),
+]
+
+
+@pytest.mark.parametrize("name", [issue_id(1), "pagerduty:Q1"])
+def test_an_incident_that_was_reported_twice_names_its_reports(name: str) -> None:
+    one = explain_only(name, *REPORTED_TWICE)
+    assert one.headline == "Incident Slow: attributed to `v1`"
+    assert section_lines("What ended it", one) == [
+        "It was resolved on 2024-03-05 13:40, after 40 min.",
+        "Only what pages or watches says when it ended: `pagerduty:Q1`.",
+    ]
+    assert section_lines("Where it was reported", one) == [
+        "`github:issue:acme/shop#1`: detected on 2024-03-05 13:10, resolved on 2024-03-08 00:00.",
+        "`github:issue:acme/shop#1` names `pagerduty:Q1`.",
+        "`github:issue:acme/shop#1` names `#9`, which is not another recorded incident.",
+        "`pagerduty:Q1`, high: detected on 2024-03-05 13:00, resolved on 2024-03-05 13:40.",
+        "`pagerduty:Q1` names `acme/shop#1`, which is `github:issue:acme/shop#1`.",
+    ]
+    assert rule_text("incident", explain_only("v1", *REPORTED_TWICE)) == (
+        "**yes; this rule decides:** #1 detected 1 h after it; also reported as pagerduty:Q1."
+    )
+
+
+def test_a_fix_of_one_report_is_that_of_the_incident() -> None:
+    fix = deployment(2, "03-06", remediates="pagerduty:Q1", version="v2")
+    lines = section_lines("What ended it", explain_only(issue_id(1), *REPORTED_TWICE, fix))
+    assert lines[-1] == "`v2` is recorded as its fix, on 2024-03-06 00:00."
+
+
+def test_among_tickets_all_say_when_the_incident_ended() -> None:
+    ticket = incident(3, id="jira:OPS-1", also=("#1",))
+    issue = incident(1, title="Slow", resolved_at="03-08")
+    assert section_lines("What ended it", explain_only("jira:OPS-1", deployment(1), issue, ticket)) == [
+        "It is not resolved, so it counts as open and has no duration yet.",
+        "All its reports say when it ended; the last end counts.",
+    ]
+
+
+def test_a_report_outside_production_takes_its_incident_with_it() -> None:
+    staging = incident(2, id="pagerduty:Q1", environment="staging", also=("#1",))
+    one = explain_only(issue_id(1), deployment(1), incident(1, environment=None), staging)
+    assert one.sentences[0].endswith("its environment is not production: staging.")
+    assert len(section_lines("Where it was reported", one)) == 3
+
+
+def test_a_name_of_several_incidents_joins_none() -> None:
+    same = [incident(number, url="https://a.example/graph") for number in (2, 3)]
+    one = explain_only(issue_id(1), deployment(1), incident(1, also=("https://a.example/graph",)), *same)
+    assert section_lines("Where it was reported", one) == [
+        "`github:issue:acme/shop#1` names `https://a.example/graph`, which means several incidents, so it joins none."
+    ]
+
+
 def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
     one = explain_only(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
     assert one.headline.endswith("attributed to no deployment")

@@ -9,6 +9,7 @@ from itertools import chain
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment, Fact, Vulnerability
+from dora_metrics.core.failures.incident_reports import ReportedIncident
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureVerdicts, judge
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
@@ -82,6 +83,12 @@ class ExplainContext:
         attributions = chain.from_iterable(self.failure_verdicts.incidents.values())
         in_order = sorted(attributions, key=lambda each: (each.incident.detected_at, each.incident.id))
         return {attribution.incident.id: attribution for attribution in in_order}
+
+    @cached_property
+    def reported_incident_by_report(self) -> Mapping[str, ReportedIncident]:
+        """Every incident, also outside production, by the id of each of its reports."""
+        incidents = self.failure_verdicts.joined.incidents
+        return {report.id: each for each in incidents for report in each.reports}
 
     @cached_property
     def attributions_by_deployment(self) -> Mapping[str, list[AttributedIncident]]:

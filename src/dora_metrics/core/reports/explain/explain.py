@@ -9,6 +9,8 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Incident, Vulnerability
+from dora_metrics.core.failures.incident_names import NamedIncidents
+from dora_metrics.core.failures.incident_reports import ReportedIncident, deciding_reports
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import hotfix_reason, is_revert
@@ -46,9 +48,12 @@ def explain(context: ExplainContext, name: str) -> list[Explanation] | NoMatch:
 
 
 def _counted_id(context: ExplainContext, fact_id: str) -> str:
-    """Return the id of the deployment that a part belongs to; any other id as it is."""
+    """Return the id of what a fact counts in: the deployment of a part, the incident of a report; otherwise its own."""
     fact = context.facts_by_id.get(fact_id)
-    return context.attempt_of(fact).id if isinstance(fact, Deployment) else fact_id
+    if isinstance(fact, Deployment):
+        return context.attempt_of(fact).id
+    reported = context.reported_incident_by_report.get(fact_id)
+    return reported.incident.id if reported else fact_id
 
 
 def explain_fact(context: ExplainContext, fact_id: str) -> Explanation:
@@ -438,14 +443,16 @@ def _no_revert_reason(deliveries: Sequence[_Delivery]) -> str:
 # Incidents
 
 
-def explain_incident(context: ExplainContext, incident: Incident) -> Explanation:
-    """Explain an incident: its scope, the deployment it is attributed to, and its end."""
-    title, environment = incident_link(incident), incident.environment
+def explain_incident(context: ExplainContext, fact: Incident) -> Explanation:
+    """Explain the incident that a fact reports: its scope, the deployment it is attributed to, its end, its reports."""
+    reported = context.reported_incident_by_report.get(fact.id, ReportedIncident(fact, (fact,)))
+    incident, title = reported.incident, incident_link(reported.incident)
+    reports = Section("Where it was reported", tuple(_report_lines(context, reported)))
     attribution = context.attribution_by_incident.get(incident.id)
     if attribution is None:
-        reason = "it was retracted" if incident.retracted else f"its environment is not production: {environment}"
-        sentence = md("{}: {}.", id_code_span(incident.id), reason)
-        return Explanation(md("Incident {}: not counted", title), (sentence,))
+        is_elsewhere = f"its environment is not production: {incident.environment}"
+        sentence = md("{}: {}.", id_code_span(incident.id), "it was retracted" if fact.retracted else is_elsewhere)
+        return Explanation(md("Incident {}: not counted", title), (sentence,), (reports,))
     deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "no deployment"
     scope_sentence = md("{}: {}.", membership_text(attribution.scope), _scope_reason(attribution))
     return Explanation(
@@ -453,7 +460,8 @@ def explain_incident(context: ExplainContext, incident: Incident) -> Explanation
         (_detection_sentence(context, incident), scope_sentence),
         (
             Section("Which deployment it is attributed to", tuple(_attribution_lines(context, attribution))),
-            Section("What ended it", tuple(_incident_end_lines(context, incident))),
+            Section("What ended it", tuple(_incident_end_lines(context, reported))),
+            reports,
         ),
     )
 
@@ -477,7 +485,7 @@ def _scope_reason(attribution: AttributedIncident) -> str:
 
 def _attribution_lines(context: ExplainContext, attribution: AttributedIncident) -> Iterator[Md]:
     rule = "explicit" if attribution.incident.deployment else "incident"
-    because, deployment = attribution.because, attribution.attributed_to
+    because, deployment = attribution.attribution, attribution.attributed_to
     if deployment is None:
         reason = f"it {because}" if because.startswith("names ") else because
         yield md("No deployment, by the rule {}: {}.", code_span(rule), reason)
@@ -493,17 +501,59 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
         yield md("Another rule decides for that deployment: {} takes precedence.", code_span(failure.rule))
 
 
-def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator[Md]:
-    detected_at, resolved_at = incident.detected_at, incident.resolved_at
+def _incident_end_lines(context: ExplainContext, reported: ReportedIncident) -> Iterator[Md]:
+    detected_at, resolved_at = reported.incident.detected_at, reported.incident.resolved_at
     if resolved_at:
         elapsed = _elapsed_text(detected_at, resolved_at)
         yield md("It was resolved on {}{}.", context.format_time(resolved_at), elapsed)
     else:
         yield Md("It is not resolved, so it counts as open and has no duration yet.")
+    yield from _deciding_lines(reported.reports)
+    report_ids = {report.id for report in reported.reports}
     for fact in context.facts_by_id.values():
-        if isinstance(fact, Deployment) and fact.remediates == incident.id and not fact.retracted:
+        if isinstance(fact, Deployment) and fact.remediates in report_ids and not fact.retracted:
             date_time = context.format_time(fact.finished_at)
             yield md("{} is recorded as its fix, on {}.", deployment_link(fact), date_time)
+
+
+def _deciding_lines(reports: Sequence[Incident]) -> Iterator[Md]:
+    """Yield which of several reports say when their incident ended."""
+    deciding = deciding_reports(reports)
+    if len(deciding) < len(reports):
+        names = join_limited(id_code_span(report.id) for report in deciding)
+        yield md("Only what pages or watches says when it ended: {}.", names)
+    elif len(reports) > 1:
+        yield Md("All its reports say when it ended; the last end counts.")
+
+
+def _report_lines(context: ExplainContext, reported: ReportedIncident) -> Iterator[Md]:
+    """Yield a line for each report of an incident that was reported several times, and for each name in `also`."""
+    for report in reported.reports[:_MAX_LINES]:
+        if len(reported.reports) > 1:
+            yield _report_line(context, report)
+        for named in context.failure_verdicts.joined.names.get(report.id, ())[:_MAX_LINES]:
+            yield md("{} names {}{}.", id_code_span(report.id), id_code_span(named.name), _meaning(named))
+    if len(reported.reports) > _MAX_LINES:
+        yield md("{} more reports are not shown.", len(reported.reports) - _MAX_LINES)
+
+
+def _report_line(context: ExplainContext, report: Incident) -> Md:
+    detected, resolved = context.format_time(report.detected_at), "not resolved"
+    if report.resolved_at:
+        resolved = f"resolved on {context.format_time(report.resolved_at)}"
+    severity = f", {report.severity}" if report.severity else ""
+    return md("{}{}: detected on {}, {}.", id_code_span(report.id), severity, detected, resolved)
+
+
+def _meaning(named: NamedIncidents) -> Md:
+    """Return the end of a sentence: what a name in `also` means."""
+    match named.meant:
+        case ():
+            return Md(", which is not another recorded incident")
+        case (other,):
+            return md(", which is {}", id_code_span(other.id)) if other.id != named.name else Md("")
+        case _:
+            return Md(", which means several incidents, so it joins none")
 
 
 # Vulnerabilities
