@@ -273,6 +273,20 @@ class TestReading:
         assert shop.cursor("statuspage")["refused"].startswith("HTTP 403: the token may not read incidents")
         assert "refused" not in shop.cursor("pagerduty")
 
+    def test_one_incident_in_two_systems_counts_once_if_one_names_the_other(
+        self, shop: IncidentShop, duty: FakePagerDuty, start: Start[FakeIncidentIo]
+    ) -> None:
+        fake = start(FakeIncidentIo())
+        duty.add("Q1ABC", NOW - DAY, NOW - 20 * HOUR)
+        link = "https://acme.pagerduty.com/incidents/Q1ABC"
+        fake.add("01A", NOW - DAY, NOW - 19 * HOUR, extra={"external_issue_reference": {"issue_permalink": link}})
+        payload = {"action": "dora-deployment", "client_payload": {"id": "d1", "finished_at": text(NOW - 2 * DAY)}}
+        run_action(shop.folder, "repository_dispatch", payload, now=NOW - DAY)
+        ran = shop.sync(pagerduty(duty, services={"*": {}}), incident_io(fake))
+        assert shop.incidents()["incident-io:01A"]["also"] == [link]
+        (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+        assert scope["metrics"]["incident_restore"]["incidents"] == 1
+
     def test_a_withdrawn_incident_is_recorded_only_if_it_was_known(
         self, shop: IncidentShop, duty: FakePagerDuty
     ) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     BodyProblem,
     ExchangeFailure,
@@ -203,11 +203,8 @@ def _retry_after_seconds(response: HttpResponse | ExchangeFailure, now: datetime
     text = "" if isinstance(response, ExchangeFailure) else response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
-    try:
-        time = parsedate_to_datetime(text)
-        return max(0.0, (time - now).total_seconds()) if time.tzinfo else None
-    except (ValueError, TypeError, OverflowError):
-        return None
+    time = parse_http_date(text)
+    return None if time is None else max(0.0, (time - now).total_seconds())
 
 
 def _links(header: str) -> dict[str, str]:

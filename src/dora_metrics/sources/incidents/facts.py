@@ -72,6 +72,7 @@ def _incident(system: IncidentSystem, reported: ReportedIncident, place: Service
         detected_at=reported.detected_at,
         resolved_at=reported.resolved_at,
         deployment=reported.deployment,
+        also=reported.also,
     )
 
 
