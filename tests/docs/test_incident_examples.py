@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dora_metrics.settings.config_file import config_layer
-from dora_metrics.settings.incidents.systems import parse_systems
+from dora_metrics.settings.incidents.parsing import parse_systems
 from dora_metrics.settings.loading import load_settings
 from fakes.github import FakeGitHub
 from fakes.incident_systems import TOKEN, FakeSystem, Incident, Query, answer_json, instant, running_system

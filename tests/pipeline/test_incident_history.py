@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -261,6 +262,32 @@ class TestReading:
         assert (incident["deployment"], incident["environment"]) == ("v1.4.0", "production")
         assert incident["url"] == f"{fake.url}/browse/OPS-1"
 
+    def test_an_id_is_not_a_part_of_a_query_and_is_one_segment_of_a_path(
+        self, shop: IncidentShop, start: Start[FakeJira]
+    ) -> None:
+        fake = start(FakeJira())
+        hostile = "A)OR(project=SECRET", "../../secret?x=1"
+        for key in hostile:
+            fake.add(key, NOW - 30 * DAY)
+        tokens = f"jira: {USER}:{TOKEN}"
+        shop.sync(jira(fake), tokens=tokens)
+        before = len(fake.requests)
+        shop.sync(jira(fake), tokens=tokens, now=NOW + HOUR)
+        assert [query["jql"][0][:8] for query in fake.queries()[before:] if "jql" in query] == ["(project"]
+        asked = [request.path.partition("?")[0] for request in fake.requests[before + 1 :]]
+        assert sorted(asked) == ["/rest/api/3/issue/..%2F..%2Fsecret%3Fx%3D1", "/rest/api/3/issue/A%29OR%28project%3DSECRET"]
+
+    def test_a_moved_issue_has_another_id_and_the_old_one_is_named(
+        self, shop: IncidentShop, start: Start[FakeJira]
+    ) -> None:
+        fake = start(FakeJira())
+        fake.add("OPS-1", NOW - DAY)
+        shop.sync(jira(fake), tokens=f"jira: {USER}:{TOKEN}")
+        fake.incidents = [replace(fake.incidents[0], key="NEW-7")]
+        ran = shop.sync(jira(fake), tokens=f"jira: {USER}:{TOKEN}", now=NOW + HOUR)
+        assert sorted(shop.incidents()) == ["jira:NEW-7", "jira:OPS-1"]
+        assert "jira: jira:OPS-1 is open in the ledger, and no longer in the system under this id" in ran.summary
+
     def test_several_systems_are_read_each_with_its_cursor(
         self, shop: IncidentShop, duty: FakePagerDuty, start: Start[FakeStatuspage]
     ) -> None:
@@ -414,6 +441,15 @@ class TestBadItems:
         fake.add("A1", NOW - DAY, NOW, title="x")
         ran = shop.sync(single(fake, fields={**PLAIN_FIELDS, "title": "join(', ', title)"}))
         assert "pager: 1 incident is set aside: A1: title: the expression does not fit the value there" in ran.summary
+
+    def test_long_addresses_stay_whole_or_are_left_out(self, shop: IncidentShop, start: Start[FakeSingle]) -> None:
+        fake = start(FakeSingle())
+        links = {"url": "https://acme.example/" + "u" * 500, "also": ["https://acme.example/" + "a" * 500, "OPS-1", 7]}
+        fake.add("A1", NOW - DAY, NOW, extra=links)
+        shop.sync(single(fake, fields={**PLAIN_FIELDS, "url": "url", "also": "also"}))
+        incident = shop.incidents()["pager:A1"]
+        assert incident["url"] == links["url"]
+        assert incident["also"] == ["OPS-1", "7"]
 
     def test_a_hostile_title_is_text(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
         title = "</script><b>@everyone</b> [x](javascript:1)\n::error::#1 " + "y" * 1000

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.incident_access import IncidentToken, Origin, parse_hosts, parse_tokens
-from dora_metrics.settings.incidents import systems
+from dora_metrics.settings.incidents import parsing
 from dora_metrics.settings.incidents.expressions import MAX_GROWTH, MAX_LENGTH, Expression
-from dora_metrics.settings.incidents.systems import IncidentSystem, fill_path, parse_systems, presets
+from dora_metrics.settings.incidents.parsing import parse_systems, presets
+from dora_metrics.settings.incidents.systems import IncidentSystem, fill_path
 from dora_metrics.settings.incidents.times import TimeFormat
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
 from dora_metrics.settings.model import INPUTS, Settings
@@ -35,7 +36,7 @@ NEEDED: Mapping[str, Mapping[str, object]] = {
     "jira": {"url": "https://acme.atlassian.net", "jql": "project = OPS"},
     "statuspage": {"page-id": "abc123"},
 }
-PRESETS_FILE = Path(systems.__file__).with_name("presets.yml")
+PRESETS_FILE = Path(parsing.__file__).with_name("presets.yml")
 
 
 def problems(*entries: object) -> list[str]:
@@ -67,7 +68,7 @@ class TestPresets:
         schema = Settings.model_json_schema(by_alias=True)["properties"]["incidents"]["items"]["properties"]
         assert schema["system"]["enum"] == [*presets(), "custom"]
         needs = {name for preset in presets().values() for name in preset.get("needs", [])}
-        keys = {*systems._COMMON_KEYS, *systems._CUSTOM_KEYS}  # noqa: SLF001 - the keys that are accepted
+        keys = {*parsing._COMMON_KEYS, *parsing._CUSTOM_KEYS}  # noqa: SLF001 - the keys that are accepted
         assert set(schema) == keys | needs
 
     def test_own_hosts_get_a_token_without_being_named(self) -> None:

@@ -18,12 +18,15 @@ from dora_metrics.pipeline.incident_history import SystemReader, first_time, rea
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.addresses import INCIDENTS
-from dora_metrics.settings.incidents.systems import IncidentSystem, parse_systems
+from dora_metrics.settings.incidents.parsing import parse_systems
+from dora_metrics.settings.incidents.systems import IncidentSystem
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.sources.incidents.read import ReadingRequest
 
 STANDARD_OUTPUT = "-"
+
+_NO_REPOSITORY = "incidents: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,10 @@ def _context(request: IncidentsRequest, runtime: Runtime) -> RunContext:
     flags = Layer(request.flags.origin, {**request.flags.values, **access})
     run_request = RunRequest.from_command_line(runtime, repository, flags, has_fixed_time=True)
     without_github = replace(run_request, layers=tuple(map(_without_github, run_request.layers)))
-    return RunContext.load(without_github, runtime, Runner.of({}, StringIO()))
+    context = RunContext.load(without_github, runtime, Runner.of({}, StringIO()))
+    if repository == EVERY_REPOSITORY and not context.settings.repositories:
+        raise SettingsError(_NO_REPOSITORY)
+    return context
 
 
 def _without_github(layer: Layer) -> Layer:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -22,7 +23,8 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import RecordRequest
 from dora_metrics.runtime import Deadline, HttpLimits, Runtime
 from dora_metrics.settings.incident_access import IncidentToken, parse_tokens
-from dora_metrics.settings.incidents.systems import IncidentSystem, parse_systems
+from dora_metrics.settings.incidents.parsing import parse_systems
+from dora_metrics.settings.incidents.systems import IncidentSystem
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources.incidents.api import IncidentApi, RequestLimits
 from dora_metrics.sources.incidents.facts import SystemFacts, facts_of, missing_note
@@ -61,20 +63,19 @@ def with_incident_history(request: RecordRequest, context: RunContext) -> Record
     return replace(request, observe=observe, read_in_steps=read_in_steps)
 
 
-@dataclass(frozen=True)
+@dataclass
 class SystemReader:
-    """Reads systems, with the tokens of a run, within one time for all of them."""
+    """Reads systems, with the tokens of a run, within one time for all of them, which begins with the first."""
 
     tokens: Mapping[str, IncidentToken] = field(repr=False)
     hosts: tuple[str, ...]
     now: datetime
     limits: HttpLimits
     sleep: Callable[[float], None]
-    deadline: Deadline
 
     @classmethod
     def of(cls, settings: Settings, now: datetime, runtime: Runtime) -> "SystemReader":
-        """Return a reader; the time for all systems begins now."""
+        """Return a reader with the tokens and hosts that the settings name."""
         secret = settings.incident_tokens
         return cls(
             parse_tokens(secret.get_secret_value()) if secret else {},
@@ -82,8 +83,11 @@ class SystemReader:
             now,
             runtime.http_limits,
             runtime.sleep,
-            Deadline(runtime.http_limits.list_seconds),
         )
+
+    @cached_property
+    def _deadline(self) -> Deadline:
+        return Deadline(self.limits.list_seconds)
 
     def read(self, system: IncidentSystem, request: ReadingRequest) -> SystemReading:
         """Read a system; without a token that it needs, or where it may not get it, it is unread and not asked."""
@@ -110,7 +114,7 @@ class SystemReader:
             token=token,
             limits=RequestLimits(limits.connect_seconds, limits.page_seconds, limits.tries, limits.pause_seconds),
             pause=self.sleep,
-            seconds_left=lambda: self.deadline.seconds_left,
+            seconds_left=lambda: self._deadline.seconds_left,
             now=self.now,
         )
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of the setting `incidents`, for editors. `settings/incidents/systems.py` checks what is used."""
+"""The JSON Schema of the setting `incidents`, for editors. `settings/incidents/parsing.py` checks what is used."""
 
 from typing import Any
 

@@ -152,7 +152,7 @@ def _check_external_labels(value: dict[str, str]) -> dict[str, str]:
 
 
 def _check_incidents(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    from dora_metrics.settings.incidents.systems import parse_systems  # noqa: PLC0415 - most runs have none
+    from dora_metrics.settings.incidents.parsing import parse_systems  # noqa: PLC0415 - most runs have none
 
     parse_systems(value)
     return value

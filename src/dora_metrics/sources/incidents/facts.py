@@ -9,7 +9,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.settings.incidents.systems import EVERY_SERVICE, IncidentSystem, ServicePlace
-from dora_metrics.sources.incidents.items import ReportedIncident
+from dora_metrics.sources.incidents.items import SystemIncident
 from dora_metrics.sources.incidents.read import SystemReading
 
 MAX_NAMED = 5
@@ -48,7 +48,7 @@ def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: Repo
     return SystemFacts(tuple(incidents), tuple(f"{system.name}: {note}" for note in notes))
 
 
-def _service_line(system: IncidentSystem, reported: ReportedIncident) -> str | None:
+def _service_line(system: IncidentSystem, reported: SystemIncident) -> str | None:
     """Return the line of `services` that an incident has; None if there is none.
 
     An incident without a service and a line belongs to this repository: what the system was asked for has selected it.
@@ -56,7 +56,7 @@ def _service_line(system: IncidentSystem, reported: ReportedIncident) -> str | N
     return next((name for name in (*reported.services, EVERY_SERVICE) if name in system.services), None)
 
 
-def _incident(system: IncidentSystem, reported: ReportedIncident, place: ServicePlace, repository: str) -> Incident:
+def _incident(system: IncidentSystem, reported: SystemIncident, place: ServicePlace, repository: str) -> Incident:
     environment = reported.environment and system.environments.get(reported.environment, reported.environment)
     return Incident(
         id=ids.incident(system.name, reported.key),

@@ -43,7 +43,7 @@ class UnusableItemError(Exception):
     """An item is not an incident that can be recorded. The text says which item, and why."""
 
 
-class ReportedIncident(Struct, frozen=True):
+class SystemIncident(Struct, frozen=True):
     """An incident as a system reports it.
 
     Attributes:
@@ -75,7 +75,7 @@ class ReportedIncident(Struct, frozen=True):
     also: tuple[str, ...]
 
 
-def reported_incident(system: IncidentSystem, item: object, now: datetime) -> ReportedIncident:
+def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> SystemIncident:
     """Return the incident that an item is.
 
     Raises:
@@ -87,14 +87,14 @@ def reported_incident(system: IncidentSystem, item: object, now: datetime) -> Re
     resolved_at = reader.time("resolved_at")
     reader.check_times(detected_at, resolved_at, now)
     changed_at = reader.time("observed_at") or max(detected_at, resolved_at or detected_at)
-    return ReportedIncident(
+    return SystemIncident(
         key=key,
         services=tuple(reader.texts("service")),
         detected_at=detected_at,
         resolved_at=resolved_at,
         observed_at=min(changed_at, now),
         title=reader.text("title"),
-        url=first_http_url(reader.text("url")),
+        url=first_http_url(*reader.texts("url")),
         severity=severity_of(reader.text("severity"), system.severities),
         environment=reader.text("environment"),
         deployment=reader.text("deployment"),
@@ -146,10 +146,10 @@ class _ItemReader:
         return one_line(_scalar_text(self.value(name)))[:_MAX_TEXT_LENGTH] or None
 
     def texts(self, name: FieldName) -> list[str]:
-        """Return a field with one or several texts, without those that are empty."""
+        """Return a field with one or several texts in their whole length, without those that are empty."""
         value = self.value(name)
         candidates = value if isinstance(value, list) else [value]
-        return [text for each in candidates if (text := one_line(_scalar_text(each))[:_MAX_TEXT_LENGTH])]
+        return [text for each in candidates if (text := one_line(_scalar_text(each)))]
 
     def time(self, name: FieldName) -> datetime | None:
         """Return a field as a time; None if it is missing."""

@@ -1,5 +1,6 @@
 """Reads what changed in an incident system since a time, and what became of the incidents that were open."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,9 +16,11 @@ from dora_metrics.settings.incidents.systems import (
     fill_path,
 )
 from dora_metrics.sources.incidents.api import IncidentApi, IncidentSystemError
-from dora_metrics.sources.incidents.items import ReportedIncident, UnusableItemError, reported_incident
+from dora_metrics.sources.incidents.items import SystemIncident, UnusableItemError, incident_of_item
 from dora_metrics.sources.incidents.paging import Page, items_of, read_pages
 
+_PLAIN_KEY = re.compile(r"[\w.-]+", re.ASCII)
+"""An id that cannot be anything else in the query that lists it."""
 _SHORTEST_RANGE = timedelta(seconds=1)
 _OPEN_IN_ONE_LIST = 50
 """Ids of open incidents in one request, which an address can hold."""
@@ -50,7 +53,7 @@ class SystemReading(Struct, frozen=True):
         problem: why the reading ended early; None if it did not.
     """
 
-    incidents: tuple[ReportedIncident, ...]
+    incidents: tuple[SystemIncident, ...]
     unusable: tuple[str, ...]
     missing_keys: tuple[str, ...]
     reached: datetime | None
@@ -72,7 +75,7 @@ def read_system(api: IncidentApi, request: ReadingRequest) -> SystemReading:
 class _SystemReader:
     api: IncidentApi
     request: ReadingRequest
-    _incidents: dict[str, ReportedIncident] = field(default_factory=dict)
+    _incidents: dict[str, SystemIncident] = field(default_factory=dict)
     _unusable: dict[str, None] = field(default_factory=dict)
     _missing_keys: list[str] = field(default_factory=list)
     _reached: datetime | None = None
@@ -132,19 +135,19 @@ class _SystemReader:
             )
         return newest
 
-    def _order_times(self, incidents: Iterable[ReportedIncident]) -> list[datetime]:
+    def _order_times(self, incidents: Iterable[SystemIncident]) -> list[datetime]:
         by = self._system.range.by
         return [min(getattr(each, by), self.request.now) for each in incidents] if by else []
 
-    def _is_news(self, incident: ReportedIncident) -> bool:
+    def _is_news(self, incident: SystemIncident) -> bool:
         return incident.observed_at >= self.request.since
 
-    def _keep(self, items: Sequence[object]) -> list[ReportedIncident]:
+    def _keep(self, items: Sequence[object]) -> list[SystemIncident]:
         """Keep the incidents of a page, each in its newest state; name what is none."""
         kept = []
         for item in items:
             try:
-                incident = reported_incident(self._system, item, self.request.now)
+                incident = incident_of_item(self._system, item, self.request.now)
             except UnusableItemError as error:
                 self._unusable[str(error)] = None
                 continue
@@ -168,10 +171,10 @@ class _SystemReader:
 
     def _read_open_lists(self, open_list: IncidentList) -> None:
         """Read the list of open incidents; for a system that needs to be told which, a few in each request."""
-        keys = self._unread_open_keys
+        keys = [key for key in self._unread_open_keys if _PLAIN_KEY.fullmatch(key)]
         names_keys = any("${open}" in str(value) for value in open_list.query.values())
         parts = [keys[at : at + _OPEN_IN_ONE_LIST] for at in range(0, len(keys), _OPEN_IN_ONE_LIST)]
-        for part in parts if names_keys else [keys]:
+        for part in parts if names_keys else [[]]:
             try:
                 for page in self._pages(open_list, {**self._present, "open": ",".join(part), "id": ""}):
                     self._keep(page.items)
