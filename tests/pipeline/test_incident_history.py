@@ -275,7 +275,10 @@ class TestReading:
         shop.sync(jira(fake), tokens=tokens, now=NOW + HOUR)
         assert [query["jql"][0][:8] for query in fake.queries()[before:] if "jql" in query] == ["(project"]
         asked = [request.path.partition("?")[0] for request in fake.requests[before + 1 :]]
-        assert sorted(asked) == ["/rest/api/3/issue/..%2F..%2Fsecret%3Fx%3D1", "/rest/api/3/issue/A%29OR%28project%3DSECRET"]
+        assert sorted(asked) == [
+            "/rest/api/3/issue/..%2F..%2Fsecret%3Fx%3D1",
+            "/rest/api/3/issue/A%29OR%28project%3DSECRET",
+        ]
 
     def test_a_moved_issue_has_another_id_and_the_old_one_is_named(
         self, shop: IncidentShop, start: Start[FakeJira]
@@ -287,6 +290,28 @@ class TestReading:
         ran = shop.sync(jira(fake), tokens=f"jira: {USER}:{TOKEN}", now=NOW + HOUR)
         assert sorted(shop.incidents()) == ["jira:NEW-7", "jira:OPS-1"]
         assert "jira: jira:OPS-1 is open in the ledger, and no longer in the system under this id" in ran.summary
+
+    def test_planned_maintenance_is_neither_an_incident_nor_the_end_of_the_list(
+        self, shop: IncidentShop, start: Start[FakeStatuspage]
+    ) -> None:
+        page = start(FakeStatuspage())
+        for number in range(100):
+            page.add(f"M{number}", NOW + 9 * DAY, None, extra={"scheduled_for": text(NOW + 9 * DAY)})
+        page.add("A1", NOW - DAY, NOW - HOUR)
+        ran = shop.sync(statuspage(page), strict="true")
+        assert list(shop.incidents()) == ["statuspage:A1"]
+        assert "set aside" not in ran.summary
+
+    def test_a_page_of_items_that_are_none_does_not_end_the_list(
+        self, shop: IncidentShop, start: Start[FakeStatuspage]
+    ) -> None:
+        page = start(FakeStatuspage())
+        for number in range(100):
+            page.add(f"M{number}", NOW, None, extra={"created_at": None, "started_at": None})
+        page.add("A1", NOW - DAY, NOW - HOUR)
+        ran = shop.sync(statuspage(page), strict="true")
+        assert list(shop.incidents()) == ["statuspage:A1"]
+        assert "100 incidents are set aside" in ran.summary
 
     def test_several_systems_are_read_each_with_its_cursor(
         self, shop: IncidentShop, duty: FakePagerDuty, start: Start[FakeStatuspage]

@@ -153,6 +153,8 @@ class TestProblems:
             ({**CUSTOM, "query": {"a": "${x}"}}, "pager: query: ${x} is not known there"),
             ({**CUSTOM, "headers": {"Host": "evil.example"}}, "pager: headers.Host: this header cannot be set"),
             ({**CUSTOM, "headers": {"X-A": "b\r\nX-C: d"}}, "pager: headers.X-A: a header has printable ASCII"),
+            ({**CUSTOM, "range": {"days": -1}}, "pager: range.days: expected a number from 0 to 3,650"),
+            ({**CUSTOM, "range": {"by": "title"}}, "pager: range"),
             ({**CUSTOM, "one": {"path": "/${token}"}}, "pager: one.path: ${token} is not known there"),
         ],
         ids=lambda each: str(each)[:50],

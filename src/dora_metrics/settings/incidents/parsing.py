@@ -36,6 +36,7 @@ from dora_metrics.settings.incidents.times import TimeFormat
 
 CUSTOM = "custom"
 MAX_SYSTEMS = 10
+_MAX_RANGE_DAYS = 3_650
 
 _RESERVED_NAMES = frozenset({
     "alertmanager", "argo-rollouts", "argocd", "commit", "custom", "dispatch", "flagger", "flux", "git", "github",
@@ -235,6 +236,8 @@ class _EntryParser:
         url = url.rstrip("/") if definition.path else url  # the end of a whole address may matter
         self._check_url(url, is_missing=not (definition.url or definition.hosts))
         self._check_placeholders(definition)
+        if not 0 <= definition.range.days <= _MAX_RANGE_DAYS:
+            self._add("range.days", f"expected a number from 0 to {_MAX_RANGE_DAYS:,}")
         headers = self._headers(definition)
         changed = IncidentList(definition.path, definition.query)
         paging = self._paging(definition.page)

@@ -85,7 +85,10 @@ def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> Sys
     key = reader.key()
     detected_at = reader.required_time("detected_at")
     resolved_at = reader.time("resolved_at")
-    reader.check_times(detected_at, resolved_at, now)
+    is_retracted = reader.value("retracted") not in (None, False, "", [], {}, 0)
+    if not is_retracted:  # planned maintenance is in the future
+        reader.check_has_happened(max(detected_at, resolved_at or detected_at), now)
+    reader.check_order(detected_at, resolved_at)
     changed_at = reader.time("observed_at") or max(detected_at, resolved_at or detected_at)
     return SystemIncident(
         key=key,
@@ -98,7 +101,7 @@ def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> Sys
         severity=severity_of(reader.text("severity"), system.severities),
         environment=reader.text("environment"),
         deployment=reader.text("deployment"),
-        is_retracted=reader.value("retracted") not in (None, False, "", [], {}, 0),
+        is_retracted=is_retracted,
         also=tuple(name for name in reader.texts("also") if ids.is_valid_name(name))[:_MAX_ALSO],
     )
 
@@ -166,10 +169,13 @@ class _ItemReader:
             raise UnusableItemError(f"{self._name}: {name}: there is no time at {self._system.fields[name].text!r}")
         return time
 
-    def check_times(self, detected_at: datetime, resolved_at: datetime | None, now: datetime) -> None:
-        """Refuse what has not happened yet, and what ended before it began."""
-        if max(detected_at, resolved_at or detected_at) - now > CLOCK_TOLERANCE:
+    def check_has_happened(self, time: datetime, now: datetime) -> None:
+        """Refuse what begins or ends in the future."""
+        if time - now > CLOCK_TOLERANCE:
             raise UnusableItemError(f"{self._name}: it begins or ends in the future")
+
+    def check_order(self, detected_at: datetime, resolved_at: datetime | None) -> None:
+        """Refuse what ends before it begins."""
         if resolved_at is not None and resolved_at < detected_at:
             ends, begins = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in (resolved_at, detected_at))
             raise UnusableItemError(f"{self._name}: it ends at {ends}, before it begins at {begins}")

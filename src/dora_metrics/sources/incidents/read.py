@@ -118,7 +118,7 @@ class _SystemReader:
                 self._reached = newest
             if page.is_cut:
                 return self._after_cut(begin, newest)
-            if system.range.newest_first and not any(self._is_news(each) for each in incidents):
+            if system.range.newest_first and incidents and not any(map(self._is_news, incidents)):
                 break
         return end
 
@@ -158,7 +158,7 @@ class _SystemReader:
         return kept
 
     def _read_open(self) -> None:
-        """Read what became of the incidents that were open and that nothing read so far has told of."""
+        """Read what became of the incidents that were open and that nothing that was read so far has."""
         if self._system.open and self._unread_open_keys:
             self._read_open_lists(self._system.open)
         if self._system.one:
