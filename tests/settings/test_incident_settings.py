@@ -155,7 +155,7 @@ class TestProblems:
             ({**CUSTOM, "headers": {"X-A": "b\r\nX-C: d"}}, "pager: headers.X-A: a header has printable ASCII"),
             ({**CUSTOM, "range": {"days": -1}}, "pager: range.days: expected a number from 0 to 3,650"),
             ({**CUSTOM, "range": {"by": "title"}}, "pager: range"),
-            ({**CUSTOM, "one": {"path": "/${token}"}}, "pager: one.path: ${token} is not known there"),
+            ({**CUSTOM, "single": {"path": "/${token}"}}, "pager: single.path: ${token} is not known there"),
         ],
         ids=lambda each: str(each)[:50],
     )
@@ -207,7 +207,7 @@ class TestProblems:
             st.none() | st.booleans() | st.integers() | st.text(max_size=20),
             lambda inner: (
                 st.lists(inner, max_size=4)
-                | st.dictionaries(st.sampled_from([*CUSTOM, "services", "open", "one", "range", "headers"]), inner)
+                | st.dictionaries(st.sampled_from([*CUSTOM, "services", "open", "single", "range", "headers"]), inner)
             ),
             max_leaves=12,
         )

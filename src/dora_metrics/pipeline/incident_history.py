@@ -1,4 +1,4 @@
-"""`sync`: the incidents of other systems into the ledger, beside what GitHub knows; and the same without a ledger."""
+"""`sync`: the incidents of other systems into the ledger; and the parts of that which need no ledger."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

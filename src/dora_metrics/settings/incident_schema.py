@@ -65,7 +65,7 @@ INCIDENTS_SCHEMA: dict[str, Any] = {
             "each": _TEXT,
             "times": _TEXT,
             "open": {"type": "object", "properties": {"path": _TEXT, "query": _QUERY}},
-            "one": {"type": "object", "properties": {"path": _TEXT, "query": _QUERY, "each": _TEXT}},
+            "single": {"type": "object", "properties": {"path": _TEXT, "query": _QUERY, "each": _TEXT}},
         },
     },
 }

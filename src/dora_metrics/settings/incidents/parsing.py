@@ -49,7 +49,7 @@ _REFUSED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "co
 
 _MAPPING_KEYS = ("services", "severities", "environments")
 _COMMON_KEYS = ("system", "url", "query", "fields", *_MAPPING_KEYS)
-_CUSTOM_KEYS = ("name", "headers", "page", "range", "each", "times", "open", "one")
+_CUSTOM_KEYS = ("name", "headers", "page", "range", "each", "times", "open", "single")
 
 
 class _Page(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +89,7 @@ class _Definition(Struct, frozen=True, forbid_unknown_fields=True):
     each: str = "@"
     times: str = ""
     open: _OpenList | None = None
-    one: _SingleItem | None = None
+    single: _SingleItem | None = None
     fields: dict[str, str | None] = {}
 
 
@@ -249,7 +249,7 @@ class _EntryParser:
             is_token_optional=self._preset is None and not any(map(names_token, definition.headers.values())),
             changed=changed,
             open=self._open_list(definition),
-            one=self._single_incident(definition),
+            single=self._single_incident(definition),
             paging=paging,
             range=definition.range,
             each=self._expression("each", definition.each),
@@ -306,10 +306,10 @@ class _EntryParser:
         return IncidentList(definition.open.path or definition.path, definition.open.query)
 
     def _single_incident(self, definition: _Definition) -> SingleIncident | None:
-        one = definition.one
-        if one is None:
+        single = definition.single
+        if single is None:
             return None
-        return SingleIncident(IncidentList(one.path, one.query), self._expression("one.each", one.each))
+        return SingleIncident(IncidentList(single.path, single.query), self._expression("single.each", single.each))
 
     def _fields(self, definition: _Definition, url: str) -> dict[FieldName, Expression]:
         if unknown := [name for name in definition.fields if name not in FIELD_NAMES]:
@@ -351,9 +351,9 @@ class _EntryParser:
         if definition.open:
             self._check_texts("open.path", [definition.open.path], needs)
             self._check_texts("open.query", _texts(definition.open.query), (*needs, *_QUERY_PLACEHOLDERS, "open"))
-        if definition.one:
-            self._check_texts("one.path", [definition.one.path], (*needs, "id"))
-            self._check_texts("one.query", _texts(definition.one.query), (*needs, *_QUERY_PLACEHOLDERS, "id"))
+        if definition.single:
+            self._check_texts("single.path", [definition.single.path], (*needs, "id"))
+            self._check_texts("single.query", _texts(definition.single.query), (*needs, *_QUERY_PLACEHOLDERS, "id"))
 
     def _check_texts(self, place: str, texts: Sequence[str], known: Sequence[str]) -> None:
         for name in (name for text in texts for name in placeholders_in(text) if name not in known):

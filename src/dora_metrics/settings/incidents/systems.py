@@ -103,7 +103,7 @@ class IncidentSystem(Struct, frozen=True):
         is_token_optional: whether it is asked without a token too, and then without the headers that hold one.
         changed: the list of what changed since a time.
         open: the list of what has not ended; None if `changed` tells that as well.
-        one: a single incident; None if the system cannot be asked for one.
+        single: an incident by its id; None if the system cannot be asked for that.
         paging: of both lists.
         range: how far one list reaches.
         each: finds the items of a page.
@@ -123,7 +123,7 @@ class IncidentSystem(Struct, frozen=True):
     is_token_optional: bool
     changed: IncidentList
     open: IncidentList | None
-    one: SingleIncident | None
+    single: SingleIncident | None
     paging: Paging
     range: ReadingRange
     each: Expression

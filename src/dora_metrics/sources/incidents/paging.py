@@ -95,7 +95,7 @@ def _next_position(
         case "number" if _has_more(paging, answer, items):
             return replace(position, value=int(position.value or 0) + 1)
         case "token":
-            token = _found(paging.next, answer)
+            token = _value_of(paging.next, answer)
             return _PagePosition(value=token) if isinstance(token, str | int) and token not in ("", False) else None
         case "link":
             link = answer.links.get(paging.parameter)
@@ -106,11 +106,11 @@ def _next_position(
 
 def _has_more(paging: Paging, answer: Answer, items: list[object]) -> bool:
     if paging.more is not None:
-        return bool(_found(paging.more, answer))
+        return bool(_value_of(paging.more, answer))
     return len(items) >= max(1, paging.size)
 
 
-def _found(expression: Expression | None, answer: Answer) -> object:
+def _value_of(expression: Expression | None, answer: Answer) -> object:
     try:
         return expression.search(answer.body) if expression else None
     except ValueError:

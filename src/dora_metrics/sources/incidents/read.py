@@ -143,7 +143,7 @@ class _SystemReader:
         return incident.observed_at >= self.request.since
 
     def _keep(self, items: Sequence[object]) -> list[SystemIncident]:
-        """Keep the incidents of a page, each in its newest state; name what is none."""
+        """Keep the incidents of a page, each in its newest state; name the items that cannot be recorded."""
         kept = []
         for item in items:
             try:
@@ -161,9 +161,9 @@ class _SystemReader:
         """Read what became of the incidents that were open and that nothing that was read so far has."""
         if self._system.open and self._unread_open_keys:
             self._read_open_lists(self._system.open)
-        if self._system.one:
+        if self._system.single:
             for key in self._unread_open_keys:
-                self._read_single(self._system.one, key)
+                self._read_single(self._system.single, key)
 
     @property
     def _unread_open_keys(self) -> list[str]:
@@ -183,11 +183,11 @@ class _SystemReader:
                     raise
                 # one of them may not exist any more: each is asked for by itself
 
-    def _read_single(self, one: SingleIncident, key: str) -> None:
+    def _read_single(self, single: SingleIncident, key: str) -> None:
         """Read one incident by its id. The system may not have it any more, or under another id."""
-        path, query = self._filled(one.request, {**self._present, "open": "", "id": key})
+        path, query = self._filled(single.request, {**self._present, "open": "", "id": key})
         try:
-            items = items_of(self.api.get(path, query), one.each)
+            items = items_of(self.api.get(path, query), single.each)
         except IncidentSystemError as error:
             if not error.is_not_found:
                 raise
