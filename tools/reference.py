@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from dora_metrics.settings.model import FILE_ONLY, INPUT_ONLY, NAMES, SECRETS, Settings, default_text
+from dora_metrics.settings.model import FILE_ONLY, NAMES, NEVER_IN_FILES, Settings, default_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference.md"
@@ -65,7 +65,7 @@ def _setting_rows(names: list[str]) -> Iterator[str]:
 
 def _meaning(name: str) -> str:
     description = (Settings.model_fields[name.replace("-", "_")].description or "").rstrip(".")
-    return f"{description}. **Input only**" if name in INPUT_ONLY | SECRETS else description
+    return f"{description}. **Input only**" if name in NEVER_IN_FILES else description
 
 
 def _output_rows(names: list[str]) -> Iterator[str]:

@@ -158,6 +158,7 @@ _COMMANDS = {
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
+    "incidents": "read the incidents of PagerDuty, Jira or another system into a facts file",
     "demo": "run the action on one sample event",
     "action": "what the GitHub Action runs",
 }
@@ -178,6 +179,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         "init": _add_init,
         "sync": _add_sync,
         "rebuild": _add_rebuild,
+        "incidents": _add_incidents,
         "demo": _add_demo,
         "action": _add_action,
     }
@@ -249,6 +251,34 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
         now=_moment(options.now, runtime.now),
     )
     return ledger.run(request, runtime)
+
+
+def _add_incidents(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Read the incidents of one system in the setting 'incidents', and write them as facts, one a line. It needs "
+        "the system's token in INCIDENT_TOKENS, and --repository or GITHUB_REPOSITORY. 'compute --facts' reads the "
+        "file."
+    )
+    parser.set_defaults(command=_incidents, command_needs="system")
+    parser.usage = "%(prog)s --system NAME [OPTIONS]"
+    parser.add_argument("--system", metavar="NAME", help="such as pagerduty, or the name of a custom system")
+    parser.add_argument("--out", metavar="FILE", default="-", help="the facts file; default: -, standard output")
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="the repository that incidents belong to")
+    _add_settings(parser, "incidents")
+
+
+def _incidents(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import incidents  # noqa: PLC0415 - see above
+
+    request = incidents.IncidentsRequest(
+        system=options.system,
+        out=options.out,
+        repository=options.repository,
+        config=options.config,
+        flags=_flags(options),
+        now=_moment(options.now, runtime.now),
+    )
+    return incidents.run(request, runtime)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class HttpLimits(Struct, frozen=True):
-    """Limits of one request to a sink or a health check.
+    """Limits of one request to a sink, a health check or a system that has incidents.
 
     Attributes:
         connect_seconds: how long connecting may take.
@@ -21,6 +21,8 @@ class HttpLimits(Struct, frozen=True):
         tries: how often a request is sent at most.
         pause_seconds: the pause before the second try; doubled before each further one.
         total_seconds: what all sinks of a run may take together, with all tries and pauses.
+        page_seconds: how long one page of a list of incidents may take.
+        list_seconds: what the lists of all incident systems may take together, with all tries and pauses.
     """
 
     connect_seconds: float = 5
@@ -28,6 +30,8 @@ class HttpLimits(Struct, frozen=True):
     tries: int = 3
     pause_seconds: float = 1
     total_seconds: float = 60
+    page_seconds: float = 30
+    list_seconds: float = 300
 
     @property
     def description(self) -> str:

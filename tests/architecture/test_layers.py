@@ -79,6 +79,8 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    "sources.incidents.facts",
+    "sources.incidents.items",
     "sources.prometheus.occurrences",
 )
 """Modules outside the core that decide, and are therefore as pure as the core."""

@@ -33,7 +33,7 @@ ACTION_PINS = {
 REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime"}
 SECRET_INPUTS = {
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
-    "prometheus-token",
+    "prometheus-token", "incident-tokens", "incident-hosts",
 }  # fmt: skip
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -22,6 +22,7 @@ SECRETS = {
     "pushgateway-password": "Hush4:password",
     "prometheus-token": "Hush8.prometheus/token",
     "remote-write-token": "Hush9-remote write",
+    "incident-tokens": "pagerduty: Hush11.pager\njira: ada@example.com:Hush12.jira",
 }
 
 
@@ -95,13 +96,16 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
 
 def test_no_text_and_no_object_of_a_sync_shows_a_secret(tmp_path: Path, github: FakeGitHub) -> None:
     seen: list[str] = []
-    with listen(echo("prometheus-token")) as prometheus:
+    with listen(echo("prometheus-token")) as prometheus, listen(echo("incident-tokens")) as pager:
+        systems = [{"system": "pagerduty", "url": pager.url}, {"system": "jira", "url": pager.url, "jql": "a = b"}]
+        check_out(tmp_path, {".github/dora.yml": json.dumps({"incidents": systems})})
         ran = run_action(
             tmp_path,
             "schedule",
             {"schedule": "17 5 * * *"},
             {
-                **{name: SECRETS[name] for name in ("github-token", "prometheus-token")},
+                **{name: SECRETS[name] for name in ("github-token", "prometheus-token", "incident-tokens")},
+                "incident-hosts": pager.host,
                 "prometheus-url": f"{prometheus.url}/Hush9-path?key=Hush10-query",
                 "incident-alerts": 'dora_incident="true"',
             },
@@ -109,6 +113,7 @@ def test_no_text_and_no_object_of_a_sync_shows_a_secret(tmp_path: Path, github: 
             pause=lambda _: seen.extend(representations()),
         )
         assert prometheus.requests
+        assert len({request.headers["Authorization"] for request in pager.requests}) == 2
     assert len(seen) > 10, "there were pauses, in which the objects of the run were looked at"
     assert "Hush" not in ran.log + ran.summary + json.dumps(ran.outputs)
     assert [text for text in seen if "Hush" in text] == []

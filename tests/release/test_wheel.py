@@ -53,6 +53,10 @@ def test_it_holds_every_template(site_packages: Path) -> None:
     assert {path.relative_to(packaged) for path in packaged.rglob("*") if path.is_file()} == TEMPLATES
 
 
+def test_it_knows_incident_systems(site_packages: Path) -> None:
+    assert (site_packages / "dora_metrics" / "settings" / "incidents" / "presets.yml").is_file()
+
+
 def test_it_runs_the_demo_with_its_own_files(site_packages: Path, tmp_path: Path) -> None:
     module, output = run(site_packages, tmp_path, "demo", "--output", str(tmp_path / "demo"))
     assert module.is_relative_to(site_packages)

@@ -14,6 +14,9 @@ NEWS = "news"
 ALERT_HISTORY = "prometheus"
 """In place of a repository: the cursors of alerts in Prometheus, by the repository whose runs read them."""
 
+INCIDENT_SYSTEMS = "incidents"
+"""In place of a repository: the cursors of incident systems, by repository and system, as in `acme/shop pagerduty`."""
+
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
     """How far the items of one kind were read in one repository.
@@ -32,6 +35,9 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
 
     For alerts in Prometheus: `newest` is up to when they were read, `open` what selects them. `refused` is why the last
     reading ended early, `refused_at` since when.
+
+    For incident systems: `newest` is when the newest incident that was read changed, `open` has a digest of what
+    selects them. `refused` and `refused_at` as for alerts.
 
     For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
     when security alerts were last read.

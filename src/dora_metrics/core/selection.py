@@ -69,6 +69,20 @@ def alert_history_notes(cursors: Mapping[str, Cursor]) -> list[str]:
     ]
 
 
+def incident_history_notes(cursors: Mapping[str, Cursor]) -> list[str]:
+    """Return a note for each incident system that could not be read to the end last time.
+
+    Args:
+        cursors: how far they were read, by repository and system.
+    """
+    return [
+        f"The incidents of {name.rpartition(' ')[2]} for {name.rpartition(' ')[0]} are unread since "
+        f"{_unread_since(cursor)}, which does not mean that there were none: {cursor.refused}."
+        for name, cursor in sorted(cursors.items())
+        if cursor.refused
+    ]
+
+
 def _unread_since(cursor: Cursor) -> str:
     return f"{cursor.newest:%Y-%m-%d %H:%M} UTC" if cursor.newest else "the beginning"
 

@@ -233,8 +233,10 @@ class RunContext:
 
     @property
     def _unused_addresses(self) -> frozenset[str]:
-        """What a run does not use: only a sync reads alerts and, by hand, other repositories; it has no event then."""
-        unused = set() if self.work == "sync" else {addresses.PROMETHEUS}
+        """What a run does not use: only a sync reads alerts and incidents. By hand, there is no event, and only a sync
+        reads other repositories.
+        """
+        unused = set() if self.work == "sync" else {addresses.INCIDENTS, addresses.PROMETHEUS}
         if self.request.is_by_hand:
             unused |= {addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES})
         return frozenset(unused)

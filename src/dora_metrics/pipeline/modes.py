@@ -129,8 +129,20 @@ def _sync(context: RunContext) -> RecordRequest:
         publish=site_publisher(with_page=settings.page),
         unchanged_for=UNCHANGED_FOR,
     )
-    if settings.prometheus_url is None:
+    return _with_incident_history(_with_alert_history(request, context), context)
+
+
+def _with_alert_history(request: RecordRequest, context: RunContext) -> RecordRequest:
+    if context.settings.prometheus_url is None:
         return request
     from dora_metrics.pipeline.alert_history import with_alert_history  # noqa: PLC0415 - most syncs read no alerts
 
     return with_alert_history(request, context)
+
+
+def _with_incident_history(request: RecordRequest, context: RunContext) -> RecordRequest:
+    if not context.settings.incidents:
+        return request
+    from dora_metrics.pipeline.incident_history import with_incident_history  # noqa: PLC0415 - as above
+
+    return with_incident_history(request, context)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core import selection
-from dora_metrics.core.cursors import ALERT_HISTORY, decode_cursors, differs_only_in_newest
+from dora_metrics.core.cursors import ALERT_HISTORY, INCIDENT_SYSTEMS, decode_cursors, differs_only_in_newest
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
@@ -168,14 +168,15 @@ def step_message(gathered: Gathered) -> str:
 
 
 def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:
-    """What readers must know about security alerts and those in Prometheus, from the cursors after this run."""
+    """What readers must know about what could not be read: security alerts, alerts in Prometheus, incident systems."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
     cursors = decode_cursors(files.get(CURSORS_FILE, b""), now + CLOCK_SKEW)
     present_names = gathered.merge.after.names.present_by_stable_name()
     cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
     history = cursors.get(ALERT_HISTORY, {}) if settings.incident_alerts else {}
     in_prometheus = selection.alert_history_notes({present_names.get(name, name): one for name, one in history.items()})
-    return [*selection.alert_notes(cursors_by_present_name, settings.security), *in_prometheus]
+    in_systems = selection.incident_history_notes(cursors.get(INCIDENT_SYSTEMS, {}) if settings.incidents else {})
+    return [*selection.alert_notes(cursors_by_present_name, settings.security), *in_prometheus, *in_systems]
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:

@@ -1,9 +1,9 @@
 """Which addresses of a config file count only where somebody who is trusted says the same.
 
 A checkout may be a pull request of somebody who is not trusted. Its file must not decide where facts and secrets go,
-which address a health check requests, which Prometheus is read, where reports link to, which other repositories are
-read, or which branch, repository or folder outside of the workspace is written. In a workflow, its inputs and the
-default branch are trusted.
+which address a health check requests, which Prometheus and incident systems are read, where reports link to, which
+other repositories are read, or which branch, repository or folder outside of the workspace is written. In a workflow,
+its inputs and the default branch are trusted.
 
 For a person at a terminal, the whole repository may be untrusted: its numbers may be all that the person wants to
 see, with a token that can read much more. So only options, and a file that the person names, are trusted.
@@ -18,9 +18,9 @@ from dora_metrics.settings.loading import Layer, is_set
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
-PROMETHEUS = "prometheus-url"
+INCIDENTS, PROMETHEUS = "incidents", "prometheus-url"
 _SINKS = ("endpoint-url", "pushgateway-url", "remote-write-url")
-_ADDRESSES = (*_SINKS, HEALTH_CHECK, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
+_ADDRESSES = (*_SINKS, HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
 
 _INCIDENT_ALERTS = "incident-alerts"
 _REPORT_SETTINGS = (PAGE, "report-template")
@@ -57,6 +57,7 @@ def withheld_addresses(settings: Settings, unconfirmed: AbstractSet[str], *, is_
             of this repository, or the default branch names one.
     """
     is_used = {
+        INCIDENTS: INCIDENTS in unconfirmed and _names_unknown_host(settings),
         LEDGER: is_ledger_used,
         PAGE: bool(settings.report and settings.github_token),
     }
@@ -65,6 +66,13 @@ def withheld_addresses(settings: Settings, unconfirmed: AbstractSet[str], *, is_
         for address in _ADDRESSES
         if address in unconfirmed and is_used.get(address, True) and getattr(settings, _attribute(address))
     ]
+
+
+def _names_unknown_host(settings: Settings) -> bool:
+    """Whether a `url` in `incidents` is on a host that `incident-hosts` does not name."""
+    from dora_metrics.settings.incident_access import unnamed_urls  # noqa: PLC0415 - most runs have none
+
+    return bool(unnamed_urls(settings.incidents, settings.incident_hosts))
 
 
 def named_addresses(config: Layer) -> Layer:
@@ -111,6 +119,7 @@ def unnamed_report_text(names: Sequence[str], config_path: str) -> str:
 _WITHHELD_TEXTS = {
     LEDGER: (LEDGER, "not used:"),
     HEALTH_CHECK: ("health check", "not checked:"),
+    INCIDENTS: (INCIDENTS, "not read:"),
     PAGE: (PAGE, "not linked:"),
     PROMETHEUS: ("Prometheus", "its alerts are not read:"),
     REPOSITORIES: (REPOSITORIES, "not read:"),
@@ -137,6 +146,8 @@ def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_
         is_compared: whether the default branch's file is known.
         is_by_hand: whether a person started the run.
     """
+    if address == INCIDENTS:
+        return _unconfirmed_incidents_reason(config_path, is_by_hand=is_by_hand)
     if is_by_hand:
         return (
             f"`{address}` is only in {config_path}, and the settings in this checkout are not trusted. "
@@ -148,6 +159,16 @@ def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool, is_
     return (
         f"`{address}` is in the checkout's {config_path}, but {comparison}. "
         "Set it as an input, or add the same line to the default branch's file"
+    )
+
+
+def _unconfirmed_incidents_reason(config_path: str, *, is_by_hand: bool) -> str:
+    place, option = (
+        ("this checkout", "--incident-hosts") if is_by_hand else ("the checkout", "the input `incident-hosts`")
+    )
+    return (
+        f"`{INCIDENTS}` in {place}'s {config_path} has a `url` on a host that {option} does not name, and the settings "
+        "in a checkout are not trusted. Name the host there"
     )
 
 

@@ -1,4 +1,4 @@
-"""Reads a config file (`.github/dora.yml`), which may hold any setting except those of INPUT_ONLY and SECRETS.
+"""Reads a config file (`.github/dora.yml`), which may hold any setting except those of NEVER_IN_FILES.
 
 Only a path with nothing at it means that there is no such file. Whatever else prevents reading it is an error.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.loading import Layer, label
-from dora_metrics.settings.model import INPUT_ONLY, SECRETS
+from dora_metrics.settings.model import INPUT_ONLY, NEVER_IN_FILES, SECRETS
 
 MAX_CONFIG_BYTES = 500_000
 """Of a config file. One of a monorepo with 1,000 services has 100,000."""
@@ -93,7 +93,7 @@ def config_layer(name: str, content: bytes) -> Layer:
         values = parse_config(name, content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise _unusable(name, "it is not UTF-8") from None
-    misplaced = [setting for setting in values if setting in INPUT_ONLY | SECRETS]
+    misplaced = [setting for setting in values if setting in NEVER_IN_FILES]
     return Layer(
         name,
         {setting: value for setting, value in values.items() if setting not in misplaced},
@@ -102,7 +102,9 @@ def config_layer(name: str, content: bytes) -> Layer:
 
 
 def _misplacement_reason(name: str) -> str:
-    return "a secret does not belong in a file" if name in SECRETS else "it belongs to one run"
+    if name in SECRETS:
+        return "a secret does not belong in a file"
+    return "it belongs to one run" if name in INPUT_ONLY else "a file must not say where tokens go"
 
 
 def parse_config(name: str, text: str) -> dict[str, object]:

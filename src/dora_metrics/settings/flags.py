@@ -5,7 +5,7 @@ from typing import Literal
 
 from dora_metrics.settings.model import FLAGS
 
-SettingsCommand = Literal["compute", "report", "sync", "rebuild"]
+SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents"]
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "what is read": (
@@ -14,6 +14,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "security",
         "prometheus-url",
         "incident-alerts",
+        "incident-hosts",
         "max-rate-limit-wait",
     ),
     "what is a deployment": (
@@ -70,7 +71,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
-_FOR_READING_PROMETHEUS = ("prometheus-url", "incident-alerts")
+_FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts")
+_FOR_INCIDENTS = ("incident-hosts", "repositories", "since")
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "endpoint-url"),
@@ -78,14 +80,15 @@ _FOR_LEDGERS = (
 )
 
 _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
-    "compute": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
+    "compute": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_OTHERS, *_FOR_LEDGERS),
     "report": (
-        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
+        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_OTHERS, *_FOR_LEDGERS),
         *(name for name in _FOR_READING_GITHUB if name != "service"),
         *("deploy-workflows", "incident-window", "count-failed-runs"),
     ),
     "sync": _FOR_GITHUB_EVENTS,
-    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, "since"),
+    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_OTHERS, "since"),
+    "incidents": tuple(name for name in FLAGS if name not in _FOR_INCIDENTS),
 }
 """By command, the settings that change nothing of what it does or prints."""
 

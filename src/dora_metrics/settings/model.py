@@ -23,6 +23,9 @@ from dora_metrics.settings.types import (
     FailureRulesSetting,
     GitOpsSetting,
     GoalsSetting,
+    IncidentHostsSetting,
+    IncidentsSetting,
+    IncidentTokensSetting,
     LabelsSetting,
     LedgerSetting,
     ListSetting,
@@ -209,6 +212,19 @@ class Settings(BaseModel):
         description="The `external_labels` of that Prometheus, if Alertmanager reports the same alerts; config file "
         "only.",
     )
+    incidents: IncidentsSetting = Field(
+        (),
+        description="Systems whose incidents `sync` reads: pagerduty, jira, incident-io, statuspage, or custom; config "
+        "file only.",
+    )
+    incident_tokens: IncidentTokensSetting | None = Field(
+        None, description="Tokens of the systems in `incidents`, a line each: `pagerduty: TOKEN`, `jira: user:TOKEN`."
+    )
+    incident_hosts: IncidentHostsSetting = Field(
+        (),
+        description="Hosts that may get a token of `incident-tokens`, as host or host:port: those of each `url` in "
+        "`incidents`.",
+    )
     health_check_url: UrlSetting | None = Field(
         None, description="URL to check after a successful production deployment. The result is recorded."
     )
@@ -295,12 +311,14 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "gitops", "goals", "prometheus-external-labels", "services"})
+FILE_ONLY = frozenset({"custom", "gitops", "goals", "incidents", "prometheus-external-labels", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
-    "prometheus-token",
+    "prometheus-token", "incident-tokens",
 })  # fmt: skip
+NEVER_IN_FILES = INPUT_ONLY | SECRETS | {"incident-hosts"}
+"""Settings that a config file cannot have. Whoever writes a file must not say where tokens go."""
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)

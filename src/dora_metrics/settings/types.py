@@ -16,6 +16,7 @@ from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
+from dora_metrics.settings.incident_schema import INCIDENTS_SCHEMA
 
 FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -161,6 +162,26 @@ def _check_external_labels(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _check_incidents(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    from dora_metrics.settings.incidents.parsing import parse_systems  # noqa: PLC0415 - most runs have none
+
+    parse_systems(value)
+    return value
+
+
+def _check_incident_tokens(value: SecretStr) -> SecretStr:
+    from dora_metrics.settings.incident_access import parse_tokens  # noqa: PLC0415 - as above
+
+    parse_tokens(value.get_secret_value())
+    return value
+
+
+def _parse_incident_hosts(value: object) -> tuple[str, ...]:
+    from dora_metrics.settings.incident_access import parse_hosts  # noqa: PLC0415 - as above
+
+    return parse_hosts(windows.parse_list(value))
+
+
 _LIST_SCHEMA = {"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": ["string", "integer"]}]}
 
 BooleanSetting = Annotated[
@@ -262,6 +283,13 @@ LabelsSetting = Annotated[
             ]
         }
     ),
+]
+IncidentsSetting = Annotated[
+    tuple[dict[str, Any], ...], AfterValidator(_check_incidents), WithJsonSchema(INCIDENTS_SCHEMA)
+]
+IncidentTokensSetting = Annotated[SecretStr, AfterValidator(_check_incident_tokens)]
+IncidentHostsSetting = Annotated[
+    tuple[str, ...], BeforeValidator(_parse_incident_hosts), WithJsonSchema({"type": "string"})
 ]
 AlertMatchersSetting = Annotated[str, AfterValidator(parse_alert_matchers)]
 ExternalLabelsSetting = Annotated[dict[str, str], AfterValidator(_check_external_labels)]

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 DeploymentKind = Literal["deployment", "release", "push", "run", "job"]
 
@@ -42,6 +42,7 @@ _ID = re.compile(PATTERN)
 _INVISIBLE = re.compile(rf"%|(?!{_VISIBLE}).", re.DOTALL)
 
 _MAX_PART_LENGTH = 64
+_MAX_KEY_LENGTH = 250
 
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
@@ -203,6 +204,17 @@ def _object_name(name: str, max_length: int) -> str:
 
 def _without_colon(name: str) -> str:
     return name.replace(":", "%3A")
+
+
+def incident(system: str, key: str) -> str:
+    """An incident of another system, by what the system calls it."""
+    return f"{system}:{_encoded(key, max_length=_MAX_KEY_LENGTH)}"
+
+
+def incident_key(incident_id: str, system: str) -> str | None:
+    """What a system calls an incident; None for an incident of another one."""
+    prefix = f"{system}:"
+    return unquote(incident_id.removeprefix(prefix)) if incident_id.startswith(prefix) else None
 
 
 def repository(number: int) -> str:

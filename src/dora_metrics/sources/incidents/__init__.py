@@ -1,0 +1,1 @@
+"""Incidents of other systems, from any API that answers with JSON."""
