@@ -79,6 +79,19 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    *(
+        f"sources.kubernetes.{name}"
+        for name in (
+            "application",
+            "artefacts",
+            "canary",
+            "helm_release",
+            "kustomization",
+            "objects",
+            "read",
+            "rollout",
+        )
+    ),
     "sources.prometheus.occurrences",
 )
 """Modules outside the core that decide, and are therefore as pure as the core."""

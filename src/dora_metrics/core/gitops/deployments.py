@@ -12,7 +12,7 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of
 from dora_metrics.core.gitops.occurrence import Occurrence
-from dora_metrics.core.gitops.rollouts import Rollout, RolloutKey, is_new, rollout_of, rollout_order
+from dora_metrics.core.gitops.rollouts import Rollout, RolloutKey, is_new, is_present_state, rollout_of, rollout_order
 from dora_metrics.core.gitops.targets import GitOpsTarget, GitOpsTargets
 from dora_metrics.core.scope import DEFAULT_ENVIRONMENT
 
@@ -64,7 +64,7 @@ def new_deployments(
             skipped += 1
             continue
         deployment = _deployment_of(occurrence, target, repository)
-        if not _is_new(deployment, timelines):
+        if not _is_new(deployment, occurrence, timelines):
             repeated += 1
             continue
         commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
@@ -88,10 +88,15 @@ def _timelines(recorded: Iterable[Deployment]) -> defaultdict[RolloutKey, list[R
     return timelines
 
 
-def _is_new(deployment: Deployment, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
+def _is_new(deployment: Deployment, occurrence: Occurrence, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
     """Whether a deployment is new; if so, it is among the known ones from now on."""
     rollout = rollout_of(deployment)
-    if rollout is None or not is_new(rollout, timelines[rollout.key]):
+    if rollout is None:
+        return False
+    recorded, is_state = timelines[rollout.key], occurrence.is_time_of_asking or occurrence.unchanged_since is not None
+    if is_state and is_present_state(rollout, recorded, occurrence.unchanged_since):
+        return False
+    if not is_new(rollout, recorded):
         return False
     insort(timelines[rollout.key], rollout, key=rollout_order)
     return True
