@@ -22,7 +22,7 @@ ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
         "commands.compute", "commands.demo", "commands.init", "commands.ledger", "core.alertmanager",
-        "core.facts.as_of",
+        "core.facts.as_of", "core.gitops", "github.events.gitops", "pipeline.commit_lookup",
         "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain", "core.reports.periodic",
         "core.reports.site", "github.events.alertmanager", "github.history", "github.issues", "pipeline.alert_history",
         "pipeline.backfill", "pipeline.deliver", "pipeline.health", "pipeline.publish", "pipeline.remote_writing",

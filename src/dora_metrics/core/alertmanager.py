@@ -13,6 +13,7 @@ from msgspec import Struct
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, Incident, Severity
 from dora_metrics.core.markdown import storable
+from dora_metrics.core.selection import is_selected
 from dora_metrics.core.windows import parse_instant
 
 OWN_ALERTS = "Dora"
@@ -137,14 +138,4 @@ def named_repository(labels: Mapping[str, str], run_repository: str, patterns: I
     name = labels.get("repository", "").strip()
     if not name or name.lower() == run_repository.lower():
         return run_repository
-    return name if _is_selected(name, patterns) else None
-
-
-def _is_selected(name: str, patterns: Iterable[str]) -> bool:
-    """Whether patterns such as `owner/*, !owner/sandbox` select a repository; the last one that matches decides."""
-    selected = False
-    for pattern in patterns:
-        is_exclusion, text = pattern.startswith("!"), pattern.removeprefix("!")
-        if re.fullmatch(".*".join(map(re.escape, text.split("*"))), name, re.IGNORECASE):
-            selected = not is_exclusion
-    return selected
+    return name if is_selected(name, patterns) else None

@@ -1,6 +1,6 @@
 """The workflow run that this process belongs to, and what its event reports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,6 +44,23 @@ class Run:
     def repository_url(self) -> str:
         """Address of the repository's page."""
         return f"{self.server_url.rstrip('/')}/{self.repository}"
+
+
+class Recorded(Struct, frozen=True):
+    """What the ledger knows, for events that mean something else once something is recorded.
+
+    Attributes:
+        has: whether there is a fact with an id.
+        deployments: all deployments.
+        full_sha: completes the first digits of a sha in a repository, if only one commit begins with them.
+    """
+
+    has: Callable[[str], bool] = lambda _: False
+    deployments: Callable[[], Iterable[Deployment]] = tuple
+    full_sha: Callable[[str, str], str | None] = lambda _repository, _digits: None
+
+
+NOTHING_RECORDED = Recorded()
 
 
 class Observation(Struct, frozen=True):

@@ -82,6 +82,7 @@ _EXPECTED_TYPES = {
     "bool_type": "true or false",
     "model_type": "an object",
     "string_too_short": "a string that is not empty",
+    "string_too_long": "a shorter string",
     "dict_type": "an object",
     "tuple_type": "a list",
 }
@@ -121,6 +122,10 @@ _TYPE_NAMES = {
     list: "a list",
     dict: "an object",
 }
+
+
+FLAGGER_KEY, ARGO_CD_KEY = "flagger", "argocd"
+"""The keys of a `client_payload` whose value is what these tools say about a rollout."""
 
 
 class RepositoryPayload(Payload):

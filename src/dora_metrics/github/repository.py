@@ -62,6 +62,19 @@ def _matches(pattern: str, name: str) -> bool:
     return re.fullmatch(".*".join(parts), name, re.IGNORECASE) is not None
 
 
+def commit_beginning_with(client: Client, repository: str, digits: str) -> str | None:
+    """Return the sha of the only commit of a repository that begins with some digits; None if there is none.
+
+    A branch or tag of that name comes first for GitHub, so its commit counts only if it begins with them too.
+
+    Raises:
+        GitHubError: if GitHub refuses the request or does not answer.
+    """
+    answer = client.query("CommitByDigits", {**owner_and_name(repository), "digits": digits})
+    sha: str = (answer["repository"]["object"] or {}).get("oid", "")
+    return sha if sha.startswith(digits) else None
+
+
 def read_objects(client: Client, repository: str, expressions: Sequence[str]) -> list[GitObject]:
     """Return the object at each `<commit or branch>:<path>`, with one request for every 50.
 

@@ -115,6 +115,18 @@ class HeadAnswer(TypedDict):
     repository: HeadRepository
 
 
+class NamedCommit(TypedDict):
+    oid: NotRequired[str]  # missing for anything but a commit
+
+
+class CommitRepository(TypedDict):
+    object: NamedCommit | None
+
+
+class CommitByDigitsAnswer(TypedDict):
+    repository: CommitRepository
+
+
 class TimeAnswer(TypedDict):
     kind: str
 
@@ -785,6 +797,7 @@ class QueryShape(NamedTuple):
 OF_QUERIES: Mapping[str, QueryShape] = {
     "Append": QueryShape(AppendAnswer),
     "AssociatedPulls": QueryShape(SlottedAnswer, ("repository",), BriefPullsHolder | None),
+    "CommitByDigits": QueryShape(CommitByDigitsAnswer),
     "CommitPage": QueryShape(CommitPageAnswer),
     "CommitPageWithFolders": QueryShape(
         CommitPageAnswer, ("repository", "object", "history", "nodes"), TreeEntryId | None

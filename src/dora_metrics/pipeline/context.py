@@ -16,6 +16,7 @@ from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
+from dora_metrics.core.selection import is_selected
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
@@ -30,6 +31,7 @@ from dora_metrics.storage.directory import DirectoryStorage
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
+    from dora_metrics.pipeline.commit_lookup import CommitLookup
     from dora_metrics.pipeline.enrich import Enricher
     from dora_metrics.pipeline.report_issues import ReportRun
     from dora_metrics.storage.branch import BranchStorage
@@ -438,20 +440,56 @@ class RunContext:
         return file_content(self.client, self.run.repository, git_object)
 
     def enrich(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
-        """Return the facts with what GitHub adds to them in time; unchanged without a token."""
-        if self.has_token and any(isinstance(fact, Deployment | Change) for fact in facts):
-            with self.client.until(_SECONDS_TO_ENRICH):
-                return self._enricher(facts, contents)
-        return facts
+        """Return the facts with what GitHub adds to them in time; unchanged without a token.
+
+        Facts of a repository that this run does not cover stay as they are: the token may not read it.
+        """
+        if not (self.has_token and any(isinstance(fact, Deployment | Change) for fact in facts)):
+            return facts
+        own_name = self.run_under_present_name(contents.names).repository.casefold()
+        repositories = {fact.repository for fact in facts if fact.repository.casefold() != own_name}
+        with self.client.until(_SECONDS_TO_ENRICH):
+            own = tuple(fact for fact in facts if fact.repository not in repositories)
+            enriched = self._enricher_of(self.run.repository)(own, contents)
+            for repository in sorted(repositories):
+                others = tuple(fact for fact in facts if fact.repository == repository)
+                covers = is_selected(repository, self.settings.repositories)
+                enriched += self._enricher_of(repository)(others, contents) if covers else others
+            return enriched
+
+    def full_sha(self, repository: str, digits: str, contents: LedgerContents) -> str | None:
+        """Return the commit whose sha begins with some digits; None if it is not known, or if there are several."""
+        return self._commit_lookup.full_sha(repository, digits, contents.facts)
 
     @cached_property
-    def _enricher(self) -> "Enricher":
+    def _commit_lookup(self) -> "CommitLookup":
+        from dora_metrics.github.repository import commit_beginning_with  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.commit_lookup import CommitLookup  # noqa: PLC0415 - few runs complete a sha
+
+        def ask(repository: str, digits: str) -> str | None:
+            with self.client.until(_SECONDS_TO_ENRICH):
+                return commit_beginning_with(self.client, repository, digits)
+
+        def may_ask(repository: str) -> bool:
+            is_own = repository.casefold() == self.run.repository.casefold()
+            return self.has_token and (is_own or is_selected(repository, self.settings.repositories))
+
+        return CommitLookup(ask, may_ask, self.note)
+
+    def _enricher_of(self, repository: str) -> "Enricher":
+        return self._enrichers.setdefault(repository, self._make_enricher(repository))
+
+    @cached_property
+    def _enrichers(self) -> "dict[str, Enricher]":
+        return {}
+
+    def _make_enricher(self, repository: str) -> "Enricher":
         from dora_metrics.github.compare import RepositoryComparer  # noqa: PLC0415 - as above
         from dora_metrics.github.jobs import RepositoryJobs  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.enrich import Enricher  # noqa: PLC0415 - as above
 
-        comparer = RepositoryComparer(self.client, self.run.repository, self.settings.policy.services)
-        jobs = RepositoryJobs(self.client, self.run.repository)
+        comparer = RepositoryComparer(self.client, repository, self.settings.policy.services)
+        jobs = RepositoryJobs(self.client, repository)
         return Enricher(comparer, self.settings.policy, self.note, jobs)
 
     def claim_reports(self, contents: LedgerContents) -> Mapping[str, bytes]:

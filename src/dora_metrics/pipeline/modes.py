@@ -6,11 +6,12 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts, win_over_future
+from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import newest_commit_time, observe, repository_in
-from dora_metrics.github.observation import Observation, nothing_to_record
+from dora_metrics.github.observation import Observation, Recorded, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
@@ -55,10 +56,18 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
     def observe_event(contents: LedgerContents) -> Observation:
         run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
         sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
-        observation = observe(run, payload, settings, sources, lambda fact_id: contents.fact_by_id(fact_id) is not None)
+        observation = observe(run, payload, settings, sources, _recorded(context, contents))
         return _with_ledger(observation, contents, run.now)
 
     return observe_event
+
+
+def _recorded(context: RunContext, contents: LedgerContents) -> Recorded:
+    return Recorded(
+        has=lambda fact_id: contents.fact_by_id(fact_id) is not None,
+        deployments=lambda: [fact for fact in contents.facts if isinstance(fact, Deployment)],
+        full_sha=lambda repository, digits: context.full_sha(repository, digits, contents),
+    )
 
 
 def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dora_metrics.core.facts.ids import ROLLOUT_PREFIXES
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.reports.unrecorded import UnrecordedFacts, dispatch_command
@@ -43,6 +44,8 @@ def keep_without_settings(request: RunRequest) -> UnrecordedFacts:
         facts = observe(request.run, request.payload(), settings, frozenset()).facts
     except EventError:
         return UnrecordedFacts()
+    if any(fact.id.startswith(ROLLOUT_PREFIXES) for fact in facts):
+        return UnrecordedFacts()  # only the config file says whose deployment it is; the job can be run again
     return _keep(request, facts, event_facts=facts)
 
 

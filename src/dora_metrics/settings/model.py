@@ -21,6 +21,7 @@ from dora_metrics.settings.types import (
     DurationSetting,
     ExternalLabelsSetting,
     FailureRulesSetting,
+    GitOpsSetting,
     GoalsSetting,
     LabelsSetting,
     LedgerSetting,
@@ -106,6 +107,11 @@ class Settings(BaseModel):
     )
     services: ServicesSetting = Field(
         {}, description="Services of a monorepo, each with its path patterns; config file only."
+    )
+    gitops: GitOpsSetting = Field(
+        {},
+        description="What objects in a cluster deploy, by `namespace/name`: service, environment, repository, and "
+        "where the commit is; config file only.",
     )
     incident_labels: ListSetting = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: DurationSetting = Field(
@@ -289,7 +295,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "goals", "prometheus-external-labels", "services"})
+FILE_ONLY = frozenset({"custom", "gitops", "goals", "prometheus-external-labels", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",

@@ -23,6 +23,9 @@ AlertSourceName = Literal["auto", "dependabot", "code-scanning", "secret-scannin
 DeploymentSourceName = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 
+_TEXTS_OF_GITOPS = ("service", "environment", "repository", "image", "tag", "annotation")
+
+
 def _parse_boolean(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
@@ -109,6 +112,14 @@ def _check_custom_benchmark(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _check_gitops(value: dict[str, Any]) -> dict[str, Any]:
+    if value:
+        from dora_metrics.core.gitops.targets import GitOpsTargets  # noqa: PLC0415 - most repositories set none
+
+        GitOpsTargets.parse(value)
+    return value
+
+
 def _check_goals(value: dict[str, Any]) -> dict[str, Any]:
     goals.parse_goals(value)
     return value
@@ -180,6 +191,28 @@ BenchmarkSetting = Annotated[
     WithJsonSchema({"enum": [*get_args(BenchmarkName), *map(int, benchmarks.PUBLISHED_BENCHMARKS)]}),
 ]
 CustomBenchmarkSetting = Annotated[dict[str, Any], AfterValidator(_check_custom_benchmark)]
+GitOpsSetting = Annotated[
+    dict[str, Any],
+    AfterValidator(_check_gitops),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    {"const": "skip"},
+                    {
+                        "type": "object",
+                        "properties": {
+                            **{name: {"type": "string"} for name in _TEXTS_OF_GITOPS},
+                            "commit": {"enum": ["revision", "image-tag", "annotation"]},
+                        },
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        }
+    ),
+]
 WindowSetting = Annotated[str, AfterValidator(_check_window)]
 TimeZoneSetting = Annotated[str, AfterValidator(_check_time_zone)]
 LedgerSetting = Annotated[str, AfterValidator(_check_ledger)]

@@ -67,8 +67,8 @@ IMAGE = {"commit": "image-tag"}
     ("target", "fields", "expected"),
     [
         ({"commit": "revision"}, {}, A),
-        (IMAGE, {"images": ("ghcr.io/acme/shop:sha-1a2b3c4",)}, COMMITS["1a2b3c4"]),
-        (IMAGE, {"images": ("ghcr.io:5000/acme/shop:1a2b3c4@sha256:00",)}, COMMITS["1a2b3c4"]),
+        (IMAGE, {"images": ("registry.example/acme/shop:sha-1a2b3c4",)}, COMMITS["1a2b3c4"]),
+        (IMAGE, {"images": ("registry.example:5000/acme/shop:1a2b3c4@sha256:00",)}, COMMITS["1a2b3c4"]),
         (IMAGE, {"images": (f"shop:{A}", "redis:7.2")}, A),
         (IMAGE, {"images": (f"shop:{A}", f"worker:{A}")}, A),
         ({**IMAGE, "image": "*/shop"}, {"images": (f"a/shop:{A}", f"a/worker:{sha('B')}")}, A),

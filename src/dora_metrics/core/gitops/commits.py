@@ -9,6 +9,7 @@ from dora_metrics.core.facts.ids import SHA_LENGTH
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.gitops.occurrence import Occurrence
 from dora_metrics.core.gitops.targets import DEFAULT_ANNOTATIONS, DEFAULT_TAGS, GitOpsTarget, matches, tag_regex
+from dora_metrics.core.versions import ref_reads_as_version
 
 MIN_DIGITS = 7
 """Of an abbreviated sha. git abbreviates to no fewer."""
@@ -34,6 +35,12 @@ def sha_in_revision(revision: str) -> str | None:
     """Return the sha that a revision ends with, such as `main@sha1:…` or `main/…`; None if it has none."""
     match = _REVISION_SHA.search(revision, max(len(revision) - SHA_LENGTH - 1, 0))
     return match[1] if match and match.end() == len(revision) else None
+
+
+def version_in_revision(revision: str) -> str | None:
+    """Return the tag in a revision such as `v1.0.1@sha1:…`, if it reads as a version; otherwise None."""
+    ref = revision.partition("@")[0]
+    return ref if ref_reads_as_version(ref) else None
 
 
 def known_sha(digits: str, repository: str, facts: Iterable[object]) -> str | None:

@@ -55,7 +55,7 @@ class Rollout(Struct, frozen=True):
 
     @property
     def is_reported_once(self) -> bool:
-        """Whether the tool reports each rollout once, so that the same revision later is another one.
+        """Whether the tool reports each rollout once, so that the same revision later is deployed again.
 
         Helm upgrades, and Flagger analyses, only what differs, even if the chart or the pods do not.
         """
@@ -102,9 +102,11 @@ def is_repetition(earlier: Rollout, later: Rollout) -> bool:
     """
     if is_same_occurrence(earlier, later):
         return True
-    if earlier.revision != later.revision or later.is_reported_once:
+    if earlier.revision != later.revision:
         return False
-    return later.status in (earlier.status, "failure")
+    if later.status == earlier.status == "failure":
+        return True  # tried again
+    return later.status in (earlier.status, "failure") and not later.is_reported_once
 
 
 def is_new(rollout: Rollout, recorded: Sequence[Rollout]) -> bool:

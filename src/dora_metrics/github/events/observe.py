@@ -1,4 +1,4 @@
-"""Maps the event that started the run to facts. Pure: the same run and payload always give the same facts.
+"""Maps the event that started the run to facts. Pure: the same run, payload and records always give the same facts.
 
 The setting `deployment-source` decides which events count as deployments.
 """
@@ -17,7 +17,14 @@ from dora_metrics.core.selection import better_source
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
-from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
+from dora_metrics.github.observation import (
+    NOTHING_RECORDED,
+    Observation,
+    Recorded,
+    Run,
+    deployment_observation,
+    nothing_to_record,
+)
 from dora_metrics.github.payloads import (
     DeploymentEvent,
     DeploymentStatusEvent,
@@ -40,26 +47,23 @@ _MAX_AGE_OF_RERUN = timedelta(days=31)
 """GitHub lets a run be run again for 30 days."""
 
 
-IsRecorded = Callable[[str], bool]
-"""Whether the ledger has a fact with this id."""
-
-
 def observe(
     run: Run,
     payload: Mapping[str, object],
     settings: Settings,
     known_sources: frozenset[str],
-    is_recorded: IsRecorded = lambda _: False,
+    recorded: Recorded = NOTHING_RECORDED,
 ) -> Observation:
     """Return what an event reports.
 
     `known_sources` are the sources of this repository's deployments in the ledger; they decide what
-    `deployment-source: auto` accepts. An issue that `is_recorded` as an incident is observed whatever its labels.
+    `deployment-source: auto` accepts. An issue that is `recorded` as an incident is observed whatever its labels, and a
+    rollout only if it is new.
 
     Raises:
         EventError: one problem per invalid field of the payload.
     """
-    observation = _observe_event(run, payload, settings, is_recorded)
+    observation = _observe_event(run, payload, settings, recorded)
     if settings.environment:
         observation = _observe_job(run, payload, settings, settings.environment, observation)
     elif run.event != "repository_dispatch":
@@ -85,16 +89,16 @@ def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
             return None
 
 
-def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings, is_recorded: IsRecorded) -> Observation:
+def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings, recorded: Recorded) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
         return nothing_to_record("this run computes the numbers again")
     if mapper := _MAPPERS.get(run.event):
-        return mapper(run, payload, settings, is_recorded)
+        return mapper(run, payload, settings, recorded)
     recorded_events = ", ".join(name for name in _MAPPERS if name != "deployment")
     return nothing_to_record(f"{run.event} events are not recorded; those that are: {recorded_events}")
 
 
-_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], Observation]] = {
+_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, Recorded], Observation]] = {
     "deployment": lambda _run, payload, _settings, _: deployments.observe_deployment_created(
         parse_payload(DeploymentEvent, payload)
     ),
@@ -116,11 +120,11 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], 
     "pull_request_target": lambda run, payload, _settings, _: pull_requests.observe_pull_request(
         run, parse_payload(PullRequestEvent, payload)
     ),
-    "issues": lambda run, payload, settings, is_recorded: incidents.observe_issue(
-        run, parse_payload(IssuesEvent, payload), settings.incident_labels, is_recorded
+    "issues": lambda run, payload, settings, recorded: incidents.observe_issue(
+        run, parse_payload(IssuesEvent, payload), settings.incident_labels, recorded.has
     ),
-    "repository_dispatch": lambda run, payload, settings, _: repository_dispatch.observe_dispatch(
-        run, parse_payload(DispatchEvent, payload), settings.repositories
+    "repository_dispatch": lambda run, payload, settings, recorded: repository_dispatch.observe_dispatch(
+        run, parse_payload(DispatchEvent, payload), settings, recorded
     ),
 }
 

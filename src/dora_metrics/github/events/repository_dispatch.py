@@ -1,7 +1,7 @@
 """Deployments and incidents that other systems report by repository_dispatch; docs/events.md lists the fields."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -13,8 +13,17 @@ from dora_metrics.core.facts import ids, jsonl
 from dora_metrics.core.facts.model import JOB_FIELDS, Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
-from dora_metrics.github.observation import Observation, Run, deployment_observation, incident_state, nothing_to_record
+from dora_metrics.github.observation import (
+    Observation,
+    Recorded,
+    Run,
+    deployment_observation,
+    incident_state,
+    nothing_to_record,
+)
 from dora_metrics.github.payloads import (
+    ARGO_CD_KEY,
+    FLAGGER_KEY,
     DispatchEvent,
     Payload,
     PayloadFlag,
@@ -23,9 +32,13 @@ from dora_metrics.github.payloads import (
     PayloadTime,
     parse_payload,
 )
+from dora_metrics.settings.model import Settings
 
 ALERTMANAGER_KEY = "alertmanager"
 """The key of a `client_payload` whose value is a notification of Alertmanager."""
+
+FLUX_KEY = "involvedObject"
+"""One that every event of Flux has. The types of these are such as `Kustomization/apps.flux-system`."""
 
 
 def _valid_id(value: str) -> str:
@@ -98,22 +111,32 @@ class DispatchedIncident(_DispatchedFact):
     deployment: PayloadText | None = None
 
 
-def observe_dispatch(run: Run, event: DispatchEvent, repositories: Sequence[str] = ()) -> Observation:
-    """Map a dispatch of type `dora-deployment` or `dora-incident` to a fact, or to one for each alert in it.
-
-    `repositories` are the patterns of the repositories that the ledger covers besides the run's own.
-    """
+def observe_dispatch(run: Run, event: DispatchEvent, settings: Settings, recorded: Recorded) -> Observation:
+    """Map a dispatch to the deployment or incident in it, or to one incident for each alert in it."""
+    payload = event.client_payload or {}
     match event.action:
+        case "dora-deployment" if payload.keys() & {FLAGGER_KEY, ARGO_CD_KEY}:
+            return _observe_rollout(run, event, settings, recorded)
         case "dora-deployment":
             return _observe_deployment(run, *_fact_fields(event, "deployment"))
-        case "dora-incident" if ALERTMANAGER_KEY in (event.client_payload or {}):
+        case "dora-incident" if ALERTMANAGER_KEY in payload:
             from dora_metrics.github.events import alertmanager  # noqa: PLC0415 - most dispatches are none of its
 
-            return alertmanager.observe_notification(run, event.client_payload or {}, repositories)
+            return alertmanager.observe_notification(run, payload, settings.repositories)
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
+        case _ if FLUX_KEY in payload:
+            return _observe_rollout(run, event, settings, recorded)
         case name:
-            return nothing_to_record(f"its type is {name}; only dora-deployment and dora-incident are recorded")
+            recorded_types = "dora-deployment, dora-incident and events of Flux"
+            return nothing_to_record(f"its type is {name}; only {recorded_types} are recorded")
+
+
+def _observe_rollout(run: Run, event: DispatchEvent, settings: Settings, recorded: Recorded) -> Observation:
+    """Map what a GitOps tool says about a rollout."""
+    from dora_metrics.github.events.gitops import observe_rollout  # noqa: PLC0415 - most dispatches are none of its
+
+    return observe_rollout(run, event.client_payload or {}, settings.gitops, recorded)
 
 
 def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
