@@ -81,6 +81,7 @@ VALUES = {
     "incident-labels": "outage",
     "prometheus-url": "https://prometheus.example",
     "incident-alerts": 'team="shop"',
+    "kubernetes": "cluster.json",
     "ledger": "none",
     "max-rate-limit-wait": "5m",
     "pushgateway-url": "https://push.example",
@@ -131,7 +132,7 @@ def test_help_names_the_settings_of_the_file_that_do_not_count() -> None:
 
 # Errors
 
-ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'demo', 'action'"
+ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'kubernetes', 'demo', 'action'"
 NO_WINDW = "unknown option --windw; did you mean --window?"
 
 

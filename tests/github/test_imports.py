@@ -21,14 +21,16 @@ NEVER_IMPORTED = {"github", "yaml", "rich", "rjsmin", "chartkick"}
 ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
-        "commands.compute", "commands.demo", "commands.init", "commands.ledger", "core.alertmanager",
+        "commands.compute", "commands.demo", "commands.init", "commands.kubernetes", "commands.ledger",
+        "core.alertmanager",
         "core.facts.as_of", "core.gitops", "github.events.gitops", "pipeline.commit_lookup",
         "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain", "core.reports.periodic",
         "core.reports.site", "github.events.alertmanager", "github.history", "github.issues", "pipeline.alert_history",
-        "pipeline.backfill", "pipeline.deliver", "pipeline.health", "pipeline.publish", "pipeline.remote_writing",
+        "pipeline.backfill", "pipeline.cluster_rollouts",
+        "pipeline.deliver", "pipeline.health", "pipeline.publish", "pipeline.remote_writing",
         "pipeline.report_issues", "pipeline.reports",
         "pipeline.sync", "pipeline.template_process", "schemas", "settings.yaml_text", "sinks", "sources.fact_files",
-        "sources.git", "sources.health_check", "sources.prometheus",
+        "sources.git", "sources.health_check", "sources.kubernetes", "sources.prometheus",
     )
 }  # fmt: skip
 """Modules of a sync, of sinks, of reports and of the other commands."""

@@ -1,4 +1,5 @@
-"""Reads a config file (`.github/dora.yml`), which may hold any setting except those of INPUT_ONLY and SECRETS.
+"""Reads a config file (`.github/dora.yml`), which may hold any setting except those of INPUT_ONLY,
+NOT_IN_FILE and SECRETS.
 
 Only a path with nothing at it means that there is no such file. Whatever else prevents reading it is an error.
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.loading import Layer, label
-from dora_metrics.settings.model import INPUT_ONLY, SECRETS
+from dora_metrics.settings.model import DEFAULT_CONFIG, INPUT_ONLY, NOT_IN_FILE, SECRETS
 
 MAX_CONFIG_BYTES = 500_000
 """Of a config file. One of a monorepo with 1,000 services has 100,000."""
@@ -34,6 +35,20 @@ def read_config_file(path: Path, folder: Path | None = None) -> Layer | None:
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error.strerror) if isinstance(error, OSError) else "its name is not valid") from None
     return config_layer(str(path), content)
+
+
+def read_chosen_config(named: Path | None) -> Layer | None:
+    """Read the config file that a person named; otherwise the one in the current folder, None if that has none.
+
+    Raises:
+        SettingsError: if it cannot be read, or there is none of that name.
+    """
+    if named is None:
+        return read_config_file(DEFAULT_CONFIG, Path())
+    config = read_config_file(named)
+    if config is None:
+        raise SettingsError(f"--config {named}: there is no such file")
+    return config
 
 
 def _resolve_within(folder: Path, path: Path) -> Path:
@@ -93,7 +108,7 @@ def config_layer(name: str, content: bytes) -> Layer:
         values = parse_config(name, content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise _unusable(name, "it is not UTF-8") from None
-    misplaced = [setting for setting in values if setting in INPUT_ONLY | SECRETS]
+    misplaced = [setting for setting in values if setting in INPUT_ONLY | NOT_IN_FILE | SECRETS]
     return Layer(
         name,
         {setting: value for setting, value in values.items() if setting not in misplaced},

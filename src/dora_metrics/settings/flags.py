@@ -14,6 +14,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "security",
         "prometheus-url",
         "incident-alerts",
+        "kubernetes",
         "max-rate-limit-wait",
     ),
     "what is a deployment": (
@@ -71,6 +72,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
 _FOR_READING_PROMETHEUS = ("prometheus-url", "incident-alerts")
+_FOR_READING_CLUSTERS = ("kubernetes",)
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "endpoint-url"),
@@ -78,14 +80,20 @@ _FOR_LEDGERS = (
 )
 
 _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
-    "compute": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
+    "compute": (
+        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, *_FOR_READING_CLUSTERS),
+        *_FOR_LEDGERS,
+    ),
     "report": (
-        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_PROMETHEUS, *_FOR_LEDGERS),
+        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_PROMETHEUS, *_FOR_READING_CLUSTERS, *_FOR_LEDGERS),
         *(name for name in _FOR_READING_GITHUB if name != "service"),
         *("deploy-workflows", "incident-window", "count-failed-runs"),
     ),
     "sync": _FOR_GITHUB_EVENTS,
-    "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, "since"),
+    "rebuild": (
+        *(*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_PROMETHEUS, *_FOR_READING_CLUSTERS),
+        "since",
+    ),
 }
 """By command, the settings that change nothing of what it does or prints."""
 

@@ -209,6 +209,11 @@ class Settings(BaseModel):
         description="The `external_labels` of that Prometheus, if Alertmanager reports the same alerts; config file "
         "only.",
     )
+    kubernetes: ListSetting = Field(
+        (),
+        description="Files with objects of a cluster that an earlier step wrote with `kubectl get -o json`; not in the "
+        "config file.",
+    )
     health_check_url: UrlSetting | None = Field(
         None, description="URL to check after a successful production deployment. The result is recorded."
     )
@@ -297,6 +302,8 @@ class Settings(BaseModel):
 
 FILE_ONLY = frozenset({"custom", "gitops", "goals", "prometheus-external-labels", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
+NOT_IN_FILE = frozenset({"kubernetes"})
+"""Inputs that are flags as well. A checkout may be a stranger's, and must not say which files are facts."""
 SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
     "prometheus-token",

@@ -95,6 +95,14 @@ class TestProblems:
 
         assert read_stream("cluster.json", Endless()).problem.startswith("larger than 64,000,000 bytes")
 
+    def test_a_stream_that_breaks(self) -> None:
+        class Broken(BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                del size
+                raise IsADirectoryError(21, "Is a directory")
+
+        assert read_stream("cluster.json", Broken()).problem == "cannot be read (Is a directory)"
+
     def test_too_many_objects(self) -> None:
         content = b'{"kind": "List", "items": [' + b",".join([b"{}"] * (MAX_OBJECTS + 1)) + b"]}"
         assert read(content).problem.startswith("more than 20,000 objects")

@@ -1,11 +1,11 @@
 """The sources of Flux: what repository a revision is of, and what an OCI artefact was built from; pure."""
 
-import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+
+from dora_metrics.core.gitops.repositories import repository_at
 
 SOURCE_KINDS = ("GitRepository", "OCIRepository", "ExternalArtifact")
 """The kinds of Flux's sources that say where their revisions come from."""
@@ -14,9 +14,6 @@ SourceKey = tuple[str, str, str]
 """How a source is found: kind, namespace, name."""
 
 _REVISION_ANNOTATION, _SOURCE_ANNOTATION = "org.opencontainers.image.revision", "org.opencontainers.image.source"
-_NAME = r"[A-Za-z0-9._-]+"
-_SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?([^@/:]+):/?({_NAME}/{_NAME}?)/?")
-_PATH = re.compile(rf"/({_NAME}/{_NAME}?)/?")
 _DEFAULT_HOST = "github.com"
 
 
@@ -108,23 +105,3 @@ def _artefact(kind: str, source: _Source, host: str) -> Artefact:
         annotations.get(_REVISION_ANNOTATION),
         tuple(sorted(annotations.items())),
     )
-
-
-def repository_at(url: str, host: str) -> str | None:
-    """Return `owner/name` from an address such as `ssh://git@github.com/owner/name.git`, if it is on a host."""
-    address = _host_and_path(url.strip())
-    if address is None or address[0].removeprefix("ssh.").lower() != host.lower():
-        return None
-    return address[1].removesuffix(".git")
-
-
-def _host_and_path(url: str) -> tuple[str, str] | None:
-    if "://" not in url:
-        match = _SCP_ADDRESS.fullmatch(url)
-        return (match[1], match[2]) if match else None
-    try:
-        parts = urlsplit(url)
-        path = _PATH.fullmatch(parts.path)
-        return (parts.hostname or "", path[1]) if path else None
-    except ValueError:
-        return None

@@ -68,10 +68,11 @@ class _List(Struct, frozen=True):
     items: list[Raw] | None = None
 
 
-def read_file(name: str, path: Path) -> ClusterFile:
-    """Read a regular file of a workspace; nothing at the path is an empty one."""
+def read_file(name: str, path: Path, *, may_be_a_pipe: bool = False) -> ClusterFile:
+    """Read a regular file, or a pipe that a person names; nothing at the path is an empty file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or (may_be_a_pipe and stat.S_ISFIFO(mode))):
             return ClusterFile(name, problem="not a regular file")
         with path.open("rb") as file:
             return read_stream(name, file)
@@ -83,16 +84,19 @@ def read_file(name: str, path: Path) -> ClusterFile:
 
 
 def read_stream(name: str, stream: BinaryIO) -> ClusterFile:
-    """Read what kubectl prints.
-
-    Raises:
-        OSError: if the stream breaks.
-    """
-    content = stream.read(MAX_FILE_BYTES + 1).removeprefix(_BOM)
+    """Read what kubectl prints."""
+    try:
+        content = stream.read(MAX_FILE_BYTES + 1).removeprefix(_BOM)
+    except OSError as error:
+        return ClusterFile(name, problem=f"cannot be read ({error.strerror})")
     if len(content) > MAX_FILE_BYTES:
         return ClusterFile(name, problem=_TOO_LARGE)
     if not content.strip():
         return ClusterFile(name, is_empty=True)
+    return _read_content(name, content)
+
+
+def _read_content(name: str, content: bytes) -> ClusterFile:
     try:
         return _parse(name, content)
     except msgspec.ValidationError:

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from dora_metrics.core.facts.model import Time
 from dora_metrics.core.gitops.commits import sha_in_revision
+from dora_metrics.core.gitops.flux import HELM_FAILURES
+from dora_metrics.core.gitops.metadata import environment_in, images_in
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.artefacts import UNKNOWN_ARTEFACT, Artefact, SourceReference
 from dora_metrics.sources.kubernetes.objects import (
@@ -24,7 +26,6 @@ from dora_metrics.sources.kubernetes.objects import (
 
 _SUCCEEDED = ("deployed", "superseded")
 _FAILED = "failed"
-_GAVE_UP = ("InstallFailed", "UpgradeFailed", "TestFailed")
 
 
 class _TestHook(Struct, frozen=True):
@@ -58,6 +59,7 @@ class _HelmReleaseSpec(Struct, frozen=True, rename="camel"):
 
 
 class _HelmReleaseStatus(Struct, frozen=True, rename="camel"):
+    observed_generation: int | None = None
     conditions: list[Condition] | None = None
     history: list[_Release] | None = None
     last_applied_revision: str = ""
@@ -67,6 +69,12 @@ class _HelmReleaseStatus(Struct, frozen=True, rename="camel"):
 class _HelmRelease(ClusterObject, frozen=True, rename="camel"):
     spec: _HelmReleaseSpec = _HelmReleaseSpec()
     status: _HelmReleaseStatus = _HelmReleaseStatus()
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether the newest release in the history is of the present generation."""
+        ready = condition_of(self.status.conditions, "Ready")
+        return self.is_observed(self.status.observed_generation, ready) and (ready is None or ready.status != "Unknown")
 
 
 def read_helm_release(text: bytes, asked: Asked) -> ObjectReading:
@@ -78,21 +86,23 @@ def read_helm_release(text: bytes, asked: Asked) -> ObjectReading:
     helm_release = msgspec.json.decode(text, type=_HelmRelease)
     if not helm_release.status.history:
         return _present(helm_release, asked)
+    releases = sorted(helm_release.status.history, key=lambda release: release.version)
     occurrences = [
         occurrence
-        for release in sorted(helm_release.status.history, key=lambda release: release.version)
-        for occurrence in _rollouts(helm_release, release, asked)
+        for release in releases
+        for occurrence in _rollouts(helm_release, release, asked, is_present=release is releases[-1])
     ]
     return occurrences or NoOccurrence("no release of its history has ended")
 
 
-def _rollouts(helm_release: _HelmRelease, release: _Release, asked: Asked) -> Iterator[Occurrence]:
-    """Yield the rollout of a release that ended, at a known time."""
+def _rollouts(helm_release: _HelmRelease, release: _Release, asked: Asked, *, is_present: bool) -> Iterator[Occurrence]:
+    """Yield the rollout of a release that ended, at a known time. Annotations are about the present one only."""
     began_at = usable(release.last_deployed)
     if began_at is None or release.status not in (*_SUCCEEDED, _FAILED):
         return
     is_rejected = release.has_failed_test and helm_release.spec.counts_failed_tests
     artefact = _artefact(helm_release, release, asked)
+    describes_release = is_present and helm_release.is_reconciled
     yield Occurrence(
         deployer=helm_release.deployer("flux", "HelmRelease"),
         revision=release.chart_version,
@@ -102,8 +112,10 @@ def _rollouts(helm_release: _HelmRelease, release: _Release, asked: Asked) -> It
         sha=sha_in_revision(artefact.origin_revision or ""),
         version=release.chart_version or None,
         reached_users=release.status == _FAILED or is_rejected,
+        environment=environment_in(helm_release.event_metadata),
         source_repository=artefact.repository,
-        annotations=(*helm_release.annotations, *artefact.annotations),
+        images=images_in(helm_release.event_metadata) if describes_release else (),
+        annotations=(*(helm_release.annotations if describes_release else ()), *artefact.annotations),
     )
 
 
@@ -133,6 +145,8 @@ def _present(helm_release: _HelmRelease, asked: Asked) -> ObjectReading:
             observed_at=asked.at,
             version=chart_version,
             reached_users=has_failed,
+            environment=environment_in(helm_release.event_metadata),
+            images=images_in(helm_release.event_metadata),
             annotations=helm_release.annotations,
             is_time_of_asking=True,
         )
@@ -143,4 +157,4 @@ def _outcome(ready: Condition | None) -> tuple[bool, bool]:
     """Return whether the present release has succeeded, and whether it has failed."""
     if ready is None:
         return False, False
-    return ready.status == "True", ready.status == "False" and ready.reason in _GAVE_UP
+    return ready.status == "True", ready.status == "False" and ready.reason in HELM_FAILURES

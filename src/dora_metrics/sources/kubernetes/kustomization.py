@@ -14,7 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from dora_metrics.core.facts.model import Time
-from dora_metrics.core.gitops.commits import sha_in_revision
+from dora_metrics.core.gitops.commits import sha_in_revision, version_in_revision
+from dora_metrics.core.gitops.flux import KUSTOMIZATION_FAILURES, KUSTOMIZATION_SUCCESSES
+from dora_metrics.core.gitops.metadata import environment_in, images_in
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.artefacts import SourceReference
 from dora_metrics.sources.kubernetes.objects import (
@@ -25,21 +27,12 @@ from dora_metrics.sources.kubernetes.objects import (
     condition_of,
     short_reason,
     usable,
-    version_in,
 )
 
-_SUCCEEDED = "ReconciliationSucceeded"
+(_SUCCEEDED,) = KUSTOMIZATION_SUCCESSES
 
-_REACHED_USERS = {
-    "HealthCheckFailed": True,
-    "ReconciliationFailed": True,
-    "PruneFailed": True,
-    "BuildFailed": False,
-}
-"""The reasons of a revision that was tried and has failed, and whether any of it was applied."""
-
-_LATE_REPORT = timedelta(minutes=1)
-"""How much later than the history says a rollout may be reported by an event."""
+_REPORT_MARGIN = timedelta(minutes=1)
+"""How far the time of an event that reports a rollout may be from that in the history, which has whole seconds."""
 
 
 class _HistorySnapshot(Struct, frozen=True, rename="camel"):
@@ -111,19 +104,13 @@ def _why_unread(kustomization: _Kustomization, ready: Condition) -> str:
     """Return why the status says nothing about a rollout that ended; empty if it does."""
     if kustomization.spec.suspend:
         return "suspended"
-    if not _is_of_newest_generation(kustomization, ready):
+    if not kustomization.is_observed(kustomization.status.observed_generation, ready):
         return "its newest generation is not reconciled yet"
     if ready.status not in ("True", "False"):
         return "in progress"
-    if ready.status == "False" and ready.reason not in _REACHED_USERS:
+    if ready.status == "False" and ready.reason not in KUSTOMIZATION_FAILURES:
         return f"nothing was applied ({short_reason(ready.reason)})"
     return "" if _revision(kustomization.status, ready) else "nothing was applied yet"
-
-
-def _is_of_newest_generation(kustomization: _Kustomization, ready: Condition) -> bool:
-    """Whether the status is of the present generation. After a failure only the condition says so."""
-    observed = max(kustomization.status.observed_generation or 0, ready.observed_generation or 0)
-    return observed >= (kustomization.metadata.generation or 0)
 
 
 def _revision(status: _KustomizationStatus, ready: Condition) -> str:
@@ -147,11 +134,17 @@ def _ending(snapshot: _HistorySnapshot, history: Sequence[_HistorySnapshot]) -> 
     first, last = usable(snapshot.first_reconciled), usable(snapshot.last_reconciled)
     if first is None or last is None:
         return None
-    others = (usable(each.last_reconciled) for each in history if each.digest != snapshot.digest)
-    last_other = max((time for time in others if time and time > first), default=None)
-    if last_other is None:
-        return _Ending(first, first)
-    return _Ending(max(last, last_other), last_other + _LATE_REPORT)
+    others = [time for each in history if each.digest != snapshot.digest and (time := usable(each.last_reconciled))]
+    last_other = max(others, default=None)
+    if last_other is None or last_other <= first:
+        return _Ending(first, _earliest_report(first, last_other))
+    return _Ending(max(last, last_other), last_other + _REPORT_MARGIN)
+
+
+def _earliest_report(first: datetime, last_other: datetime | None) -> datetime:
+    """Return when an event may have reported an entry at the earliest, after the last one of other manifests."""
+    earliest = first - _REPORT_MARGIN
+    return earliest if last_other is None else max(earliest, last_other + timedelta(seconds=1))
 
 
 def _was_successful_before(failed: _HistorySnapshot, history: Sequence[_HistorySnapshot]) -> bool:
@@ -177,11 +170,18 @@ def _occurrence(kustomization: _Kustomization, ready: Condition, ending: _Ending
         finished_at=ending.finished_at if ending else asked.at,
         observed_at=asked.at,
         sha=sha_in_revision(origin or revision),
-        version=version_in(origin or revision),
-        reached_users=_REACHED_USERS.get(ready.reason, False) and not has_succeeded,
+        version=version_in_revision(origin or revision),
+        reached_users=KUSTOMIZATION_FAILURES.get(ready.reason, False) and not has_succeeded,
         source_repository=artefact.repository,
-        images=tuple(image.text for image in spec.images or () if image.new_tag),
+        environment=environment_in(kustomization.event_metadata),
+        images=_images(kustomization),
         annotations=(*kustomization.annotations, *(artefact.annotations if artefact.revision == revision else ())),
         is_time_of_asking=ending is None,
         unchanged_since=ending.unchanged_since if ending else None,
     )
+
+
+def _images(kustomization: _Kustomization) -> tuple[str, ...]:
+    """Return the images that annotations for events name, and those whose tags the Kustomization sets."""
+    set_here = (image.text for image in kustomization.spec.images or () if image.new_tag)
+    return tuple(dict.fromkeys((*images_in(kustomization.event_metadata), *set_here)))

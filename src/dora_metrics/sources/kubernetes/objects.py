@@ -1,18 +1,18 @@
 """What the objects of all kinds have in common: names, conditions and times; pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from dora_metrics.core.facts.model import Time
+from dora_metrics.core.gitops.metadata import event_annotations
 from dora_metrics.core.gitops.occurrence import GitOpsObject, NoOccurrence, Occurrence, Tool
-from dora_metrics.core.versions import ref_reads_as_version
 from dora_metrics.sources.kubernetes.artefacts import Artefacts
 
-Name = Annotated[str, Meta(min_length=1, max_length=253)]
-"""The name of an object or a namespace, as long as Kubernetes allows."""
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z", max_length=253)]
+"""A name of an object or a namespace that Kubernetes allows."""
 
 ObjectReading = Sequence[Occurrence] | NoOccurrence
 """What an object says: the rollouts that ended, or why there are none."""
@@ -23,7 +23,7 @@ _MAX_REASON_LENGTH = 60
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
-class Metadata(Struct, frozen=True, rename="camel"):
+class ObjectMetadata(Struct, frozen=True, rename="camel"):
     """Name and generation of an object."""
 
     name: Name
@@ -45,7 +45,7 @@ class Condition(Struct, frozen=True, rename="camel"):
 class ClusterObject(Struct, frozen=True, rename="camel"):
     """An object of a kind that is read."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
 
     def deployer(self, tool: Tool, kind: str) -> GitOpsObject:
         """Return how facts name the object."""
@@ -53,8 +53,19 @@ class ClusterObject(Struct, frozen=True, rename="camel"):
 
     @property
     def annotations(self) -> tuple[tuple[str, str], ...]:
-        """The annotations of the object that are short enough to name a commit."""
-        return short_annotations(self.metadata.annotations)
+        """The annotations of the object that may name a commit, also under the names that Flux's events give them."""
+        annotations = dict(short_annotations(self.metadata.annotations))
+        return tuple(sorted({**annotations, **event_annotations(annotations)}.items()))
+
+    @property
+    def event_metadata(self) -> Mapping[str, str]:
+        """What Flux adds to the events of the object."""
+        return event_annotations(dict(short_annotations(self.metadata.annotations)))
+
+    def is_observed(self, generation: int | None, condition: Condition | None) -> bool:
+        """Whether a status is of the present generation: one that it names, or that of a condition in it."""
+        in_condition = condition.observed_generation if condition else None
+        return max(generation or 0, in_condition or 0) >= (self.metadata.generation or 0)
 
 
 class Asked(Struct, frozen=True):
@@ -99,9 +110,3 @@ def start_before(start: datetime | None, end: datetime) -> datetime | None:
 def short_reason(reason: str) -> str:
     """Return a reason or phase of a status at a length that fits into a message."""
     return reason[:_MAX_REASON_LENGTH] or "no reason"
-
-
-def version_in(revision: str) -> str | None:
-    """Return the tag in a revision such as `v1.0.1@sha1:…`, if it reads as a version."""
-    ref = revision.partition("@")[0]
-    return ref if ref_reads_as_version(ref) else None

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
+from dora_metrics.core.markdown import storable
 from dora_metrics.sources.kubernetes.application import read_application
 from dora_metrics.sources.kubernetes.artefacts import SOURCE_KINDS, Artefact, Artefacts, SourceKey, read_source
 from dora_metrics.sources.kubernetes.canary import read_canary
@@ -76,7 +78,7 @@ class _ObjectReadings:
             if isinstance(reading, NoOccurrence):
                 self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
             else:
-                self.occurrences += reading
+                self.occurrences += map(_storable, reading)
 
     @contextmanager
     def _named_problems(self, text: ObjectText) -> Iterator[None]:
@@ -110,6 +112,12 @@ def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -
         elif not _is_source(each):
             reading.unknown_counts[each.kind or "no kind"] += 1
     return reading.result
+
+
+def _storable(occurrence: Occurrence) -> Occurrence:
+    """Return a rollout whose texts can be stored in facts."""
+    version = storable(occurrence.version) if occurrence.version else None
+    return replace(occurrence, revision=storable(occurrence.revision), version=version)
 
 
 def _is_source(each: ObjectText) -> bool:

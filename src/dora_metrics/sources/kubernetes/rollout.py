@@ -18,7 +18,7 @@ from dora_metrics.sources.kubernetes.objects import (
     Asked,
     ClusterObject,
     Condition,
-    Metadata,
+    ObjectMetadata,
     ObjectReading,
     condition_of,
     short_annotations,
@@ -122,7 +122,7 @@ def read_rollout(text: bytes, asked: Asked) -> ObjectReading:
     return [_occurrence(rollout, ending, asked)]
 
 
-def _is_of_newest_generation(observed: str | int, metadata: Metadata) -> bool:
+def _is_of_newest_generation(observed: str | int, metadata: ObjectMetadata) -> bool:
     """Whether the status is of the present generation. Before Argo Rollouts 0.10 it has a hash, which says nothing."""
     text = str(observed)
     is_number = text.isascii() and text.isdecimal()
