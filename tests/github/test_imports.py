@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fakes.github import FakeGitHub
+from support.gitops_events import flux_event
 from support.runs import deployment_status, run_action
 from support.servers import listen
 
@@ -69,13 +70,21 @@ NOW = datetime.now(UTC)
 PAYLOAD = deployment_status(at=f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def run_without(refused: AbstractSet[str], folder: Path, inputs: Mapping[str, object], api_url: str = "") -> str:
+def run_without(
+    refused: AbstractSet[str],
+    folder: Path,
+    inputs: Mapping[str, object],
+    api_url: str = "",
+    *,
+    event_name: str = "deployment_status",
+    payload: Mapping[str, object] = PAYLOAD,
+) -> str:
     """The summary of an event run in a process that cannot import some modules; a failure fails the test."""
     event, summary = folder / "deployed.json", folder / "summary.md"
-    event.write_text(json.dumps(PAYLOAD), "utf-8")
+    event.write_text(json.dumps(payload), "utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_", "DORA_"))},
-        "GITHUB_EVENT_NAME": "deployment_status",
+        "GITHUB_EVENT_NAME": event_name,
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_WORKSPACE": str(folder),
@@ -109,6 +118,19 @@ def test_an_event_run_on_a_branch_imports_only_what_it_needs(tmp_path: Path, git
     for _ in range(2):
         assert "reached production" in run_without(NEVER_IMPORTED | ONLY_FOR_OTHERS, tmp_path, inputs, github.api_url)
     assert len(github.requests) == 6
+
+
+OF_ROLLOUTS = {"dora_metrics.core.gitops", "dora_metrics.github.events.gitops"}
+
+
+def test_an_event_of_flux_imports_what_rollouts_need_and_nothing_that_reads_a_cluster(tmp_path: Path) -> None:
+    refused = (NEVER_IMPORTED | ONLY_FOR_OTHERS | {"requests"}) - OF_ROLLOUTS
+    event = flux_event(timestamp=f"{NOW:%Y-%m-%dT%H:%M:%SZ}")
+    inputs = {"ledger": "dir:ledger"}
+    for expected in ("reached production", "Nothing to record"):
+        summary = run_without(refused, tmp_path, inputs, event_name="repository_dispatch", payload=event)
+        assert expected in summary
+        (tmp_path / "summary.md").unlink()
 
 
 OF_REMOTE_WRITE = {

@@ -12,6 +12,7 @@ MAX_QUESTIONS = 10
 """Commits that one run asks GitHub for."""
 
 _OUTCOME = "commits"
+_TOO_MANY = f"GitHub is asked for {MAX_QUESTIONS} commits in a run; deployments of further ones have no lead time"
 
 
 @dataclass
@@ -46,7 +47,7 @@ class CommitLookup:
         if not self.may_ask(repository):
             return None
         if len(self._answers) >= MAX_QUESTIONS:
-            self.note(Outcome(_OUTCOME, "skipped", f"GitHub was asked for {MAX_QUESTIONS} commits, and for no more"))
+            self.note(Outcome(_OUTCOME, "skipped", _TOO_MANY))
             return None
         self._answers[question] = self._asked(repository, digits)
         return self._answers[question]

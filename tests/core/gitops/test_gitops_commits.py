@@ -35,6 +35,23 @@ def test_a_revision_of_a_git_repository_ends_with_its_commit(revision: str, expe
     assert sha_in_revision(revision) == expected
 
 
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        (f"main@sha1:{A}", f"main@{A[:7]}"),
+        (f"main/{A}", f"main/{A[:7]}"),
+        ("6.6.1", "6.6.1"),
+        (f"latest@sha256:{A}{A}", f"latest@sha256:{A}{A}"[:60]),
+        ("a" * 100, "a" * 60),
+    ],
+)
+def test_without_a_commit_the_revision_is_the_name(revision: str, name: str) -> None:
+    (made,) = new_deployments(
+        [occurrence("A", revision=revision, sha=None)], [], GitOpsTargets(), "acme/shop"
+    ).deployments
+    assert made.version == name
+
+
 def test_a_commit_of_the_ledger_completes_its_first_digits() -> None:
     facts = [
         change(1, sha="1a2b3c4" + "0" * 33),

@@ -176,9 +176,8 @@ def test_what_is_skipped_or_known_is_said() -> None:
     assert nothing_because(flux_event(), gitops={"*": "skip"}) == "the setting `gitops` skips flux-system/apps"
     first = only(flux_event())
     later = flux_event(timestamp="2026-11-21T11:50:00Z")
-    assert seen(later, first).title == (
-        "Nothing to record: flux-system/apps had deployed this before, and nothing since"
-    )
+    known = "the revision that flux-system/apps reports is recorded already, and nothing was deployed since"
+    assert seen(later, first).title == f"Nothing to record: {known}"
 
 
 @pytest.mark.parametrize(

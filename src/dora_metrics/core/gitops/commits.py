@@ -14,6 +14,7 @@ from dora_metrics.core.versions import ref_reads_as_version
 MIN_DIGITS = 7
 """Of an abbreviated sha. git abbreviates to no fewer."""
 
+_MAX_NAME_LENGTH = 60
 _MAX_TAG_LENGTH = 128
 """Registries allow no more."""
 
@@ -41,6 +42,13 @@ def version_in_revision(revision: str) -> str | None:
     """Return the tag in a revision such as `v1.0.1@sha1:…`, if it reads as a version; otherwise None."""
     ref = revision.partition("@")[0]
     return ref if ref_reads_as_version(ref) else None
+
+
+def short_revision(revision: str) -> str:
+    """Return a revision for people, such as `main@0647aea` of `main@sha1:0647aea…`."""
+    sha = sha_in_revision(revision)
+    name = revision[:-SHA_LENGTH].removesuffix("sha1:") + sha[:MIN_DIGITS] if sha else revision
+    return name[:_MAX_NAME_LENGTH]
 
 
 def known_sha(digits: str, repository: str, facts: Iterable[object]) -> str | None:

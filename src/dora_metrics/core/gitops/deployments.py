@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of
+from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of, short_revision
 from dora_metrics.core.gitops.occurrence import Occurrence
 from dora_metrics.core.gitops.rollouts import Rollout, RolloutKey, is_new, is_present_state, rollout_of, rollout_order
 from dora_metrics.core.gitops.targets import GitOpsTarget, GitOpsTargets
@@ -68,7 +68,7 @@ def new_deployments(
             repeated += 1
             continue
         commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
-        deployments.append(replace(deployment, sha=commit.sha))
+        deployments.append(_with_commit(deployment, commit, occurrence.revision))
         if commit.because:
             reasons.setdefault(occurrence.deployer.path, commit.because)
     notes = (*_skip_notes(skipped), *_lead_time_notes(reasons))
@@ -127,6 +127,13 @@ def _commit_of(
 ) -> CommitOfRollout:
     revision_repository = occurrence.source_repository or run_repository
     return commit_of(occurrence, target, repository, revision_repository, full_sha)
+
+
+def _with_commit(deployment: Deployment, commit: CommitOfRollout, revision: str) -> Deployment:
+    """Return a deployment with its commit; if that is not known, its revision is its name for people."""
+    if commit.sha:
+        return replace(deployment, sha=commit.sha)
+    return replace(deployment, version=deployment.version or short_revision(revision))
 
 
 def _skip_notes(skipped: int) -> Iterator[str]:

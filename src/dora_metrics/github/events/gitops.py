@@ -115,7 +115,7 @@ def _parse_object(model: type[PayloadT], payload: Body, key: str) -> PayloadT:
 def _why_none(new: NewDeployments, read: Occurrence) -> str:
     if new.skipped:
         return f"the setting `gitops` skips {read.deployer.path}"
-    return f"{read.deployer.path} had deployed this before, and nothing since"
+    return f"the revision that {read.deployer.path} reports is recorded already, and nothing was deployed since"
 
 
 def _checked_end(time: datetime, run: Run, place: str) -> datetime:
@@ -147,7 +147,6 @@ class FluxEvent(Payload):
 
     involvedObject: _InvolvedObject  # noqa: N815 - Flux's name
     reason: PayloadText
-    severity: PayloadText | None = None
     message: PayloadText = ""
     timestamp: PayloadTime
     metadata: Metadata = Field(default_factory=dict)
