@@ -200,7 +200,7 @@ class TestPushedOrRead:
         gitops_shop.run("push", {"ref": "refs/heads/other"}, at=3.01)
         (read,) = gitops_shop.facts()
         ran = push(3.1)
-        assert "had deployed this before, and nothing since" in ran.summary
+        assert "is recorded already, and nothing was deployed since" in ran.summary
         assert gitops_shop.facts() == [read]
 
     def test_one_run_gets_the_event_and_the_file(self, gitops_shop: GitOpsShop, tool: str) -> None:
@@ -209,6 +209,26 @@ class TestPushedOrRead:
         ran = push(3.01, kubernetes="cluster.json")
         assert "read from cluster.json" in ran.summary
         assert len(gitops_shop.facts()) == 1
+
+
+def test_a_reading_completes_what_was_reported_without_its_commit(gitops_shop: GitOpsShop) -> None:
+    """Opened at 1:00 with its commit, deployed at 7:00: six hours. GitHub knows the commit only when it is read."""
+    gitops_shop.settings = {"gitops": {"argocd/shop": {"commit": "image-tag", "repository": "acme/shop"}}}
+    argo = ArgoApplication(images=[f"ghcr.io/acme/shop:{gitops_shop.first[:12]}"])
+    argo.sync("A", cluster_time(0.5))
+    gitops_shop.write_cluster(argo.object)
+    gitops_shop.run(at=0.6)
+    merged = gitops_shop.merge("Faster", 1, 3)
+    time = f"{cluster_time(7)}Z"
+    pushed = argocd_sync(name="B", startedAt=time, finishedAt=time, images=[f"ghcr.io/acme/shop:{merged[:12]}"])
+    gitops_shop.dispatch(pushed["client_payload"], pushed["action"], at=7.1, kubernetes="", github_token="")
+    assert [fact["sha"] for fact in gitops_shop.facts()] == [gitops_shop.first, None]
+    argo.images = [f"ghcr.io/acme/shop:{merged[:12]}"]
+    argo.sync("B", cluster_time(7))
+    gitops_shop.write_cluster(argo.object)
+    ran = gitops_shop.run(at=20)
+    assert [fact["sha"] for fact in gitops_shop.facts()] == [gitops_shop.first, merged]
+    assert ran.outputs["lead-time-seconds"] == str(6 * HOUR)
 
 
 class TestFiles:

@@ -9,7 +9,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import EPOCH, Deployment, Fact
 from dora_metrics.core.gitops.commits import FullSha
-from dora_metrics.core.gitops.deployments import NewDeployments, new_deployments
+from dora_metrics.core.gitops.deployments import NewDeployments, completed_deployments, new_deployments
 from dora_metrics.core.gitops.occurrence import Occurrence
 from dora_metrics.core.gitops.rollouts import rollout_of
 from dora_metrics.core.gitops.targets import GitOpsTargets
@@ -135,14 +135,15 @@ class ClusterRollouts:
             run: the run, under the present name of its repository.
             full_sha: completes an abbreviated sha.
         """
-        deployments = (fact for fact in recorded if isinstance(fact, Deployment))
+        deployments = [fact for fact in recorded if isinstance(fact, Deployment)]
         occurrences = [
             _under_present_name(each, names) for each in self.reading.occurrences if not self._is_early(each)
         ]
         targets = GitOpsTargets.parse(self.settings.gitops)
         new = new_deployments(occurrences, deployments, targets, run.repository, full_sha)
+        completed = completed_deployments(occurrences, deployments, targets, run.repository, full_sha)
         placed = tuple(each for each in new.deployments if each.repository != EVERY_REPOSITORY)
-        prepared = tuple(prepare_fact(each, self.settings) for each in placed)
+        prepared = tuple(prepare_fact(each, self.settings) for each in (*placed, *completed))
         notes = (*new.notes, *_placeless_notes(len(new.deployments) - len(placed)), *self._time_notes(placed))
         return replace(new, deployments=prepared, notes=tuple(text.one_line(note)[:_MAX_NOTE_LENGTH] for note in notes))
 

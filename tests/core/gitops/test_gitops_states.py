@@ -1,7 +1,12 @@
 """What an object says of its present state is recorded once, whatever revision or time it says it with."""
 
-from dora_metrics.core.gitops.deployments import new_deployments
-from support.facts import at
+from datetime import timedelta
+from typing import Any
+
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.gitops.deployments import completed_deployments, new_deployments
+from dora_metrics.core.gitops.occurrence import Occurrence
+from support.facts import at, sha
 from support.rollouts import EVERYTHING, occurrence, recorded_one_by_one
 
 
@@ -52,3 +57,40 @@ class TestTimeOfAsking:
 
     def test_without_any_record_it_is_new(self) -> None:
         assert is_new("A", "03-09T04:00", [], is_time_of_asking=True)
+
+
+CHART: dict[str, Any] = {"revision": "1.0.0", "sha": None}
+
+
+class TestCompleted:
+    """What was recorded without a commit gets the one that a reading finds."""
+
+    def complete(self, ledger: list[Deployment], *occurrences: Occurrence) -> list[tuple[str, str | None]]:
+        completed = completed_deployments(occurrences, ledger, EVERYTHING, "acme/shop", lambda *_: None)
+        return [(each.id, each.sha) for each in completed]
+
+    def test_a_report_without_a_commit(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        read = occurrence("A", "03-05T11:55", revision="1.0.0", observed_at=at("03-06"))
+        assert self.complete(ledger, read) == [(ledger[0].id, sha("A"))]
+
+    def test_one_that_has_a_commit_keeps_it(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", revision="1.0.0")])
+        assert self.complete(ledger, occurrence("B", "03-05T12:00", revision="1.0.0")) == []
+
+    def test_another_rollout_of_the_same_chart_stays_without(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        assert self.complete(ledger, occurrence("A", "03-06T12:00", revision="1.0.0")) == []
+
+    def test_a_state_completes_the_last_rollout_of_it(self) -> None:
+        times = ("03-05T12:00", "03-06T12:00")
+        ledger = recorded_one_by_one(occurrence("A", time, **CHART) for time in times)
+        read = occurrence("A", "03-09T04:00", revision="1.0.0", is_time_of_asking=True)
+        assert self.complete(ledger, read) == [(ledger[1].id, sha("A"))]
+
+    def test_the_newer_record_wins(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        (completed,) = completed_deployments(
+            [occurrence("A", "03-05T12:00", revision="1.0.0")], ledger, EVERYTHING, "acme/shop", lambda *_: None
+        )
+        assert completed.observed_at == ledger[0].observed_at + timedelta(microseconds=1)
