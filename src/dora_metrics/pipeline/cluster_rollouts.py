@@ -61,18 +61,18 @@ def _read_named(name: str, request: RunRequest) -> ClusterFile:
 def _with_sync(request: RecordRequest, rollouts: "ClusterRollouts", context: RunContext) -> RecordRequest:
     """Read the cluster before GitHub's history, so that the history links its deployments to changes."""
 
-    def known(contents: LedgerContents) -> tuple[NewDeployments, LedgerContents]:
+    def with_new_facts(contents: LedgerContents) -> tuple[NewDeployments, LedgerContents]:
         new = _new_to(contents, contents.facts, rollouts, context)
         return new, plan_merge(contents, new.deployments).after if new.deployments else contents
 
     def observe(contents: LedgerContents) -> Observation:
-        new, with_new = known(contents)
-        return rollouts.added_to(request.observe(with_new), new)
+        new, contents_with_new = with_new_facts(contents)
+        return rollouts.added_to(request.observe(contents_with_new), new)
 
     return replace(
         request,
         observe=observe,
-        read_in_steps=lambda contents: request.read_in_steps(known(contents)[1]),
+        read_in_steps=lambda contents: request.read_in_steps(with_new_facts(contents)[1]),
     )
 
 
@@ -99,8 +99,8 @@ def _new_to(
 def _is_any_unknown(new: NewDeployments, contents: LedgerContents) -> bool:
     """Whether a deployment is the first one of its object in what was read of the ledger."""
     recorded = (rollout_of(fact) for fact in contents.facts if isinstance(fact, Deployment))
-    known = {rollout.key for rollout in recorded if rollout}
-    return any(rollout.key not in known for each in new.deployments if (rollout := rollout_of(each)))
+    recorded_keys = {rollout.key for rollout in recorded if rollout}
+    return any(rollout.key not in recorded_keys for each in new.deployments if (rollout := rollout_of(each)))
 
 
 @dataclass(frozen=True)
@@ -204,11 +204,11 @@ class ClusterRollouts:
 
     def _time_notes(self, new: Iterable[Deployment]) -> Iterator[str]:
         """Yield a note on the deployments that have the time of the reading, since their objects keep none."""
-        asked = {each.deployer.path for each in self.reading.occurrences if each.is_time_of_asking}
+        undated_paths = {each.deployer.path for each in self.reading.occurrences if each.is_time_of_asking}
         dated = sorted(
             rollout.key.path
             for each in new
-            if each.finished_at == self.run.now and (rollout := rollout_of(each)) and rollout.key.path in asked
+            if each.finished_at == self.run.now and (rollout := rollout_of(each)) and rollout.key.path in undated_paths
         )
         if dated:
             yield f"{_few(dated)} {'does' if len(dated) == 1 else 'do'} not say when; the time of this run counts"

@@ -100,11 +100,11 @@ def completed_deployments(
     completed: dict[str, Deployment] = {}
     for occurrence in sorted(occurrences, key=_order):
         target = targets.target_of(occurrence.deployer.path)
-        known = target and _recorded_of(_deployment_of(occurrence, target, repository), occurrence, timelines)
-        if target and known and known.sha is None:
-            sha = _commit_of(occurrence, target, known.repository, repository, full_sha).sha
-            observed_at = max(occurrence.observed_at, known.observed_at + timedelta(microseconds=1))
-            completed |= {known.id: replace(known, sha=sha, observed_at=observed_at)} if sha else {}
+        earlier = target and _recorded_of(_deployment_of(occurrence, target, repository), occurrence, timelines)
+        if target and earlier and earlier.sha is None:
+            sha = _commit_of(occurrence, target, earlier.repository, repository, full_sha).sha
+            observed_at = max(occurrence.observed_at, earlier.observed_at + timedelta(microseconds=1))
+            completed |= {earlier.id: replace(earlier, sha=sha, observed_at=observed_at)} if sha else {}
     return tuple(completed.values())
 
 

@@ -16,8 +16,8 @@ from dora_metrics.core.gitops.commits import sha_in_revision
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.core.versions import ref_reads_as_version
 from dora_metrics.sources.kubernetes.objects import (
-    Asked,
     ClusterObject,
+    ClusterView,
     ObjectReading,
     short_reason,
     start_before,
@@ -106,27 +106,27 @@ class _End(Struct, frozen=True):
     reached_users: bool = False
 
 
-def read_application(text: bytes, asked: Asked) -> ObjectReading:
+def read_application(text: bytes, cluster: ClusterView) -> ObjectReading:
     """Return the syncs of an Application: those in its history, and the last one if it failed.
 
     Raises:
         msgspec.DecodeError: if it has another shape.
     """
     application = msgspec.json.decode(text, type=_Application)
-    occurrences = [*_successes(application, asked), *_failures(application, asked)]
+    occurrences = [*_successes(application, cluster), *_failures(application, cluster)]
     state = application.status.operation_state
     return occurrences or NoOccurrence(f"no sync has ended ({short_reason(state.phase if state else '')})")
 
 
-def _successes(application: _Application, asked: Asked) -> Iterator[Occurrence]:
+def _successes(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
     history = application.status.history or []
     for item in history:
         if (deployed_at := usable(item.deployed_at)) and item.by_source:
             end = _End(succeeded=True, started_at=item.deploy_started_at, finished_at=deployed_at)
-            yield _occurrence(application, item, end, asked, is_present=item is history[-1])
+            yield _occurrence(application, item, end, cluster, is_present=item is history[-1])
 
 
-def _failures(application: _Application, asked: Asked) -> Iterator[Occurrence]:
+def _failures(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
     """Yield the last sync if it failed; not one that was only tried, or only for some resources, as in the history."""
     state = application.status.operation_state or _OperationState()
     requested = state.operation.sync or _RequestedSync()
@@ -138,10 +138,12 @@ def _failures(application: _Application, asked: Asked) -> Iterator[Occurrence]:
     if synced.by_source:
         is_applied = any(each.status == "Synced" and each.sync_phase == "Sync" for each in result.resources or ())
         end = _End(False, state.started_at, finished_at, reached_users=is_applied)  # noqa: FBT003 - succeeded
-        yield _occurrence(application, synced, end, asked, is_present=True)
+        yield _occurrence(application, synced, end, cluster, is_present=True)
 
 
-def _occurrence(application: _Application, synced: _Synced, end: _End, asked: Asked, *, is_present: bool) -> Occurrence:
+def _occurrence(
+    application: _Application, synced: _Synced, end: _End, cluster: ClusterView, *, is_present: bool
+) -> Occurrence:
     """Return a sync as a rollout; the images are those of the present one only."""
     commit, source = _commit(synced)
     summary = application.status.summary
@@ -151,11 +153,11 @@ def _occurrence(application: _Application, synced: _Synced, end: _End, asked: As
         succeeded=end.succeeded,
         started_at=start_before(end.started_at, end.finished_at),
         finished_at=end.finished_at,
-        observed_at=asked.at,
+        observed_at=cluster.read_at,
         sha=commit,
         version=_version(synced),
         reached_users=end.reached_users,
-        source_repository=asked.artefacts.repository_of(source.repo_url),
+        source_repository=cluster.artefacts.repository_of(source.repo_url),
         images=tuple(summary.images or ()) if summary and is_present else (),
         annotations=application.annotations if is_present else (),
     )

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.objects import (
-    Asked,
     ClusterObject,
+    ClusterView,
     Condition,
     ObjectReading,
     condition_of,
@@ -31,7 +31,7 @@ class _Canary(ClusterObject, frozen=True, rename="camel"):
     status: _CanaryStatus = _CanaryStatus()
 
 
-def read_canary(text: bytes, asked: Asked) -> ObjectReading:
+def read_canary(text: bytes, cluster: ClusterView) -> ObjectReading:
     """Return the end of the last analysis of a Canary. A canary that failed had a part of the traffic.
 
     Raises:
@@ -49,8 +49,8 @@ def read_canary(text: bytes, asked: Asked) -> ObjectReading:
             deployer=canary.deployer("flagger", "Canary"),
             revision=status.last_applied_spec,
             succeeded=status.phase == _SUCCEEDED,
-            finished_at=ended_at or asked.at,
-            observed_at=asked.at,
+            finished_at=ended_at or cluster.read_at,
+            observed_at=cluster.read_at,
             version=status.last_applied_spec,
             reached_users=status.phase == _FAILED,
             annotations=canary.annotations,

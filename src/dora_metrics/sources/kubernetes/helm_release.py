@@ -15,8 +15,8 @@ from dora_metrics.core.gitops.metadata import environment_in, images_in
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.artefacts import UNKNOWN_ARTEFACT, Artefact, SourceReference
 from dora_metrics.sources.kubernetes.objects import (
-    Asked,
     ClusterObject,
+    ClusterView,
     Condition,
     ObjectReading,
     condition_of,
@@ -77,7 +77,7 @@ class _HelmRelease(ClusterObject, frozen=True, rename="camel"):
         return self.is_observed(self.status.observed_generation, ready) and (ready is None or ready.status != "Unknown")
 
 
-def read_helm_release(text: bytes, asked: Asked) -> ObjectReading:
+def read_helm_release(text: bytes, cluster: ClusterView) -> ObjectReading:
     """Return the releases in the history of a HelmRelease; without a history (Flux before 2.2), its present one.
 
     Raises:
@@ -85,30 +85,32 @@ def read_helm_release(text: bytes, asked: Asked) -> ObjectReading:
     """
     helm_release = msgspec.json.decode(text, type=_HelmRelease)
     if not helm_release.status.history:
-        return _present(helm_release, asked)
+        return _present(helm_release, cluster)
     releases = sorted(helm_release.status.history, key=lambda release: release.version)
     occurrences = [
         occurrence
         for release in releases
-        for occurrence in _rollouts(helm_release, release, asked, is_present=release is releases[-1])
+        for occurrence in _rollouts(helm_release, release, cluster, is_present=release is releases[-1])
     ]
     return occurrences or NoOccurrence("no release of its history has ended")
 
 
-def _rollouts(helm_release: _HelmRelease, release: _Release, asked: Asked, *, is_present: bool) -> Iterator[Occurrence]:
+def _rollouts(
+    helm_release: _HelmRelease, release: _Release, cluster: ClusterView, *, is_present: bool
+) -> Iterator[Occurrence]:
     """Yield the rollout of a release that ended, at a known time. Annotations are about the present one only."""
     began_at = usable(release.last_deployed)
     if began_at is None or release.status not in (*_SUCCEEDED, _FAILED):
         return
     is_rejected = release.has_failed_test and helm_release.spec.counts_failed_tests
-    artefact = _artefact(helm_release, release, asked)
+    artefact = _artefact(helm_release, release, cluster)
     describes_release = is_present and helm_release.is_reconciled
     yield Occurrence(
         deployer=helm_release.deployer("flux", "HelmRelease"),
         revision=release.chart_version,
         succeeded=release.status != _FAILED and not is_rejected,
         finished_at=began_at,
-        observed_at=asked.at,
+        observed_at=cluster.read_at,
         sha=sha_in_revision(artefact.origin_revision or ""),
         version=release.chart_version or None,
         reached_users=release.status == _FAILED or is_rejected,
@@ -119,14 +121,14 @@ def _rollouts(helm_release: _HelmRelease, release: _Release, asked: Asked, *, is
     )
 
 
-def _artefact(helm_release: _HelmRelease, release: _Release, asked: Asked) -> Artefact:
+def _artefact(helm_release: _HelmRelease, release: _Release, cluster: ClusterView) -> Artefact:
     """Return the OCI artefact that a release was made from; empty if it was another one, or is not known."""
-    artefact = asked.artefacts.of(helm_release.spec.chart_ref, helm_release.metadata.namespace)
+    artefact = cluster.artefacts.of(helm_release.spec.chart_ref, helm_release.metadata.namespace)
     is_same = bool(release.oci_digest) and artefact.revision.endswith(release.oci_digest)
     return artefact if is_same else UNKNOWN_ARTEFACT
 
 
-def _present(helm_release: _HelmRelease, asked: Asked) -> ObjectReading:
+def _present(helm_release: _HelmRelease, cluster: ClusterView) -> ObjectReading:
     """Return the present release, whose time is not known."""
     ready = condition_of(helm_release.status.conditions, "Ready")
     has_succeeded, has_failed = _outcome(ready)
@@ -141,8 +143,8 @@ def _present(helm_release: _HelmRelease, asked: Asked) -> ObjectReading:
             deployer=helm_release.deployer("flux", "HelmRelease"),
             revision=chart_version,
             succeeded=has_succeeded,
-            finished_at=asked.at,
-            observed_at=asked.at,
+            finished_at=cluster.read_at,
+            observed_at=cluster.read_at,
             version=chart_version,
             reached_users=has_failed,
             environment=environment_in(helm_release.event_metadata),

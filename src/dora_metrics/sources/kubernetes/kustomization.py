@@ -20,8 +20,8 @@ from dora_metrics.core.gitops.metadata import environment_in, images_in
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.artefacts import SourceReference
 from dora_metrics.sources.kubernetes.objects import (
-    Asked,
     ClusterObject,
+    ClusterView,
     Condition,
     ObjectReading,
     condition_of,
@@ -85,7 +85,7 @@ class _Ending(Struct, frozen=True):
     unchanged_since: datetime
 
 
-def read_kustomization(text: bytes, asked: Asked) -> ObjectReading:
+def read_kustomization(text: bytes, cluster: ClusterView) -> ObjectReading:
     """Return the rollout of the revision that a Kustomization has now.
 
     Raises:
@@ -97,7 +97,7 @@ def read_kustomization(text: bytes, asked: Asked) -> ObjectReading:
         return NoOccurrence("not reconciled yet")
     if reason := _why_unread(kustomization, ready):
         return NoOccurrence(reason)
-    return _rollout(kustomization, ready, asked)
+    return _rollout(kustomization, ready, cluster)
 
 
 def _why_unread(kustomization: _Kustomization, ready: Condition) -> str:
@@ -117,16 +117,16 @@ def _revision(status: _KustomizationStatus, ready: Condition) -> str:
     return status.last_applied_revision if ready.status == "True" else status.last_attempted_revision
 
 
-def _rollout(kustomization: _Kustomization, ready: Condition, asked: Asked) -> ObjectReading:
+def _rollout(kustomization: _Kustomization, ready: Condition, cluster: ClusterView) -> ObjectReading:
     revision = _revision(kustomization.status, ready)
     outcome = _SUCCEEDED if ready.status == "True" else ready.reason
     history = kustomization.status.history or ()
     snapshot = next((each for each in history if each.is_of(revision, outcome)), None)
     if snapshot is None:
-        return [_occurrence(kustomization, ready, None, asked)]
+        return [_occurrence(kustomization, ready, None, cluster)]
     if outcome != _SUCCEEDED and _was_successful_before(snapshot, history):
         return NoOccurrence("what is failing had been applied successfully before")
-    return [_occurrence(kustomization, ready, _ending(snapshot, history), asked)]
+    return [_occurrence(kustomization, ready, _ending(snapshot, history), cluster)]
 
 
 def _ending(snapshot: _HistorySnapshot, history: Sequence[_HistorySnapshot]) -> _Ending | None:
@@ -156,10 +156,12 @@ def _was_successful_before(failed: _HistorySnapshot, history: Sequence[_HistoryS
     return all(each.digest == failed.digest or each.last_reconciled <= success.first_reconciled for each in history)
 
 
-def _occurrence(kustomization: _Kustomization, ready: Condition, ending: _Ending | None, asked: Asked) -> Occurrence:
+def _occurrence(
+    kustomization: _Kustomization, ready: Condition, ending: _Ending | None, cluster: ClusterView
+) -> Occurrence:
     spec, status = kustomization.spec, kustomization.status
     has_succeeded, revision = ready.status == "True", _revision(status, ready)
-    artefact = asked.artefacts.of(spec.source_ref, kustomization.metadata.namespace)
+    artefact = cluster.artefacts.of(spec.source_ref, kustomization.metadata.namespace)
     origin = status.last_applied_origin_revision if has_succeeded else ""
     if artefact.revision == revision:
         origin = origin or artefact.origin_revision or ""
@@ -167,8 +169,8 @@ def _occurrence(kustomization: _Kustomization, ready: Condition, ending: _Ending
         deployer=kustomization.deployer("flux", "Kustomization"),
         revision=revision,
         succeeded=has_succeeded,
-        finished_at=ending.finished_at if ending else asked.at,
-        observed_at=asked.at,
+        finished_at=ending.finished_at if ending else cluster.read_at,
+        observed_at=cluster.read_at,
         sha=sha_in_revision(origin or revision),
         version=version_in_revision(origin or revision),
         reached_users=KUSTOMIZATION_FAILURES.get(ready.reason, False) and not has_succeeded,

@@ -68,14 +68,14 @@ class ClusterObject(Struct, frozen=True, rename="camel"):
         return max(generation or 0, in_condition or 0) >= (self.metadata.generation or 0)
 
 
-class Asked(Struct, frozen=True):
-    """What the reading of every object needs: when the cluster was asked, and what its sources hold."""
+class ClusterView(Struct, frozen=True):
+    """What the reading of every object needs: when the cluster was read, and what its sources hold."""
 
-    at: datetime
+    read_at: datetime
     artefacts: Artefacts
 
 
-ObjectReader = Callable[[bytes, Asked], ObjectReading]
+ObjectReader = Callable[[bytes, ClusterView], ObjectReading]
 """Reads an object of one kind from its JSON. A `msgspec.DecodeError` says that it has another shape."""
 
 

@@ -19,7 +19,7 @@ from dora_metrics.sources.kubernetes.canary import read_canary
 from dora_metrics.sources.kubernetes.files import ObjectText, name_in
 from dora_metrics.sources.kubernetes.helm_release import read_helm_release
 from dora_metrics.sources.kubernetes.kustomization import read_kustomization
-from dora_metrics.sources.kubernetes.objects import Asked, ObjectReader
+from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader
 from dora_metrics.sources.kubernetes.rollout import read_rollout
 
 _READERS: Mapping[tuple[str, str], ObjectReader] = {
@@ -73,7 +73,7 @@ class _ObjectReadings:
     def add_deployer(self, text: ObjectText, read: ObjectReader) -> None:
         """Read an object that deploys something."""
         with self._named_problems(text):
-            reading = read(text.text, Asked(self.at, Artefacts(self.sources, self.host)))
+            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.host)))
             self.read_counts[text.kind] += 1
             if isinstance(reading, NoOccurrence):
                 self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
@@ -98,7 +98,7 @@ def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -
 
     Args:
         objects: in any order.
-        at: when the cluster was asked.
+        at: when the cluster was read.
         server_url: the run's GitHub, whose repositories are recognised by the addresses of sources.
     """
     objects = list(objects)

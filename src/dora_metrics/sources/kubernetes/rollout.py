@@ -15,8 +15,8 @@ from dora_metrics.core.facts.model import Time
 from dora_metrics.core.gitops.commits import split_image
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
 from dora_metrics.sources.kubernetes.objects import (
-    Asked,
     ClusterObject,
+    ClusterView,
     Condition,
     ObjectMetadata,
     ObjectReading,
@@ -106,7 +106,7 @@ class _RolloutEnd(Struct, frozen=True):
     reached_users: bool = False
 
 
-def read_rollout(text: bytes, asked: Asked) -> ObjectReading:
+def read_rollout(text: bytes, cluster: ClusterView) -> ObjectReading:
     """Return how the rollout of the newest pods ended.
 
     Raises:
@@ -119,7 +119,7 @@ def read_rollout(text: bytes, asked: Asked) -> ObjectReading:
     ending = _ending(rollout)
     if ending is None or not status.current_pod_hash:
         return NoOccurrence(f"no rollout has ended ({short_reason(status.phase)})")
-    return [_occurrence(rollout, ending, asked)]
+    return [_occurrence(rollout, ending, cluster)]
 
 
 def _is_of_newest_generation(observed: str | int, metadata: ObjectMetadata) -> bool:
@@ -158,7 +158,7 @@ def _had_traffic(rollout: _Rollout) -> bool:
     return analysis is not None and analysis.status in _FAILED_ANALYSIS
 
 
-def _occurrence(rollout: _Rollout, ending: _RolloutEnd, asked: Asked) -> Occurrence:
+def _occurrence(rollout: _Rollout, ending: _RolloutEnd, cluster: ClusterView) -> Occurrence:
     template, duration = rollout.spec.template or _PodTemplate(), rollout.status.duration or _Duration()
     ended_at = usable(ending.time)
     images = template.images
@@ -166,9 +166,9 @@ def _occurrence(rollout: _Rollout, ending: _RolloutEnd, asked: Asked) -> Occurre
         deployer=rollout.deployer("argo-rollouts", "Rollout"),
         revision=rollout.status.current_pod_hash,
         succeeded=ending.succeeded,
-        started_at=start_before(duration.rollout_started_at, ended_at or asked.at),
-        finished_at=ended_at or asked.at,
-        observed_at=asked.at,
+        started_at=start_before(duration.rollout_started_at, ended_at or cluster.read_at),
+        finished_at=ended_at or cluster.read_at,
+        observed_at=cluster.read_at,
         version=_version(images) or rollout.status.current_pod_hash,
         reached_users=ending.reached_users,
         images=images,
