@@ -5,6 +5,7 @@ may record at the same time. So rollouts are compared with the one before and th
 same environment.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -111,11 +112,24 @@ def is_repetition(earlier: Rollout, later: Rollout) -> bool:
 
 def is_new(rollout: Rollout, recorded: Sequence[Rollout]) -> bool:
     """Whether a rollout is none of those that are recorded of its object, in order of time, and deployed something."""
-    earlier = [each for each in recorded if each.time <= rollout.time]
-    later = next((each for each in recorded if each.time > rollout.time), None)
-    if earlier and is_repetition(_counted(earlier)[-1], rollout):
+    position = bisect_right(recorded, rollout.time, key=_time_of)
+    last = _last_counted(recorded, position)
+    if last and is_repetition(last, rollout):
         return False
-    return later is None or not is_same_occurrence(rollout, later)
+    return position == len(recorded) or not is_same_occurrence(rollout, recorded[position])
+
+
+def _last_counted(recorded: Sequence[Rollout], position: int) -> Rollout | None:
+    """Return the last rollout that counts before a position. Only those of its revision before it decide that."""
+    start = position
+    while start and recorded[start - 1].revision == recorded[position - 1].revision:
+        start -= 1
+    counted = _counted(recorded[start:position])
+    return counted[-1] if counted else None
+
+
+def _time_of(rollout: Rollout) -> datetime:
+    return rollout.time
 
 
 def is_present_state(rollout: Rollout, recorded: Sequence[Rollout], unchanged_since: datetime | None) -> bool:
