@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -50,12 +51,16 @@ def with_cluster(request: RecordRequest, context: RunContext) -> RecordRequest:
 def _read_named(name: str, request: RunRequest) -> ClusterFile:
     """Read a file that the workflow names, from its workspace."""
     path = request.workspace / name
-    shared = [folder for folder in (request.workspace, request.temporary_folder) if folder]
-    is_visible = any(path.resolve().is_relative_to(folder.resolve()) for folder in shared)
-    if request.is_in_container and not is_visible:
+    if request.is_in_container and not _is_shared(path, request):
         problem = "not visible in the container; write it into the workspace or into RUNNER_TEMP"
         return ClusterFile(name, problem=problem)
     return read_file(name, path)
+
+
+def _is_shared(path: Path, request: RunRequest) -> bool:
+    """Whether a path is in one of the folders of the runner that the container has."""
+    folders = [folder for folder in (request.workspace, request.temporary_folder) if folder]
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _with_sync(request: RecordRequest, rollouts: "ClusterRollouts", context: RunContext) -> RecordRequest:
