@@ -159,6 +159,7 @@ _COMMANDS = {
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
     "incidents": "read the incidents of PagerDuty, Jira or another system into a facts file",
+    "kubernetes": "deployments from files that kubectl wrote, as facts",
     "demo": "run the action on one sample event",
     "action": "what the GitHub Action runs",
 }
@@ -180,6 +181,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         "sync": _add_sync,
         "rebuild": _add_rebuild,
         "incidents": _add_incidents,
+        "kubernetes": _add_kubernetes,
         "demo": _add_demo,
         "action": _add_action,
     }
@@ -279,6 +281,49 @@ def _incidents(options: argparse.Namespace, runtime: Runtime) -> int:
         now=_moment(options.now, runtime.now),
     )
     return incidents.run(request, runtime)
+
+
+def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_kubernetes, command_needs="from")
+    parser.usage = "%(prog)s --from FILE|- [OPTIONS]"
+    parser.description = (
+        "Read objects of Flux, Flagger, Argo CD and Argo Rollouts that 'kubectl get -o json' wrote. Print the "
+        "deployments as facts, one JSON object per line. It reads files only: no cluster, no token."
+    )
+    parser.add_argument(
+        "--from",
+        action="append",
+        metavar="FILE|-",
+        help="what kubectl wrote, or - for standard input; several times for several files",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the facts to this file")
+    parser.add_argument(
+        "--facts", metavar="FILE|DIR|-", help="recorded facts, such as a ledger; what they hold is not printed again"
+    )
+    parser.add_argument(
+        "--repository", metavar="OWNER/NAME", help="the repository of deployments whose source is not in the files"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"file with the setting gitops; default: {DEFAULT_CONFIG}, if there is one",
+    )
+    parser.add_argument("--now", metavar="TIME", help="when the cluster was asked; default: now")
+
+
+def _kubernetes(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import kubernetes  # noqa: PLC0415 - see above
+
+    request = kubernetes.KubernetesRequest(
+        files=tuple(getattr(options, "from")),
+        facts=options.facts,
+        out=options.out,
+        repository=options.repository,
+        config=options.config,
+        now=_moment(options.now, runtime.now),
+    )
+    return kubernetes.run(request, runtime)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

@@ -81,6 +81,19 @@ PURE_MODULES = (
     "pipeline.plan",
     "sources.incidents.facts",
     "sources.incidents.items",
+    *(
+        f"sources.kubernetes.{name}"
+        for name in (
+            "application",
+            "artefacts",
+            "canary",
+            "helm_release",
+            "kustomization",
+            "objects",
+            "read",
+            "rollout",
+        )
+    ),
     "sources.prometheus.occurrences",
 )
 """Modules outside the core that decide, and are therefore as pure as the core."""

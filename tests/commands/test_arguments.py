@@ -82,6 +82,7 @@ VALUES = {
     "prometheus-url": "https://prometheus.example",
     "incident-alerts": 'team="shop"',
     "incident-hosts": "acme.atlassian.net",
+    "kubernetes": "cluster.json",
     "ledger": "none",
     "max-rate-limit-wait": "5m",
     "pushgateway-url": "https://push.example",
@@ -132,7 +133,7 @@ def test_help_names_the_settings_of_the_file_that_do_not_count() -> None:
 
 # Errors
 
-ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'incidents', 'demo', 'action'"
+ALL_COMMANDS = "'report', 'compute', 'init', 'sync', 'rebuild', 'incidents', 'kubernetes', 'demo', 'action'"
 NO_WINDW = "unknown option --windw; did you mean --window?"
 
 

@@ -15,8 +15,8 @@ from support.paths import ROOT
 WORKFLOW = ROOT / ".github" / "workflows" / "dora.yml"
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 
-DEPLOY_JOB_INPUTS = {"environment", "status", "version"}
-"""Inputs with which a deploy job describes itself; a called workflow is a job of its own."""
+OWN_JOB_INPUTS = {"environment", "status", "version", "kubernetes"}
+"""Inputs about the job that the action is a step of, and its earlier steps; a called workflow is a job of its own."""
 
 TOO_LARGE_OUTPUTS = {"metrics", "facts"}
 """Outputs that may exceed the 1 MB that GitHub allows for a job's outputs; the ledger has them."""
@@ -40,7 +40,7 @@ SYNC_COMMENT = """\
 
 
 def input_names() -> list[str]:
-    return [name for name in ACTION["inputs"] if name not in SECRETS | DEPLOY_JOB_INPUTS]
+    return [name for name in ACTION["inputs"] if name not in SECRETS | OWN_JOB_INPUTS]
 
 
 def output_names() -> list[str]:
@@ -73,7 +73,7 @@ def _passed_inputs() -> str:
             lines.append(f"          {name}: ${{{{ secrets.token || github.token }}}}\n")
         elif name == "mode":
             lines.append(f"{SYNC_COMMENT}          {name}: ${{{{ {SYNC_CONDITION} }}}}\n")
-        elif name not in DEPLOY_JOB_INPUTS:
+        elif name not in OWN_JOB_INPUTS:
             lines.append(f"          {name}: ${{{{ {'secrets' if name in SECRETS else 'inputs'}.{name} }}}}\n")
     return "".join(lines)
 
@@ -116,9 +116,9 @@ def test_every_input_has_the_default_of_the_setting_and_reaches_the_action() -> 
     assert "inputs.runs-on" in call["job"]["runs-on"]
 
 
-def test_every_input_of_the_action_is_handed_on_or_belongs_to_a_deploy_job() -> None:
+def test_every_input_of_the_action_is_handed_on_or_is_about_its_own_job() -> None:
     (step,) = _action_step()["job"]["steps"]
-    assert set(step["with"]) == set(ACTION["inputs"]) - DEPLOY_JOB_INPUTS
+    assert set(step["with"]) == set(ACTION["inputs"]) - OWN_JOB_INPUTS
 
 
 def test_every_secret_reaches_the_action_and_is_optional() -> None:

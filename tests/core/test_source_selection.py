@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.core.selection import SOURCES_BEST_FIRST, SourceSelection
+from dora_metrics.core.selection import GITOPS_SOURCES, SOURCES_BEST_FIRST, SourceSelection, better_source
 
 AUTO = ("auto",)
 
@@ -68,3 +68,50 @@ def test_a_repository_with_nothing_has_no_deployments() -> None:
         "acme/shop has no production deployment, no published release, no successful run of a workflow that deploys, "
         "no known push to the default branch, so there are no deployments from GitHub."
     )
+
+
+class TestGitOps:
+    """The tools deploy what is released, built or pushed. A GitHub deployment states one of its own."""
+
+    @pytest.mark.parametrize("tool", GITOPS_SOURCES)
+    def test_the_steps_before_a_rollout_do_not_count_as_well(self, tool: str) -> None:
+        sources = SourceSelection(AUTO, frozenset({tool, "pushes"}))
+        assert [source for source in SOURCES_BEST_FIRST if sources.is_selected(source)] == ["deployments"]
+        assert sources.selected == ()
+        assert sources.explanation("acme/shop") == (
+            f"Deployments come from `{tool}` (`deployment-source: auto`): the ledger has deployments of acme/shop by "
+            f"`{tool}`, so releases, workflow runs and pushes do not count."
+        )
+
+    def test_github_deployments_count_as_well(self) -> None:
+        sources = SourceSelection(AUTO, frozenset({"flux"}), on_github={"deployments"})
+        assert sources.selected == ("deployments",)
+        assert sources.explanation("acme/shop") == (
+            "Deployments come from `deployments` (`deployment-source: auto`): acme/shop has production deployments."
+        )
+
+    def test_a_source_that_is_named_counts_as_well(self) -> None:
+        sources = SourceSelection(("auto", "pushes"), frozenset({"argocd"}))
+        assert sources.selected == ("pushes",)
+        assert sources.explanation("acme/shop") == (
+            "Deployments come from `argocd`, `pushes` (`deployment-source: auto`): the ledger has deployments of "
+            "acme/shop by `argocd`, so releases and workflow runs do not count."
+        )
+
+    def test_a_list_without_auto_is_taken_as_it_is(self) -> None:
+        sources = SourceSelection(("pushes",), frozenset({"flux"}))
+        assert sources.is_selected("pushes")
+        assert sources.explanation("acme/shop") == "Deployments come from `pushes`, as set in `deployment-source`."
+
+    @pytest.mark.parametrize(
+        ("source", "known", "better"),
+        [
+            ("pushes", {"flux"}, "flux"),
+            ("releases", {"flagger", "pushes"}, "flagger"),
+            ("deployments", {"flux"}, None),
+            ("pushes", {"deployments", "flux"}, "deployments"),
+            ("pushes", {"releases"}, "releases"),
+        ],
+    )
+    def test_what_auto_prefers(self, source: str, known: set[str], better: str | None) -> None:
+        assert better_source(source, known) == better

@@ -27,10 +27,13 @@ CALLED_WORKFLOW = "OWNER/dora-metrics/.github/workflows/dora.yml@main"
 ACTION_PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
+    "aws-actions/configure-aws-credentials": ("e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
+    "google-github-actions/auth": ("7c6bc770dae815cd3e89ee6cdf493a5fab2cc093", "v3.0.0"),
+    "google-github-actions/get-gke-credentials": ("3da1e46a907576cefaa90c484278bb5b259dd395", "v3.0.0"),
 }
 """Verified commits of these tags. Whoever moves a pin moves it here as well."""
 
-REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime"}
+REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime", "kubernetes"}
 SECRET_INPUTS = {
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
     "prometheus-token", "incident-tokens", "incident-hosts",

@@ -22,7 +22,7 @@ from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Span, Table
 from dora_metrics.core.reports.terminal_summary import explain_hint, summary_blocks
 from dora_metrics.core.windows import PastSteps
-from dora_metrics.errors import DoraError, SettingsError
+from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.github.terminal import Terminal
 from dora_metrics.pipeline.evaluate import (
@@ -34,9 +34,9 @@ from dora_metrics.pipeline.evaluate import (
 )
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
-from dora_metrics.settings.config_file import read_config_file
+from dora_metrics.settings.config_file import read_chosen_config
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
-from dora_metrics.settings.model import DEFAULT_CONFIG, Settings
+from dora_metrics.settings.model import Settings
 from dora_metrics.sources import FactSource, SourceFacts
 from dora_metrics.templates import load_parts, load_template
 
@@ -76,7 +76,7 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
         SettingsError: with every problem of the settings.
         DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
-    config = _read_config(request)
+    config = read_chosen_config(request.config)
     layers = _layers(request, config)
     settings = load_settings(layers)
     source_facts = source(settings, request.now)
@@ -98,16 +98,6 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
     if request.format in PERIOD_KINDS:
         _print_unused(request, config, runtime.stderr)
     return _print_thresholds(results, settings, runtime.stderr)
-
-
-def _read_config(request: ComputeRequest) -> Layer | None:
-    """The file that was named, otherwise the one in the current folder; None if that has none."""
-    if request.config is None:
-        return read_config_file(DEFAULT_CONFIG, Path())
-    named = read_config_file(request.config)
-    if named is None:
-        raise SettingsError(f"--config {request.config}: there is no such file")
-    return named
 
 
 def _layers(request: ComputeRequest, config: Layer | None) -> tuple[Layer, ...]:

@@ -6,12 +6,15 @@ Permissions: https://docs.github.com/en/actions/reference/workflows-and-actions/
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from dora_metrics.core.cursors import Cursor, Cursors
+from dora_metrics.core.facts import ids
+from dora_metrics.core.formatting import join_with_and
 
 AlertKind = Literal["dependabot", "code-scanning", "secret-scanning"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
@@ -143,6 +146,22 @@ def _deselected_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]
 
 SOURCES_BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
 
+GITOPS_SOURCES = tuple(prefix.removesuffix(":") for prefix in ids.ROLLOUT_PREFIXES)
+"""Tools that deploy from a cluster. No event of GitHub is of one of them."""
+
+_BETTER_THAN_GITOPS = ("deployments",)
+"""GitHub's sources that count beside a GitOps tool if `deployment-source` is `auto`, since they state a deployment. The
+others are the beginning of what the tool deploys."""
+
+
+def better_source(source: str, known: Collection[str]) -> str | None:
+    """Return the best of some known sources that `auto` prefers to one of GitHub's; None if it prefers none."""
+    better = SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)]
+    if source not in _BETTER_THAN_GITOPS:
+        better = (*_BETTER_THAN_GITOPS, *GITOPS_SOURCES, *better)
+    return next((name for name in better if name in known), None)
+
+
 _ABSENT_WORDING = {
     "deployments": "no production deployment",
     "releases": "no published release",
@@ -156,6 +175,13 @@ _PRESENT_WORDING = {
     "pushes": "pushes to the default branch",
 }
 
+
+_SOURCE_TERMS = {
+    "deployments": "GitHub deployments",
+    "releases": "releases",
+    "workflow-runs": "workflow runs",
+    "pushes": "pushes",
+}
 
 LONGEST_PAUSE_OF_RELEASES = timedelta(days=180)
 """Releases that the default branch has left further behind are no habit any more."""
@@ -197,30 +223,51 @@ class SourceSelection:
         """Whether this source is to be read, given what was read of the better ones."""
         if source in self.setting:
             return True
-        better = SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)]
-        return "auto" in self.setting and self._best(better) is None and not set(better) & set(self.unreadable)
+        lacks_better = better_source(source, self._known) is None
+        unread = set(SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)]) & set(self.unreadable)
+        return "auto" in self.setting and lacks_better and not unread
 
-    def _best(self, sources: tuple[str, ...]) -> str | None:
-        return next((source for source in sources if source in self.on_github | self.in_ledger), None)
+    @property
+    def _known(self) -> AbstractSet[str]:
+        return self.on_github | self.in_ledger
+
+    @property
+    def _best(self) -> str | None:
+        """The best source of GitHub's that is known, and that no GitOps tool is preferred to."""
+        known = (source for source in SOURCES_BEST_FIRST if source in self._known)
+        return next((source for source in known if better_source(source, self._known) is None), None)
+
+    @property
+    def _gitops(self) -> str | None:
+        return next((tool for tool in GITOPS_SOURCES if tool in self.in_ledger), None)
 
     @property
     def selected(self) -> tuple[str, ...]:
         """The sources whose deployments count, best first."""
         if "auto" not in self.setting:
             return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting)
-        best = self._best(SOURCES_BEST_FIRST)
-        return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting or source == best)
+        return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting or source == self._best)
 
     def explanation(self, repository: str) -> str:
         """Return a sentence for readers: the selected sources and the reason."""
+        if self._best is None and self._gitops and "auto" in self.setting:
+            return self._gitops_explanation(repository)
         if not self.selected:
             return f"{self._reason_for_none(repository)}, so there are no deployments from GitHub."
         names = ", ".join(f"`{source}`" for source in self.selected)
         if "auto" not in self.setting:
             return f"Deployments come from {names}, as set in `deployment-source`."
-        best = str(self._best(SOURCES_BEST_FIRST))
+        best = str(self._best)
         presence = f"{repository} has {_PRESENT_WORDING[best]}" + ("" if best in self.on_github else " in the ledger")
         return f"Deployments come from {names} (`deployment-source: auto`): {presence}{self._absences(best)}."
+
+    def _gitops_explanation(self, repository: str) -> str:
+        """Say that a GitOps tool deploys the repository, and what is not counted for that reason."""
+        names = ", ".join(f"`{source}`" for source in (self._gitops, *self.selected))
+        left_out = [name for name in SOURCES_BEST_FIRST if name not in (*_BETTER_THAN_GITOPS, *self.selected)]
+        others = f", so {join_with_and([_SOURCE_TERMS[name] for name in left_out])} do not count" if left_out else ""
+        reason = f"the ledger has deployments of {repository} by `{self._gitops}`"
+        return f"Deployments come from {names} (`deployment-source: auto`): {reason}{others}."
 
     def _absences(self, best: str) -> str:
         """Say what the better sources do not have, and which sources could not be read."""

@@ -21,6 +21,15 @@ _COMPUTED = "all numbers were computed again from the ledger"
 
 def record_request(context: RunContext) -> RecordRequest:
     """Return what this run records."""
+    request = _request_of_mode(context)
+    if not context.settings.kubernetes:
+        return request
+    from dora_metrics.pipeline.cluster_rollouts import with_cluster  # noqa: PLC0415 - most runs read no cluster
+
+    return with_cluster(request, context)
+
+
+def _request_of_mode(context: RunContext) -> RecordRequest:
     match context.work:
         case "record":
             return _record_event(context)

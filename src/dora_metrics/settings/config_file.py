@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.loading import Layer, label
-from dora_metrics.settings.model import INPUT_ONLY, NEVER_IN_FILES, SECRETS
+from dora_metrics.settings.model import DEFAULT_CONFIG, NEVER_IN_FILES, SECRETS
 
 MAX_CONFIG_BYTES = 500_000
 """Of a config file. One of a monorepo with 1,000 services has 100,000."""
@@ -34,6 +34,20 @@ def read_config_file(path: Path, folder: Path | None = None) -> Layer | None:
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error.strerror) if isinstance(error, OSError) else "its name is not valid") from None
     return config_layer(str(path), content)
+
+
+def read_chosen_config(named: Path | None) -> Layer | None:
+    """Read the config file that a person named; otherwise the one in the current folder, None if that has none.
+
+    Raises:
+        SettingsError: if it cannot be read, or there is none of that name.
+    """
+    if named is None:
+        return read_config_file(DEFAULT_CONFIG, Path())
+    config = read_config_file(named)
+    if config is None:
+        raise SettingsError(f"--config {named}: there is no such file")
+    return config
 
 
 def _resolve_within(folder: Path, path: Path) -> Path:
@@ -104,7 +118,7 @@ def config_layer(name: str, content: bytes) -> Layer:
 def _misplacement_reason(name: str) -> str:
     if name in SECRETS:
         return "a secret does not belong in a file"
-    return "it belongs to one run" if name in INPUT_ONLY else "a file must not say where tokens go"
+    return "a file must not say where tokens go" if name == "incident-hosts" else "it belongs to one run"
 
 
 def parse_config(name: str, text: str) -> dict[str, object]:

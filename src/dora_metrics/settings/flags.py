@@ -15,6 +15,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "prometheus-url",
         "incident-alerts",
         "incident-hosts",
+        "kubernetes",
         "max-rate-limit-wait",
     ),
     "what is a deployment": (
@@ -71,7 +72,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
-_FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts")
+_FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts", "kubernetes")
 _FOR_INCIDENTS = ("incident-hosts", "repositories", "since")
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),

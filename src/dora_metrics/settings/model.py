@@ -225,6 +225,10 @@ class Settings(BaseModel):
         description="Hosts that may get a token of `incident-tokens`, as host or host:port: those of each `url` in "
         "`incidents`.",
     )
+    kubernetes: ListSetting = Field(
+        (),
+        description="Files with objects of a cluster that an earlier step wrote with `kubectl get -o json`.",
+    )
     health_check_url: UrlSetting | None = Field(
         None, description="URL to check after a successful production deployment. The result is recorded."
     )
@@ -317,8 +321,8 @@ SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
     "prometheus-token", "incident-tokens",
 })  # fmt: skip
-NEVER_IN_FILES = INPUT_ONLY | SECRETS | {"incident-hosts"}
-"""Settings that a config file cannot have. Whoever writes a file must not say where tokens go."""
+NEVER_IN_FILES = INPUT_ONLY | SECRETS | {"incident-hosts", "kubernetes"}
+"""Settings that a config file cannot have. Whoever writes one must not say where tokens go or which files are facts."""
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)

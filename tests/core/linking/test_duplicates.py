@@ -104,6 +104,13 @@ def test_a_push_loses_against_anything_of_its_commit(better: str) -> None:
     assert remaining_ids(push, deployment_of(better, sha=sha("b"))) == ["push:a", better]
 
 
+def test_a_push_loses_against_the_rollout_of_its_commit() -> None:
+    rollout = deployment(9, "03-05T12:20", id=f"flux:apps/shop:main@sha1:{sha('a')}:2024-03-05T12:20:00Z", sha=sha("a"))
+    other = deployment(8, "03-05T12:20", id=f"flux:apps/shop:main@sha1:{sha('b')}:2024-03-05T12:20:00Z", sha=sha("b"))
+    assert remaining_ids(deployment_of("push:a"), rollout) == [rollout.id]
+    assert remaining_ids(deployment_of("push:a"), other) == ["push:a", other.id]
+
+
 def test_services_of_a_monorepo_do_not_take_each_others_deployments() -> None:
     web = {"service": "web", "ref": "v1"}
     for better in ("deployment:1", "release:1"):

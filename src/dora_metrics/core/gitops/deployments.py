@@ -2,7 +2,8 @@
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,7 +13,15 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of, short_revision
 from dora_metrics.core.gitops.occurrence import Occurrence
-from dora_metrics.core.gitops.rollouts import Rollout, RolloutKey, is_new, rollout_of, rollout_order
+from dora_metrics.core.gitops.rollouts import (
+    SAME_OCCURRENCE,
+    Rollout,
+    RolloutKey,
+    is_new,
+    is_present_state,
+    rollout_of,
+    rollout_order,
+)
 from dora_metrics.core.gitops.targets import GitOpsTarget, GitOpsTargets
 from dora_metrics.core.scope import DEFAULT_ENVIRONMENT
 
@@ -64,7 +73,7 @@ def new_deployments(
             skipped += 1
             continue
         deployment = _deployment_of(occurrence, target, repository)
-        if not _is_new(deployment, timelines):
+        if not _is_new(deployment, occurrence, timelines):
             repeated += 1
             continue
         commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
@@ -73,6 +82,44 @@ def new_deployments(
             reasons.setdefault(occurrence.deployer.path, commit.because)
     notes = (*_skip_notes(skipped), *_lead_time_notes(reasons))
     return NewDeployments(tuple(deployments), notes, repeated, skipped)
+
+
+def completed_deployments(
+    occurrences: Iterable[Occurrence],
+    recorded: Iterable[Deployment],
+    targets: GitOpsTargets,
+    repository: str,
+    full_sha: FullSha,
+) -> tuple[Deployment, ...]:
+    """Return recorded deployments without a commit, with the one that an occurrence names by now.
+
+    A report may not have named it, or its digits could not be completed at the time. The arguments are those of
+    `new_deployments`.
+    """
+    timelines = _timelines(recorded)
+    completed: dict[str, Deployment] = {}
+    for occurrence in sorted(occurrences, key=_order):
+        target = targets.target_of(occurrence.deployer.path)
+        earlier = target and _recorded_of(_deployment_of(occurrence, target, repository), occurrence, timelines)
+        if target and earlier and earlier.sha is None:
+            sha = _commit_of(occurrence, target, earlier.repository, repository, full_sha).sha
+            observed_at = max(occurrence.observed_at, earlier.observed_at + timedelta(microseconds=1))
+            completed |= {earlier.id: replace(earlier, sha=sha, observed_at=observed_at)} if sha else {}
+    return tuple(completed.values())
+
+
+def _recorded_of(
+    deployment: Deployment, occurrence: Occurrence, timelines: Mapping[RolloutKey, Sequence[Rollout]]
+) -> Deployment | None:
+    """Return the newest recorded deployment of the same rollout, or of the state that an object is in."""
+    rollout = rollout_of(deployment)
+    if rollout is None:
+        return None
+    for each in reversed(timelines.get(rollout.key, ())):
+        is_same = (each.revision, each.status) == (rollout.revision, rollout.status)
+        if is_same and (occurrence.is_time_of_asking or abs(each.time - rollout.time) <= SAME_OCCURRENCE):
+            return each.deployment
+    return None
 
 
 def _order(occurrence: Occurrence) -> tuple[object, ...]:
@@ -88,10 +135,15 @@ def _timelines(recorded: Iterable[Deployment]) -> defaultdict[RolloutKey, list[R
     return timelines
 
 
-def _is_new(deployment: Deployment, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
+def _is_new(deployment: Deployment, occurrence: Occurrence, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
     """Whether a deployment is new; if so, it is among the known ones from now on."""
     rollout = rollout_of(deployment)
-    if rollout is None or not is_new(rollout, timelines[rollout.key]):
+    if rollout is None:
+        return False
+    recorded, is_state = timelines[rollout.key], occurrence.is_time_of_asking or occurrence.unchanged_since is not None
+    if is_state and is_present_state(rollout, recorded, occurrence.unchanged_since):
+        return False
+    if not is_new(rollout, recorded):
         return False
     insort(timelines[rollout.key], rollout, key=rollout_order)
     return True

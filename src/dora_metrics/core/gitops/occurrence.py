@@ -42,6 +42,8 @@ class Occurrence(Struct, frozen=True, kw_only=True):
         annotations: annotations of the object or of its artefact that may name the application's commit.
         url: a page about it.
         is_time_of_asking: whether `finished_at` is only the time at which somebody asked, because the tool keeps none.
+        unchanged_since: since when the object has deployed the same with the same result, if the tool says so. What is
+            recorded of it since then is this rollout, also if a later revision made no difference.
     """
 
     deployer: GitOpsObject
@@ -59,6 +61,7 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     annotations: tuple[tuple[str, str], ...] = ()
     url: str | None = None
     is_time_of_asking: bool = False
+    unchanged_since: datetime | None = None
 
 
 class NoOccurrence(Struct, frozen=True):

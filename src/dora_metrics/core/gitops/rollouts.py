@@ -132,6 +132,20 @@ def _time_of(rollout: Rollout) -> datetime:
     return rollout.time
 
 
+def is_present_state(rollout: Rollout, recorded: Sequence[Rollout], unchanged_since: datetime | None) -> bool:
+    """Whether what is recorded of an object has led to the state in which it was read.
+
+    Args:
+        rollout: the state, as the rollout that led to it. Its time may be that of the reading.
+        recorded: the recorded rollouts of the object, in order of time.
+        unchanged_since: since when the object has been in this state, with whatever revision; None if it does not say.
+    """
+    if unchanged_since:
+        return any(each.status == rollout.status and each.time >= unchanged_since for each in recorded)
+    last = _counted(recorded)[-1:]
+    return any(each.revision == rollout.revision and rollout.status in (each.status, "failure") for each in last)
+
+
 def repeated_ids(deployments: Iterable[Deployment]) -> frozenset[str]:
     """Return the ids of the deployments that only report again what another one reports."""
     by_key: defaultdict[RolloutKey, list[Rollout]] = defaultdict(list)

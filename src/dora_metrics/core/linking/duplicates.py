@@ -1,8 +1,8 @@
 """Deduplicate deployments: one that several GitHub sources reported counts once.
 
 The most precise source wins: the job that deployed, then the GitHub deployment, the release, the workflow run, the
-push. Only facts from GitHub are compared so. Of the reports of one rollout by a GitOps tool, the first one counts.
-Deployments reported by other systems are never duplicates.
+push. Only facts from GitHub are compared so, and pushes with the rollouts of their commits by GitOps tools. Of several
+reports of one rollout, the first one counts. Deployments reported by other systems are never duplicates.
 """
 
 from bisect import bisect_left, bisect_right
@@ -114,7 +114,8 @@ class _SourceIndex:
             self.recorded_in_parts.add((kind, key))
         if kind in ("deployment", "release") and deployment.ref:
             self.services_by_tag[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
-        if kind in _PREFERRED_TO_PUSHES and deployment.sha:
+        is_preferred = kind in _PREFERRED_TO_PUSHES or deployment.id.startswith(ROLLOUT_PREFIXES)
+        if is_preferred and deployment.sha:
             self.services_by_commit[deployment.repository, deployment.sha].add(deployment.service)
         if kind in ("deployment", "release") and deployment.sha:
             start = deployment.started_at or deployment.finished_at

@@ -12,6 +12,7 @@ from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.gitops import flux
 from dora_metrics.core.gitops.commits import sha_in_revision, version_in_revision
 from dora_metrics.core.gitops.deployments import NewDeployments, new_deployments
+from dora_metrics.core.gitops.metadata import EVENT_GROUP, environment_in, images_in
 from dora_metrics.core.gitops.occurrence import GitOpsObject, NoOccurrence, Occurrence
 from dora_metrics.core.gitops.repositories import repository_at
 from dora_metrics.core.gitops.targets import GitOpsTargets
@@ -32,7 +33,6 @@ from dora_metrics.github.payloads import (
 
 _MAX_METADATA, _MAX_METADATA_LENGTH, _MAX_IMAGES = 50, 300, 50
 _MAX_REVISION_LENGTH = 1_000
-_EVENT_GROUP = "event.toolkit.fluxcd.io/"
 _GROUP = re.compile(r"([a-z0-9.-]+\.fluxcd\.io)/(.+)", re.DOTALL)
 _APPLIED = (
     "Flux has applied it, and says whether it is healthy only if the Kustomization has `wait: true` or `healthChecks`"
@@ -133,15 +133,6 @@ def _start_before(start: datetime | None, end: datetime) -> datetime | None:
     return start if start and start <= end else None
 
 
-def _environment(metadata: Mapping[str, str]) -> str | None:
-    return metadata.get("env") or metadata.get("environment") or None
-
-
-def _images(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the images that metadata name, with commas or white space between them."""
-    return tuple(filter(None, re.split(r"[,\s]+", f"{metadata.get('image', '')} {metadata.get('images', '')}")))
-
-
 # --- Flux ---
 
 
@@ -220,8 +211,8 @@ def _flux_occurrence(run: Run, event: FluxEvent, *, succeeded: bool, failures: M
         sha=sha_in_revision(origin),
         version=revision if is_chart else version_in_revision(origin),
         reached_users=failures.get(event.reason, False),
-        environment=_environment(metadata),
-        images=_images(metadata),
+        environment=environment_in(metadata),
+        images=images_in(metadata),
         annotations=tuple(metadata.items()),
     )
 
@@ -238,7 +229,7 @@ def _flux_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
         match = _GROUP.fullmatch(name)
         if match is None:
             from_alert[name] = value
-        elif name.startswith(_EVENT_GROUP):
+        elif name.startswith(EVENT_GROUP):
             from_object[match[2]] = value
         else:
             from_controller[match[2]] = value
@@ -290,8 +281,8 @@ def _read_flagger(run: Run, hook: FlaggerHook) -> Occurrence | NoOccurrence:
         observed_at=finished_at,
         version=revision,
         reached_users=hook.phase == "Failed",
-        environment=_environment(hook.metadata),
-        images=_images(hook.metadata),
+        environment=environment_in(hook.metadata),
+        images=images_in(hook.metadata),
         annotations=tuple(hook.metadata.items()),
         is_time_of_asking=stated is None,
     )

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.selection import SOURCES_BEST_FIRST
+from dora_metrics.core.selection import better_source
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
@@ -175,10 +175,7 @@ def filter_by_source(
 
 def _filter_automatically(observation: Observation, source: str, known_sources: AbstractSet[str]) -> Observation:
     """Return the observation, or an empty one if the ledger has deployments from a better source."""
-    better = next(
-        (name for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)] if name in known_sources), None
-    )
-    if better:
+    if better := better_source(source, known_sources):
         return _source_not_used(source, f"`{better}`")
     note = f"Deployments come from {_SOURCE_NAMES[source]}, the best source found (`deployment-source: auto`)."
     return replace(observation, notes=(*observation.notes, note))

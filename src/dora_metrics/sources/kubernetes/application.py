@@ -1,0 +1,177 @@
+"""An Application of Argo CD: the syncs in its history, and the last one if that failed; pure.
+
+Argo CD syncs a revision again and again, so only the first sync of a revision after another one is a deployment. Which
+that is depends on what is recorded: the history has at most ten syncs, and none that failed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain, repeat
+
+import msgspec
+from msgspec import Struct
+
+from dora_metrics.core.facts.model import Time
+from dora_metrics.core.gitops.commits import sha_in_revision
+from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
+from dora_metrics.core.versions import ref_reads_as_version
+from dora_metrics.sources.kubernetes.objects import (
+    ClusterObject,
+    ClusterView,
+    ObjectReading,
+    short_reason,
+    start_before,
+    usable,
+)
+
+_FAILED = ("Failed", "Error")
+
+
+class _SyncSource(Struct, frozen=True, rename="camel"):
+    repo_url: str = msgspec.field(default="", name="repoURL")
+    target_revision: str = ""
+
+
+_NO_SOURCE = _SyncSource()
+
+
+class _Synced(Struct, frozen=True, rename="camel"):
+    """The revision of an only source, or those of several ones."""
+
+    revision: str = ""
+    revisions: list[str] | None = None
+    source: _SyncSource | None = None
+    sources: list[_SyncSource] | None = None
+
+    @property
+    def by_source(self) -> list[tuple[str, _SyncSource]]:
+        """Each revision with its source."""
+        if not self.revisions:
+            return [(self.revision, self.source or _NO_SOURCE)] if self.revision else []
+        sources = chain(self.sources or (), repeat(_NO_SOURCE))
+        return [(revision, source) for revision, source in zip(self.revisions, sources, strict=False) if revision]
+
+
+class _HistoryItem(_Synced, frozen=True, kw_only=True, rename="camel"):
+    deployed_at: Time
+    deploy_started_at: Time | None = None
+
+
+class _AppliedResource(Struct, frozen=True, rename="camel"):
+    status: str = ""
+    sync_phase: str = ""
+
+
+class _SyncResult(_Synced, frozen=True, rename="camel"):
+    resources: list[_AppliedResource] | None = None
+
+
+class _RequestedSync(_Synced, frozen=True, rename="camel"):
+    dry_run: bool = False
+    resources: list[dict[str, object]] | None = None
+
+
+class _Operation(Struct, frozen=True):
+    sync: _RequestedSync | None = None
+
+
+class _OperationState(Struct, frozen=True, rename="camel"):
+    phase: str = ""
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    operation: _Operation = _Operation()
+    sync_result: _SyncResult | None = None
+
+
+class _Summary(Struct, frozen=True):
+    images: list[str] | None = None
+
+
+class _ApplicationStatus(Struct, frozen=True, rename="camel"):
+    history: list[_HistoryItem] | None = None
+    operation_state: _OperationState | None = None
+    summary: _Summary | None = None
+
+
+class _Application(ClusterObject, frozen=True, rename="camel"):
+    status: _ApplicationStatus = _ApplicationStatus()
+
+
+class _End(Struct, frozen=True):
+    """How and when a sync ended."""
+
+    succeeded: bool
+    started_at: datetime | None
+    finished_at: datetime
+    reached_users: bool = False
+
+
+def read_application(text: bytes, cluster: ClusterView) -> ObjectReading:
+    """Return the syncs of an Application: those in its history, and the last one if it failed.
+
+    Raises:
+        msgspec.DecodeError: if it has another shape.
+    """
+    application = msgspec.json.decode(text, type=_Application)
+    occurrences = [*_successes(application, cluster), *_failures(application, cluster)]
+    state = application.status.operation_state
+    return occurrences or NoOccurrence(f"no sync has ended ({short_reason(state.phase if state else '')})")
+
+
+def _successes(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
+    history = application.status.history or []
+    for item in history:
+        if (deployed_at := usable(item.deployed_at)) and item.by_source:
+            end = _End(succeeded=True, started_at=item.deploy_started_at, finished_at=deployed_at)
+            yield _occurrence(application, item, end, cluster, is_present=item is history[-1])
+
+
+def _failures(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
+    """Yield the last sync if it failed; not one that was only tried, or only for some resources, as in the history."""
+    state = application.status.operation_state or _OperationState()
+    requested = state.operation.sync or _RequestedSync()
+    finished_at = usable(state.finished_at)
+    if state.phase not in _FAILED or finished_at is None or requested.dry_run or requested.resources:
+        return
+    result = state.sync_result or _SyncResult()
+    synced = result if result.by_source else requested
+    if synced.by_source:
+        is_applied = any(each.status == "Synced" and each.sync_phase == "Sync" for each in result.resources or ())
+        end = _End(False, state.started_at, finished_at, reached_users=is_applied)  # noqa: FBT003 - succeeded
+        yield _occurrence(application, synced, end, cluster, is_present=True)
+
+
+def _occurrence(
+    application: _Application, synced: _Synced, end: _End, cluster: ClusterView, *, is_present: bool
+) -> Occurrence:
+    """Return a sync as a rollout; the images are those of the present one only."""
+    commit, source = _commit(synced)
+    summary = application.status.summary
+    return Occurrence(
+        deployer=application.deployer("argocd", "Application"),
+        revision=",".join(revision for revision, _ in synced.by_source),
+        succeeded=end.succeeded,
+        started_at=start_before(end.started_at, end.finished_at),
+        finished_at=end.finished_at,
+        observed_at=cluster.read_at,
+        sha=commit,
+        version=_version(synced),
+        reached_users=end.reached_users,
+        source_repository=cluster.artefacts.repository_of(source.repo_url),
+        images=tuple(summary.images or ()) if summary and is_present else (),
+        annotations=application.annotations if is_present else (),
+    )
+
+
+def _commit(synced: _Synced) -> tuple[str | None, _SyncSource]:
+    """Return the commit of the first source that is a git repository, and that source."""
+    for revision, source in synced.by_source:
+        if sha := sha_in_revision(revision):
+            return sha, source
+    return None, _NO_SOURCE
+
+
+def _version(synced: _Synced) -> str | None:
+    """Return the version of a chart, or else the tag that was synced."""
+    names = (name for revision, source in synced.by_source for name in (revision, source.target_revision))
+    return next((name for name in names if ref_reads_as_version(name)), None)

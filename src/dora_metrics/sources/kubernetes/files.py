@@ -1,0 +1,153 @@
+"""Files that kubectl wrote: a list, one object, or a page of the API, read within limits."""
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Raw, Struct
+
+MAX_FILE_BYTES = 64_000_000
+"""Of one file. A Kustomization that applies 100 objects has about 10,000."""
+
+MAX_OBJECTS = 20_000
+"""In one file."""
+
+_BOM = b"\xef\xbb\xbf"
+_LIST = "List"
+_MAX_SHOWN_NAME = 120
+_TOO_LARGE = f"larger than {MAX_FILE_BYTES:,} bytes; read fewer kinds or namespaces into one file"
+
+
+class ObjectText(Struct, frozen=True):
+    """One object: the group of its API, its kind, and its JSON."""
+
+    group: str
+    kind: str
+    text: bytes
+
+
+class ClusterFile(Struct, frozen=True):
+    """What one file holds.
+
+    Attributes:
+        name: its path as the settings name it.
+        objects: the objects in it.
+        is_empty: whether it holds nothing, not even an empty list, or is absent: nobody has asked the cluster.
+        is_cut: whether it is a page, and the cluster has more.
+        problem: why it cannot be read; empty if it can.
+    """
+
+    name: str
+    objects: Sequence[ObjectText] = ()
+    is_empty: bool = False
+    is_cut: bool = False
+    problem: str = ""
+
+
+class _PageMetadata(Struct, frozen=True):
+    continue_token: str | None = msgspec.field(default=None, name="continue")
+    remaining_item_count: int | None = msgspec.field(default=None, name="remainingItemCount")
+
+
+class _Head(Struct, frozen=True, rename="camel"):
+    """What an object says about itself, and the error of an API server."""
+
+    api_version: str = ""
+    kind: str = ""
+
+
+class _ServerError(Struct, frozen=True):
+    code: int = 0
+    reason: str = ""
+
+
+class _List(Struct, frozen=True):
+    metadata: _PageMetadata = _PageMetadata()
+    items: list[Raw] | None = None
+
+
+def read_file(name: str, path: Path, *, may_be_a_pipe: bool = False) -> ClusterFile:
+    """Read a regular file, or a pipe that a person names; nothing at the path is an empty file."""
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or (may_be_a_pipe and stat.S_ISFIFO(mode))):
+            return ClusterFile(name, problem="not a regular file")
+        with path.open("rb") as file:
+            return read_stream(name, file)
+    except FileNotFoundError:
+        return ClusterFile(name, is_empty=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name is not valid"
+        return ClusterFile(name, problem=f"cannot be read ({reason})")
+
+
+def read_stream(name: str, stream: BinaryIO) -> ClusterFile:
+    """Read what kubectl prints."""
+    try:
+        content = stream.read(MAX_FILE_BYTES + 1).removeprefix(_BOM)
+    except OSError as error:
+        return ClusterFile(name, problem=f"cannot be read ({error.strerror})")
+    if len(content) > MAX_FILE_BYTES:
+        return ClusterFile(name, problem=_TOO_LARGE)
+    if not content.strip():
+        return ClusterFile(name, is_empty=True)
+    return _read_content(name, content)
+
+
+def _read_content(name: str, content: bytes) -> ClusterFile:
+    try:
+        return _parse(name, content)
+    except msgspec.ValidationError:
+        return ClusterFile(name, problem="not an object of Kubernetes; write it with `kubectl get -o json`")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ClusterFile(name, problem="not JSON; write it with `kubectl get -o json` or `kubectl get --raw`")
+    except RecursionError:
+        return ClusterFile(name, problem="nested too deeply for an object of Kubernetes")
+
+
+def _parse(name: str, content: bytes) -> ClusterFile:
+    head = msgspec.json.decode(content, type=_Head)
+    if head.kind == "Status":
+        return ClusterFile(name, problem=_server_error(content))
+    if not head.kind.endswith(_LIST):
+        return ClusterFile(name, [_object(content, head)])
+    page = msgspec.json.decode(content, type=_List)
+    items = page.items or []
+    if len(items) > MAX_OBJECTS:
+        return ClusterFile(name, problem=f"more than {MAX_OBJECTS:,} objects; read fewer kinds into one file")
+    is_cut = bool(page.metadata.continue_token or page.metadata.remaining_item_count)
+    return ClusterFile(name, [_object(bytes(item), head) for item in items], is_cut=is_cut)
+
+
+def _object(text: bytes, document: _Head) -> ObjectText:
+    """Return an object by what it says about itself; otherwise by the list that it is in."""
+    head = msgspec.json.decode(text, type=_Head)
+    group, slash, _ = (head.api_version or document.api_version).partition("/")
+    return ObjectText(group if slash else "", head.kind or document.kind.removesuffix(_LIST), text)
+
+
+class _Name(Struct, frozen=True):
+    name: str = ""
+    namespace: str = ""
+
+
+class _Named(Struct, frozen=True):
+    metadata: _Name = _Name()
+
+
+def name_in(text: bytes) -> str:
+    """Return `namespace/name` of an object of any shape, as far as it has one."""
+    try:
+        name = msgspec.json.decode(text, type=_Named).metadata
+    except (msgspec.DecodeError, RecursionError):
+        return "without a name"
+    return f"{name.namespace}/{name.name}"[:_MAX_SHOWN_NAME]
+
+
+def _server_error(content: bytes) -> str:
+    error = msgspec.json.decode(content, type=_ServerError)
+    return (
+        f"not objects but an error of the API server ({error.code} {error.reason[:60]}); check the access of the step"
+    )

@@ -1,0 +1,124 @@
+"""Reads files of cluster objects: the entry point. It says what ended, what did not, and what it could not read."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
+from dora_metrics.core.markdown import storable
+from dora_metrics.sources.kubernetes.application import read_application
+from dora_metrics.sources.kubernetes.artefacts import SOURCE_KINDS, Artefact, Artefacts, SourceKey, read_source
+from dora_metrics.sources.kubernetes.canary import read_canary
+from dora_metrics.sources.kubernetes.files import ObjectText, name_in
+from dora_metrics.sources.kubernetes.helm_release import read_helm_release
+from dora_metrics.sources.kubernetes.kustomization import read_kustomization
+from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader
+from dora_metrics.sources.kubernetes.rollout import read_rollout
+
+_READERS: Mapping[tuple[str, str], ObjectReader] = {
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"): read_kustomization,
+    ("helm.toolkit.fluxcd.io", "HelmRelease"): read_helm_release,
+    ("flagger.app", "Canary"): read_canary,
+    ("argoproj.io", "Application"): read_application,
+    ("argoproj.io", "Rollout"): read_rollout,
+}
+_SOURCE_GROUP = "source.toolkit.fluxcd.io"
+
+
+class ClusterReading(Struct, frozen=True):
+    """What the objects say.
+
+    Attributes:
+        occurrences: the rollouts that ended.
+        read_counts: how many objects of each kind were read, those of sources among them.
+        idle_counts: how many of these say nothing about a rollout that ended, by kind and reason.
+        unknown_counts: how many objects of each other kind there are.
+        unread: which objects have another shape than documented, and what is wrong with each.
+    """
+
+    occurrences: tuple[Occurrence, ...]
+    read_counts: Mapping[str, int]
+    idle_counts: Mapping[str, int]
+    unknown_counts: Mapping[str, int]
+    unread: tuple[str, ...]
+
+
+@dataclass
+class _ObjectReadings:
+    """Collects what objects say."""
+
+    at: datetime
+    host: str
+    occurrences: list[Occurrence] = field(default_factory=list)
+    read_counts: Counter[str] = field(default_factory=Counter)
+    idle_counts: Counter[str] = field(default_factory=Counter)
+    unknown_counts: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
+    sources: dict[SourceKey, Artefact] = field(default_factory=dict)
+
+    def add_source(self, text: ObjectText) -> None:
+        """Read a source, which later objects refer to."""
+        with self._named_problems(text):
+            key, artefact = read_source(text.kind, text.text, self.host)
+            self.sources[key] = artefact
+            self.read_counts[text.kind] += 1
+
+    def add_deployer(self, text: ObjectText, read: ObjectReader) -> None:
+        """Read an object that deploys something."""
+        with self._named_problems(text):
+            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.host)))
+            self.read_counts[text.kind] += 1
+            if isinstance(reading, NoOccurrence):
+                self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
+            else:
+                self.occurrences += map(_storable, reading)
+
+    @contextmanager
+    def _named_problems(self, text: ObjectText) -> Iterator[None]:
+        try:
+            yield
+        except (msgspec.DecodeError, RecursionError) as error:
+            self.unread.append(f"{text.kind} {name_in(text.text)}: {error}")
+
+    @property
+    def result(self) -> ClusterReading:
+        counts = (self.read_counts, self.idle_counts, self.unknown_counts)
+        return ClusterReading(tuple(self.occurrences), *counts, tuple(self.unread))
+
+
+def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -> ClusterReading:
+    """Read the objects of all files together: a source may be in another file than what refers to it.
+
+    Args:
+        objects: in any order.
+        at: when the cluster was read.
+        server_url: the run's GitHub, whose repositories are recognised by the addresses of sources.
+    """
+    objects = list(objects)
+    reading = _ObjectReadings(at, urlsplit(server_url).hostname or "")
+    for each in objects:
+        if _is_source(each):
+            reading.add_source(each)
+    for each in objects:
+        if read := _READERS.get((each.group, each.kind)):
+            reading.add_deployer(each, read)
+        elif not _is_source(each):
+            reading.unknown_counts[each.kind or "no kind"] += 1
+    return reading.result
+
+
+def _storable(occurrence: Occurrence) -> Occurrence:
+    """Return a rollout whose texts can be stored in facts."""
+    version = storable(occurrence.version) if occurrence.version else None
+    return replace(occurrence, revision=storable(occurrence.revision), version=version)
+
+
+def _is_source(each: ObjectText) -> bool:
+    return each.group == _SOURCE_GROUP and each.kind in SOURCE_KINDS

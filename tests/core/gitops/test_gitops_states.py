@@ -1,0 +1,96 @@
+"""What an object says of its present state is recorded once, whatever revision or time it says it with."""
+
+from datetime import timedelta
+from typing import Any
+
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.gitops.deployments import completed_deployments, new_deployments
+from dora_metrics.core.gitops.occurrence import Occurrence
+from support.facts import at, sha
+from support.rollouts import EVERYTHING, occurrence, recorded_one_by_one
+
+
+def is_new(state_revision: str, time: str, recorded: list[tuple[str, str, bool]], **fields: object) -> bool:
+    """Whether a state is new to a ledger with some rollouts: their revisions, times and results."""
+    ledger = recorded_one_by_one(
+        occurrence(name, at_time, succeeded=succeeded) for name, at_time, succeeded in recorded
+    )
+    state = occurrence(state_revision, time, **fields)
+    return bool(new_deployments([state], ledger, EVERYTHING, "acme/shop").deployments)
+
+
+class TestUnchangedSince:
+    def test_a_later_revision_that_made_no_difference_is_not_new(self) -> None:
+        recorded = [("A", "03-05T12:00", True), ("B", "03-06T12:00", True)]
+        assert not is_new("C", "03-06T12:00", recorded, unchanged_since=at("03-06T12:00"))
+
+    def test_a_report_of_it_is_later_than_the_object_says(self) -> None:
+        assert not is_new("B", "03-05T12:00", [("A", "03-05T12:01", True)], unchanged_since=at("03-05T12:00"))
+
+    def test_a_deployment_shortly_before_is_another_one(self) -> None:
+        assert is_new("B", "03-05T12:05", [("A", "03-05T12:00", True)], unchanged_since=at("03-05T12:05"))
+
+    def test_a_failure_since_then_is_another_one(self) -> None:
+        recorded = [("A", "03-05T12:00", True), ("B", "03-06T12:00", False)]
+        assert is_new("B", "03-06T12:30", recorded, unchanged_since=at("03-06T12:30"))
+        assert not is_new("B", "03-06T12:00", recorded, succeeded=False, unchanged_since=at("03-06T12:00"))
+
+
+class TestTimeOfAsking:
+    def test_the_last_recorded_rollout_has_led_to_it(self) -> None:
+        assert not is_new("A", "03-09T04:00", [("A", "03-05T12:00", True)], is_time_of_asking=True)
+        assert is_new("B", "03-09T04:00", [("A", "03-05T12:00", True)], is_time_of_asking=True)
+
+    def test_so_it_has_where_a_tool_reports_each_rollout_once(self) -> None:
+        fields = {"revision": "1.0.0", "sha": None}
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **fields)])
+        state = occurrence("A", "03-09T04:00", is_time_of_asking=True, **fields)
+        assert not new_deployments([state], ledger, EVERYTHING, "acme/shop").deployments
+
+    def test_a_return_is_new(self) -> None:
+        recorded = [("A", "03-05T12:00", True), ("B", "03-06T12:00", True)]
+        assert is_new("A", "03-09T04:00", recorded, is_time_of_asking=True)
+
+    def test_health_that_fails_later_is_not(self) -> None:
+        assert not is_new("A", "03-09T04:00", [("A", "03-05T12:00", True)], succeeded=False, is_time_of_asking=True)
+        assert is_new("A", "03-09T04:00", [("A", "03-05T12:00", False)], is_time_of_asking=True)
+
+    def test_without_any_record_it_is_new(self) -> None:
+        assert is_new("A", "03-09T04:00", [], is_time_of_asking=True)
+
+
+CHART: dict[str, Any] = {"revision": "1.0.0", "sha": None}
+
+
+class TestCompleted:
+    """What was recorded without a commit gets the one that a reading finds."""
+
+    def complete(self, ledger: list[Deployment], *occurrences: Occurrence) -> list[tuple[str, str | None]]:
+        completed = completed_deployments(occurrences, ledger, EVERYTHING, "acme/shop", lambda *_: None)
+        return [(each.id, each.sha) for each in completed]
+
+    def test_a_report_without_a_commit(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        read = occurrence("A", "03-05T11:55", revision="1.0.0", observed_at=at("03-06"))
+        assert self.complete(ledger, read) == [(ledger[0].id, sha("A"))]
+
+    def test_one_that_has_a_commit_keeps_it(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", revision="1.0.0")])
+        assert self.complete(ledger, occurrence("B", "03-05T12:00", revision="1.0.0")) == []
+
+    def test_another_rollout_of_the_same_chart_stays_without(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        assert self.complete(ledger, occurrence("A", "03-06T12:00", revision="1.0.0")) == []
+
+    def test_a_state_completes_the_last_rollout_of_it(self) -> None:
+        times = ("03-05T12:00", "03-06T12:00")
+        ledger = recorded_one_by_one(occurrence("A", time, **CHART) for time in times)
+        read = occurrence("A", "03-09T04:00", revision="1.0.0", is_time_of_asking=True)
+        assert self.complete(ledger, read) == [(ledger[1].id, sha("A"))]
+
+    def test_the_newer_record_wins(self) -> None:
+        ledger = recorded_one_by_one([occurrence("A", "03-05T12:00", **CHART)])
+        (completed,) = completed_deployments(
+            [occurrence("A", "03-05T12:00", revision="1.0.0")], ledger, EVERYTHING, "acme/shop", lambda *_: None
+        )
+        assert completed.observed_at == ledger[0].observed_at + timedelta(microseconds=1)
