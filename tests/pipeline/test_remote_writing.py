@@ -281,6 +281,26 @@ def test_a_mark_of_a_run_in_the_future_does_not_count(ledger: Ledger, target: Li
     assert times(target) == [*PAST, NOW]
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"until": "0001-01-01T00:00:00Z"},
+        {"until": "1969-12-31T23:59:59Z"},
+        {"until": "0001-01-01T00:00:00+14:00", "reached": "0001-01-01T00:00:00Z"},
+        {"until": "2026-11-21T00:00:00Z", "reached": "0001-01-01T00:00:00+14:00"},
+        {"until": "9999-12-31T23:59:59-14:00", "reached": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+def test_a_mark_that_no_run_can_have_made_does_not_count(
+    ledger: Ledger, target: Listener, mark: dict[str, str]
+) -> None:
+    ledger.rebuild(target)
+    (name,) = ledger.marks
+    (ledger.folder / "ledger" / REMOTE_WRITE_FILE).write_text(json.dumps({name: {"acme/shop": mark}}), "utf-8")
+    ledger.rebuild(target)
+    assert times(target) == [*PAST, NOW]
+
+
 def test_removing_the_file_sends_the_past_again(ledger: Ledger, target: Listener) -> None:
     ledger.rebuild(target)
     (ledger.folder / "ledger" / REMOTE_WRITE_FILE).unlink()

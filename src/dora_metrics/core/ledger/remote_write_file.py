@@ -18,6 +18,7 @@ PAST_DAYS = 90
 
 _TimeWithZone = Annotated[datetime, msgspec.Meta(tz=True)]
 _DAY = timedelta(days=1)
+_FIRST_YEAR = 1970
 
 
 class PastMark(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,6 +43,10 @@ class PastMark(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether all days were sent."""
         return self.has_passed(self.days[-1])
 
+    def is_plausible(self, latest: datetime) -> bool:
+        """Whether a run at or before `latest` can have made this mark."""
+        return min(self.until.year, (self.reached or self.until).year) >= _FIRST_YEAR and self.until <= latest
+
     def has_passed(self, day: datetime) -> bool:
         """Whether a day was sent."""
         return self.reached is not None and day <= self.reached
@@ -54,14 +59,15 @@ PastMarks = dict[str, dict[str, PastMark]]
 def read_past_marks(files: Mapping[str, bytes], latest: datetime) -> PastMarks:
     """Return the marks in the files of a ledger; none if they are missing or invalid.
 
-    A mark later than `latest` does not count, since only a run in the future can have made it.
+    A mark later than `latest` does not count, since only a run in the future can have made it, nor does one of a time
+    that no run can have had.
     """
     try:
         marks = msgspec.json.decode(files.get(REMOTE_WRITE_FILE) or b"{}", type=PastMarks)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return {
-        target: {repository: mark for repository, mark in by_repository.items() if mark.until <= latest}
+        target: {repository: mark for repository, mark in by_repository.items() if mark.is_plausible(latest)}
         for target, by_repository in marks.items()
     }
 
