@@ -241,7 +241,20 @@ def test_days_that_a_killed_run_sent_are_there_already(ledger: Ledger) -> None:
     with listen(Answer(400, b"duplicate sample for timestamp"), OK) as target:
         ran = ledger.rebuild(target)
         assert len(target.requests) == WEEKS + 1
-    assert "remote write: past ✓ the last 90 days" in ran.summary
+    days = "the last 90 days, without 1 of 13 requests: the target has other values for these times"
+    assert f"remote write: past ✓ {days}" in ran.summary
+
+
+def test_where_a_stopped_run_sent_the_first_of_several_requests_the_others_are_sent(ledger: Ledger) -> None:
+    """Many series are several requests, and a late deployment changed what only the first one held."""
+    services = [f"service-{number:02}" for number in range(20)]
+    facts = [deployment(1, days_ago=80, id=f"test:{service}", service=service) for service in services]
+    record_facts(ledger.folder / "ledger", *facts)
+    with listen(Answer(400, b"duplicate sample for timestamp"), OK) as target:
+        ran = ledger.rebuild(target)
+        of_first_week = [each for each in written(target) if each.times == PAST[:7]]
+    assert len(of_first_week) == 2
+    assert f"without 1 of {2 * WEEKS} requests" in ran.summary
 
 
 def test_a_refusal_for_another_reason_is_said_and_tried_again(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from itertools import dropwhile, islice
 
 from msgspec.structs import replace
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts.as_of import PastFacts
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.ledger.layout import REMOTE_WRITE_FILE, MonthSelection
@@ -23,7 +24,7 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import SendError
-from dora_metrics.sinks.remote_write import OldSampleError, OtherValueError, RemoteWrite
+from dora_metrics.sinks.remote_write import Answers, OldSampleError, OtherValueError, RemoteWrite
 from dora_metrics.storage.base import attempts
 
 _DAYS_AT_ONCE = 7
@@ -85,6 +86,9 @@ class PastWriter:
         seconds: what is left for requests.
         taken_since: the first day that the target took; None if it took none.
         has_refused: whether it refused days because they are old.
+        request_count: the requests that it answered, also with such a refusal.
+        other_values_count: how many of them it refused because it has other values for these times: those of a run that
+            was stopped before it could remember what it had sent.
         problem: another reason for which it refused, so that nothing more was sent; otherwise empty.
     """
 
@@ -92,6 +96,8 @@ class PastWriter:
     seconds: float
     taken_since: datetime | None = None
     has_refused: bool = False
+    request_count: int = 0
+    other_values_count: int = 0
     problem: str = ""
 
     def write(self, mark: PastMark, days: Iterable[LedgerCollector], repositories: Collection[str]) -> PastMark:
@@ -106,20 +112,22 @@ class PastWriter:
         series = self.sink.series(days, repositories)
         deadline = Deadline(self.seconds)
         try:
-            self.sink.write(series, deadline)
-        except OldSampleError:
-            self.has_refused = True
-            return True
-        except OtherValueError:
-            pass  # they are from a run that was stopped before it could remember what it had sent
+            self._note_answers(self.sink.write(series, deadline), days[0].now)
         except SendError as problem:
             self.problem = str(problem) if deadline.seconds_left else ""
             return False
         finally:
             self.seconds = deadline.seconds_left
-        if series:
-            self.taken_since = self.taken_since or days[0].now
         return True
+
+    def _note_answers(self, answers: Answers, first_day: datetime) -> None:
+        """Note what the target took, and why not the rest. Without any series, there are no answers."""
+        old_count = sum(isinstance(answer, OldSampleError) for answer in answers)
+        self.has_refused |= bool(old_count)
+        self.request_count += len(answers)
+        self.other_values_count += sum(isinstance(answer, OtherValueError) for answer in answers)
+        if old_count < len(answers):
+            self.taken_since = self.taken_since or first_day
 
     def outcome(self, mark: PastMark) -> Outcome:
         """Say how it went; `mark` is how far."""
@@ -132,8 +140,16 @@ class PastWriter:
             return Outcome(_NAME, "skipped", _NO_OLD_SAMPLES if self.has_refused else _NO_PAST)
         if self.has_refused:
             since = f"{self.taken_since:%Y-%m-%d}"
-            return Outcome(_NAME, "done", f"sent since {since}; the target takes no older samples")
-        return Outcome(_NAME, "done", f"the last {PAST_DAYS} days")
+            return Outcome(_NAME, "done", f"sent since {since}{self._gaps}; the target takes no older samples")
+        return Outcome(_NAME, "done", f"the last {PAST_DAYS} days{self._gaps}")
+
+    @property
+    def _gaps(self) -> str:
+        """What is missing of the days that were sent; empty if nothing is."""
+        if not self.other_values_count:
+            return ""
+        requests = formatting.count(self.request_count, "request")
+        return f", without {self.other_values_count:,} of {requests}: the target has other values for these times"
 
 
 _NO_PAST = "nothing is recorded before today"
