@@ -21,6 +21,7 @@ class HttpLimits(Struct, frozen=True):
         tries: how often a request is sent at most.
         pause_seconds: the pause before the second try; doubled before each further one.
         total_seconds: what all sinks of a run may take together, with all tries and pauses.
+        past_seconds: after which a run begins no further day of the past for a target of remote write.
     """
 
     connect_seconds: float = 5
@@ -28,6 +29,7 @@ class HttpLimits(Struct, frozen=True):
     tries: int = 3
     pause_seconds: float = 1
     total_seconds: float = 60
+    past_seconds: float = 60
 
     @property
     def description(self) -> str:
