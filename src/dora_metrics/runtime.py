@@ -23,6 +23,7 @@ class HttpLimits(Struct, frozen=True):
         total_seconds: what all sinks of a run may take together, with all tries and pauses.
         page_seconds: how long one page of a list of incidents may take.
         list_seconds: what the lists of all incident systems may take together, with all tries and pauses.
+        past_seconds: after which a run begins no further day of the past for a target of remote write.
     """
 
     connect_seconds: float = 5
@@ -32,6 +33,7 @@ class HttpLimits(Struct, frozen=True):
     total_seconds: float = 60
     page_seconds: float = 30
     list_seconds: float = 300
+    past_seconds: float = 60
 
     @property
     def description(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dora_metrics.core.facts.as_of import PastFacts
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.totals import Series
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import PastSteps
-from dora_metrics.pipeline.backfill import past_families
+from dora_metrics.pipeline.backfill import past_families, past_moments
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.model import Settings
 from support.facts import at, deployment, deployments_of_versions, failed_deployment, incident, vulnerability
@@ -89,6 +92,26 @@ def test_no_counter_falls(past: PastFacts) -> None:
         assert before.keys() <= values.keys()
         assert all(values[key] >= value for key, value in before.items())
         before = values
+
+
+@settings(max_examples=cases(30))
+@given(pasts, st.integers(1, len(STEPS)))
+def test_in_two_parts_the_numbers_are_those_of_one(past: PastFacts, count: int) -> None:
+    whole = [exposition_text(moment.families) for moment in past_moments(past, Policy(), STEPS)]
+    *_, last = islice(past_moments(past, Policy(), STEPS), count)
+    rest = past_moments(past, Policy(), STEPS[count - 1 :], last.fallen)
+    assert [exposition_text(moment.families) for moment in rest] == whole[count - 1 :]
+
+
+def test_what_had_fallen_before_the_second_part_is_not_lower_in_it() -> None:
+    facts = [*run_that_succeeded_when_it_was_repeated(2), failed_deployment(1, "03-08")]
+    past = PastFacts.happened(facts)
+    *_, last = islice(past_moments(past, Policy(), DAYS), 5)
+    name = "dora_pipeline_failures_total"
+    assert last.fallen.values == {Series(name, Scope("acme/shop", "shop", "production")): 1}
+    rest = past_moments(past, Policy(), DAYS[4:], last.fallen)
+    counts = [shop_value(counter_values(exposition_text(moment.families)), name) for moment in rest]
+    assert counts == [1] * 6
 
 
 def test_each_deployment_is_counted_on_its_day_the_first_one_too() -> None:

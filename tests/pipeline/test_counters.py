@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Vulnerability
 from dora_metrics.core.ledger.layout import COUNTERS_FILE, LedgerContents
 from dora_metrics.core.metrics.totals import Series
 from dora_metrics.core.scope import Scope
@@ -18,12 +18,21 @@ from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 from support.ledger_runs import DAY, START, InMemoryLedger, deployment, incident, record_facts_at
-from support.prometheus_text import counter_values, shop_value
+from support.prometheus_text import SeriesKey, counter_values, shop_value
 
 NOW = START + 5 * DAY
 SCOPE = Scope("acme/shop", "shop", "production")
 FIRST, SECOND = (deployment(number, START + number * DAY) for number in (1, 2))
 OUTAGE = incident(9, START + DAY + timedelta(hours=1), START + DAY + timedelta(hours=2))
+
+ALERT = Vulnerability(
+    id="github:dependabot:acme/shop#1",
+    repository="acme/shop",
+    observed_at=START,
+    detected_at=START,
+    fixed_at=START + DAY,
+    severity="high",
+)
 
 
 def withdrawn(deployed: Deployment) -> Deployment:
@@ -138,14 +147,32 @@ def test_a_run_that_another_one_has_overtaken_takes_its_marks_over(tmp_path: Pat
     assert shop_value(values, "dora_deployments_total", source="deployments", service="api") == 1
 
 
-def test_a_service_that_only_an_issue_names_has_no_series() -> None:
+@pytest.mark.parametrize("has_alert", [False, True])
+def test_a_service_that_only_an_issue_names_has_no_series(has_alert: bool) -> None:  # noqa: FBT001 - a parameter
+    """Nor has an environment. An alert that names no service belongs to every scope of its repository."""
     ledger = InMemoryLedger()
-    record_facts_at(ledger, NOW, FIRST, OUTAGE)
-    for number, service in enumerate(("spam-1", "spam-2", "shop")):
-        moved = replace(OUTAGE, service=service, environment="production", observed_at=NOW + timedelta(minutes=number))
+    alerts = [ALERT, replace(ALERT, id="github:dependabot:acme/shop#2", service="till")] if has_alert else []
+    record_facts_at(ledger, NOW, FIRST, OUTAGE, *alerts)
+    before = written_series(ledger)
+    invented = [("spam-1", "production"), ("shop", "prod-spam"), ("till", "production"), ("till", "prod-spam")]
+    for number, (service, environment) in enumerate([*invented, ("shop", "production")]):
+        moved = replace(OUTAGE, service=service, environment=environment, observed_at=NOW + timedelta(minutes=number))
         record_facts_at(ledger, NOW + timedelta(minutes=number), moved)
-        assert ledger.files["metrics.prom"].count(b"\ndora_incidents_total{") == 1
-        assert b"spam" not in ledger.files["metrics.prom"] + ledger.files[COUNTERS_FILE]
+        assert written_series(ledger) == before
+        assert fixed_count(ledger) == has_alert
+        written = ledger.files["metrics.prom"] + ledger.files[COUNTERS_FILE]
+        assert b"spam" not in written
+        assert b"till" not in written
+
+
+def written_series(ledger: InMemoryLedger) -> set[SeriesKey]:
+    return set(counter_values(ledger.files["metrics.prom"].decode()))
+
+
+def fixed_count(ledger: InMemoryLedger) -> float:
+    """The vulnerabilities that all scopes together have fixed."""
+    values = counter_values(ledger.files["metrics.prom"].decode())
+    return sum(value for (name, _), value in values.items() if name == "dora_vulnerability_remediation_seconds_count")
 
 
 def test_a_service_that_once_deployed_keeps_its_series() -> None:

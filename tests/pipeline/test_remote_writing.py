@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 
 from dora_metrics import cli
+from dora_metrics.core.facts.as_of import PastFacts
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.ledger.layout import REMOTE_WRITE_FILE
-from dora_metrics.runtime import HttpLimits, Runtime
+from dora_metrics.core.ledger.remote_write_file import PastMark
+from dora_metrics.core.policy import Policy
+from dora_metrics.pipeline.backfill import past_moments
+from dora_metrics.pipeline.remote_writing import PastWriter
+from dora_metrics.runtime import Deadline, HttpLimits, Runtime
+from dora_metrics.sinks.remote_write import RemoteWrite
 from fakes.faults import custom_answer, stale_head
 from support.branch_shop import BRANCH, BranchShop
 from support.ledger_writer import record_facts
@@ -25,6 +31,10 @@ MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 PAST = [MIDNIGHT - age * DAY for age in range(89, -1, -1)]
 TOO_OLD = Answer(400, b"out of bounds")
 WEEKS = 13
+FALLEN_TOO_LOW = (
+    b'{"x": {"acme/shop": {"until": "2026-11-20T00:00:00Z", "fallen": '
+    b'[[["dora_changes_total", ["acme/shop", "shop", "production"], "", null], -1]]}}}'
+)
 
 
 class Ledger:
@@ -228,6 +238,58 @@ def test_when_the_time_is_over_the_present_is_sent_and_the_next_run_sends_the_re
     assert ran.code == 0
 
 
+def test_a_past_that_takes_long_to_compute_is_computed_in_several_runs(ledger: Ledger, target: Listener) -> None:
+    """A run whose time is over from the start computes one day, so that the next one gets further."""
+    over = HttpLimits(past_seconds=0)
+    for number in range(3):
+        ran = ledger.rebuild(target, NOW + number * DAY, over)
+        assert times(target) == [PAST[number], NOW + number * DAY]
+        assert f"remote write: past: sent up to {PAST[number]:%Y-%m-%d} in the time for it" in ran.summary
+        assert "the next sync sends the rest" in ran.summary
+    ledger.rebuild(target, NOW + 3 * DAY)
+    assert times(target) == [*PAST[3:], NOW + 3 * DAY]
+
+
+def test_a_run_begins_no_further_day_after_a_minute(target: Listener) -> None:
+    seconds = iter(range(0, 10_000, 10))
+    days = past_moments(PastFacts.happened([deployed(0, "acme/shop")]), Policy(), PAST)
+    writer = PastWriter(RemoteWrite(target.url, {}), 30, Deadline(HttpLimits().past_seconds, lambda: next(seconds)))
+    mark = writer.write(PastMark(NOW), days, ["acme/shop"])
+    assert times(target) == PAST[:6]
+    assert mark == PastMark(NOW, PAST[5])
+
+
+def test_the_time_is_that_of_all_repositories(ledger: Ledger, target: Listener) -> None:
+    """Those whose past began earlier come first; the others are not computed at all."""
+    ledger.rebuild(target, limits=HttpLimits(past_seconds=0))
+    ledger.record("acme/pay")
+    for number in (1, 2):
+        ledger.rebuild(target, NOW + DAY, HttpLimits(past_seconds=0), repositories="acme/*")
+        past, present = written(target)
+        assert (past.repositories, past.times) == ({"acme/shop"}, [PAST[number]])
+        assert present.repositories == {"acme/pay", "acme/shop"}
+
+
+def test_a_counter_that_had_fallen_before_the_rest_is_not_lower_in_it(ledger: Ledger, target: Listener) -> None:
+    """A run failed until it was repeated; another one failed for good."""
+    run = {"url": "https://github.com/acme/shop/actions/runs/7", "run_id": "7"}
+    first = deployment(20, days_ago=88, id="test:20", status="failure", run_attempt=1, **run)
+    second = deployment(21, days_ago=87, id="test:21", run_attempt=2, **run)
+    failed = deployment(22, days_ago=20, id="test:22", status="failure")
+    record_facts(ledger.folder / "ledger", first, second, failed)
+    ledger.rebuild(target)
+    whole = [each.values("dora_pipeline_failures_total") for each in written(target)]
+    assert whole[1] == [1] * 7
+    (ledger.folder / "ledger" / REMOTE_WRITE_FILE).unlink()
+    target.answers = (*[OK] * 2, Answer(503))
+    ledger.rebuild(target)
+    assert b"dora_pipeline_failures_total" in (ledger.folder / "ledger" / REMOTE_WRITE_FILE).read_bytes()
+    target.answers = (OK,)
+    ledger.rebuild(target)
+    assert [each.values("dora_pipeline_failures_total") for each in written(target)] == whole[2:]
+    assert b"fallen" not in (ledger.folder / "ledger" / REMOTE_WRITE_FILE).read_bytes()
+
+
 def test_past_and_present_have_half_of_the_time_each(ledger: Ledger) -> None:
     limits = HttpLimits(connect_seconds=0.4, read_seconds=5, tries=1, pause_seconds=0, total_seconds=1)
     with listen(Answer(hang=True)) as target:
@@ -241,7 +303,20 @@ def test_days_that_a_killed_run_sent_are_there_already(ledger: Ledger) -> None:
     with listen(Answer(400, b"duplicate sample for timestamp"), OK) as target:
         ran = ledger.rebuild(target)
         assert len(target.requests) == WEEKS + 1
-    assert "remote write: past ✓ the last 90 days" in ran.summary
+    days = "the last 90 days, without 1 of 13 requests: the target has other values for these times"
+    assert f"remote write: past ✓ {days}" in ran.summary
+
+
+def test_where_a_stopped_run_sent_the_first_of_several_requests_the_others_are_sent(ledger: Ledger) -> None:
+    """Many series are several requests, and a late deployment changed what only the first one held."""
+    services = [f"service-{number:02}" for number in range(20)]
+    facts = [deployment(1, days_ago=80, id=f"test:{service}", service=service) for service in services]
+    record_facts(ledger.folder / "ledger", *facts)
+    with listen(Answer(400, b"duplicate sample for timestamp"), OK) as target:
+        ran = ledger.rebuild(target)
+        of_first_week = [each for each in written(target) if each.times == PAST[:7]]
+    assert len(of_first_week) == 2
+    assert f"without 1 of {2 * WEEKS} requests" in ran.summary
 
 
 def test_a_refusal_for_another_reason_is_said_and_tried_again(ledger: Ledger) -> None:
@@ -267,7 +342,9 @@ def test_a_ledger_without_facts_sends_nothing(tmp_path: Path, target: Listener) 
     assert "remote write: nothing is recorded yet" in ran.summary
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"x": 1}', b'{"x": {"acme/shop": {"until": "2026"}}}'])
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"x": 1}', b'{"x": {"acme/shop": {"until": "2026"}}}', FALLEN_TOO_LOW]
+)
 def test_a_broken_file_of_marks_counts_as_none(ledger: Ledger, target: Listener, content: bytes) -> None:
     (ledger.folder / "ledger" / REMOTE_WRITE_FILE).write_bytes(content)
     ledger.rebuild(target)
@@ -277,6 +354,26 @@ def test_a_broken_file_of_marks_counts_as_none(ledger: Ledger, target: Listener,
 
 def test_a_mark_of_a_run_in_the_future_does_not_count(ledger: Ledger, target: Listener) -> None:
     ledger.rebuild(target, NOW + 400 * DAY)
+    ledger.rebuild(target)
+    assert times(target) == [*PAST, NOW]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"until": "0001-01-01T00:00:00Z"},
+        {"until": "1969-12-31T23:59:59Z"},
+        {"until": "0001-01-01T00:00:00+14:00", "reached": "0001-01-01T00:00:00Z"},
+        {"until": "2026-11-21T00:00:00Z", "reached": "0001-01-01T00:00:00+14:00"},
+        {"until": "9999-12-31T23:59:59-14:00", "reached": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+def test_a_mark_that_no_run_can_have_made_does_not_count(
+    ledger: Ledger, target: Listener, mark: dict[str, str]
+) -> None:
+    ledger.rebuild(target)
+    (name,) = ledger.marks
+    (ledger.folder / "ledger" / REMOTE_WRITE_FILE).write_text(json.dumps({name: {"acme/shop": mark}}), "utf-8")
     ledger.rebuild(target)
     assert times(target) == [*PAST, NOW]
 

@@ -197,6 +197,18 @@ def test_after_a_refused_batch_no_further_one_is_sent(large: SinkPayload) -> Non
     assert len(host.requests) == 1
 
 
+@pytest.mark.parametrize("refusal", [Answer(400, OUT_OF_ORDER), Answer(400, b"duplicate sample for timestamp")])
+def test_what_is_refused_for_its_time_does_not_stop_the_other_batches(large: SinkPayload, refusal: Answer) -> None:
+    """They have other series, so the target may have nothing against them."""
+    outcome, host = send(large, refusal, OK)
+    assert outcome.status == "failed"
+    assert len(host.requests) == 2
+    outcome, host = send(large, Answer(413), refusal, OK)
+    assert outcome.status == "failed"
+    assert [len(Written.of(request).series) for request in host.requests[:3]] == [2_000, 1_000, 1_000]
+    assert len(host.requests) == 4
+
+
 def test_a_request_that_is_too_large_is_sent_in_halves() -> None:
     outcome, host = send(sink_payload(), Answer(413), Answer(413), OK)
     assert outcome.status == "done"

@@ -4,7 +4,8 @@ A time series database that starts today gets them as its history. What a run pu
 is ever above what the facts say at the end: Prometheus would read the first push as a restart from zero.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -20,20 +21,47 @@ from dora_metrics.pipeline.evaluate import exported_histories, raised_marks
 
 
 def past_families(facts: PastFacts, policy: Policy, steps: Iterable[datetime]) -> Iterator[LedgerCollector]:
+    """Yield the families of all repositories at each of these times, which must be in order."""
+    return (moment.families for moment in past_moments(facts, policy, list(steps)))
+
+
+def past_moments(
+    facts: PastFacts, policy: Policy, steps: Sequence[datetime], fallen: HighWaterMarks = NO_MARKS
+) -> Iterator["PastMoment"]:
     """Yield the families of all repositories at each of these times, which must be in order.
 
     A counter never falls, and ends at its total at the last step. All that is counted by then begins at zero, so that
     `increase()` sees the first deployment of a scope.
+
+    Args:
+        facts: the facts at any time.
+        policy: the settings that numbers depend on.
+        steps: the times.
+        fallen: `PastMoment.fallen` at the first step, to continue what another call yielded up to there.
     """
-    moments = list(steps)
-    snapshots, marks = _Snapshots(facts, policy), NO_MARKS
-    end = snapshots.at(moments[-1]).raised(NO_MARKS)
-    for moment in moments:
-        snapshot = snapshots.at(moment)
+    snapshots, marks = _Snapshots(facts, policy), fallen
+    end = snapshots.at(steps[-1])
+    limits = end.raised(NO_MARKS)
+    for step in steps:
+        snapshot = end if step == steps[-1] else snapshots.at(step)
         marks = snapshot.raised(marks)
         histories, fact_counts = exported_histories(snapshot.evaluation), fact_counts_by_repository(snapshot.totals)
-        counters = marks.at_most(end)
-        yield LedgerCollector(histories, counters, fact_counts, policy, moment, None, __version__)
+        counters = marks.at_most(limits)
+        families = LedgerCollector(histories, counters, fact_counts, policy, step, None, __version__)
+        yield PastMoment(families, snapshot)
+
+
+class PastMoment(Struct, frozen=True):
+    """The families at a past time, and what they were computed from."""
+
+    families: LedgerCollector
+    snapshot: "_Snapshot"
+
+    @property
+    def fallen(self) -> HighWaterMarks:
+        """The counters that are above their totals of this time, since these had fallen before."""
+        totals, counters = self.snapshot.raised(NO_MARKS).values, self.families.counters.values
+        return HighWaterMarks(Counter({series: value for series, value in counters.items() if value > totals[series]}))
 
 
 class _Snapshot(Struct, frozen=True):

@@ -78,8 +78,8 @@ def raised_marks(marks: HighWaterMarks, evaluation: Evaluation, totals: Totals) 
 
 
 def exported_histories(evaluation: Evaluation) -> list[ScopeHistory]:
-    """Return the scopes that have series: whoever opens an issue can name a service in it that does not exist."""
-    return [history for history in evaluation.histories if history.deployments or history.vulnerabilities]
+    """Return the scopes that have series, those with a deployment: an issue can name any service and environment."""
+    return [history for history in evaluation.histories if history.deployments]
 
 
 def prometheus_families(

@@ -40,12 +40,20 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class OldSampleError(SendError):
+class RefusedTimeError(SendError):
+    """The target refuses samples because of their time. It may take those of other series."""
+
+
+class OldSampleError(RefusedTimeError):
     """The target takes no samples of this time: they are too old, or it has newer ones."""
 
 
-class OtherValueError(SendError):
+class OtherValueError(RefusedTimeError):
     """The target has another value for this time."""
+
+
+Answers = Sequence[RefusedTimeError | None]
+"""Of each request, why the target took nothing of it; None if it took all."""
 
 
 class TooLargeError(SendError):
@@ -84,9 +92,11 @@ class RemoteWrite:
         if not series:
             return Outcome(self.name, "skipped", "nothing is recorded yet")
         try:
-            self.write(series, self.deadline)
+            refusals = list(filter(None, self.write(series, self.deadline)))
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
+        if refusals:
+            return Outcome(self.name, "failed", str(refusals[0]))
         return Outcome(self.name, "done", formatting.count(len(series), "series", "series"))
 
     def series(self, times: Iterable[LedgerCollector], repositories: Collection[str]) -> Sequence[TimeSeries]:
@@ -98,28 +108,28 @@ class RemoteWrite:
                 samples[labels].append(Sample(value, milliseconds))
         return [TimeSeries(labels, tuple(of_series)) for labels, of_series in samples.items()]
 
-    def write(self, series: Sequence[TimeSeries], deadline: Deadline) -> None:
-        """Write series, in several requests if they are many.
+    def write(self, series: Sequence[TimeSeries], deadline: Deadline) -> Answers:
+        """Write series, in several requests if they are many. What is refused for its time does not stop the others.
 
         Raises:
-            OldSampleError: if the target takes no samples of these times.
-            OtherValueError: if it has other values for them.
-            SendError: if it does not take all of them for any other reason.
+            SendError: if the target refuses a request for any other reason, after which no further one is sent.
         """
-        for batch in _parts(series, MAX_SERIES):
-            self._write_batch(batch, deadline)
+        return [answer for batch in _parts(series, MAX_SERIES) for answer in self._write_batch(batch, deadline)]
 
-    def _write_batch(self, series: Sequence[TimeSeries], deadline: Deadline) -> None:
+    def _write_batch(self, series: Sequence[TimeSeries], deadline: Deadline) -> Answers:
         """Write series in one request, or in several if the target finds it too large."""
         request = HttpRequest("POST", self.url, write_request(series), _HEADERS, self._auth)
         holds_secret = self.token is not None or may_hold_secret(self.url)
         try:
             send_with_retries(request, self.limits, deadline, holds_secret=holds_secret, interpret=_interpret)
+        except RefusedTimeError as refusal:
+            return [refusal]
         except TooLargeError:
             if len(series) <= _MIN_SERIES:
                 raise
-            for half in _parts(series, -(-len(series) // 2)):
-                self._write_batch(half, deadline)
+            halves = _parts(series, -(-len(series) // 2))
+            return [answer for half in halves for answer in self._write_batch(half, deadline)]
+        return [None]
 
     @property
     def _auth(self) -> AuthBase | None:

@@ -1,5 +1,7 @@
 """The files of a checkpoint: what is read is what was written, and a small change writes a small file."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from dora_metrics.core.facts.model import Fact, Repository
 from dora_metrics.core.ledger.checkpoint import Checkpoint
 from dora_metrics.core.ledger.checkpoint_files import checkpoint_files, read_checkpoint
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, NEW_CHECKPOINT_FILE
-from dora_metrics.core.metrics.totals import Series, Totals
+from dora_metrics.core.metrics.high_water_marks import MAX_MARK
+from dora_metrics.core.metrics.totals import SUM_PART, Series, Totals
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.pipeline.evaluate import policy_fingerprint
@@ -163,3 +166,18 @@ def test_a_checkpoint_made_by_older_rules_is_discarded_though_no_setting_changed
 
 def test_a_checkpoint_that_seals_nothing_is_no_file() -> None:
     assert not any(checkpoint_files(EMPTY, EMPTY, {}).values())
+
+
+@pytest.mark.parametrize("part", [None, 0, SUM_PART, -1, SUM_PART + 1, 10**30])
+@pytest.mark.parametrize(
+    "number",
+    [-MAX_MARK, MAX_MARK, -MAX_MARK - 1, MAX_MARK + 1, -(10**400), 10**400],
+    ids=["lowest", "highest", "too low", "too high", "far too low", "far too high"],
+)
+def test_a_total_that_no_months_can_have_makes_the_file_invalid(part: int | None, number: int) -> None:
+    """No number of Prometheus could hold it. The ledger is read whole, as with any broken file."""
+    scope = {"repository": "acme/shop", "service": "shop", "environment": "production"}
+    totals = [{**scope, "series": [["dora_lead_time_seconds", "", part, number]]}]
+    content = json.dumps({"rules": "rules", "until": "2026-05-01T00:00:00Z", "totals": totals, "carried": []})
+    is_valid = abs(number) <= MAX_MARK and part in (None, 0, SUM_PART)
+    assert (read_checkpoint({CHECKPOINT_FILE: content.encode()}, "rules") != EMPTY) is is_valid

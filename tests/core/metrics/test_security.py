@@ -1,5 +1,6 @@
 """Vulnerabilities, which are counted in addition to the five metrics (docs/security-metrics.md)."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from support.facts import (
     deployment_id,
     document_of,
     failed_deployment,
+    incident,
     metrics_of,
     scope_of,
     vulnerability,
@@ -101,6 +103,31 @@ def test_they_are_shown_in_every_scope_of_their_service() -> None:
 def test_one_that_names_no_service_is_one_of_all_services_of_its_repository() -> None:
     facts = (deployment(1), deployment(2, service="api"), vulnerability(1, service=None))
     assert [list(one.metrics.security) for one in document_of(*facts).scopes] == [["high"], ["high"]]
+
+
+def scopes_with_alerts(*facts: Struct) -> list[tuple[str, str]]:
+    return [(each.service, each.environment) for each in document_of(*facts).scopes if each.metrics.security]
+
+
+def test_a_scope_that_only_an_incident_names_has_none_of_what_was_deployed() -> None:
+    """Whoever opens an issue can name any service and environment in it."""
+    invented = [incident(1, service="spam"), incident(2, environment="prod-spam"), incident(3, service="api")]
+    facts = (deployment(1), *invented, vulnerability(1), vulnerability(2, service=None))
+    assert len(document_of(*facts).scopes) == 4
+    assert scopes_with_alerts(*facts) == [("shop", "production")]
+
+
+def test_what_nothing_deployed_has_is_in_one_scope_at_most() -> None:
+    outages = [
+        incident(number, service=service, environment=environment)
+        for number, (service, environment) in enumerate(product(("shop", "api", "spam"), ("production", "prod-spam")))
+    ]
+    assert scopes_with_alerts(*outages, vulnerability(1, service=None)) == [("shop", "production")]
+    assert scopes_with_alerts(*outages, vulnerability(1, service="api")) == [("api", "production")]
+    deployed = deployment(1, service="api", environment="prod-eu")
+    assert scopes_with_alerts(deployed, *outages, vulnerability(1, service="api")) == [("api", "prod-eu")]
+    assert scopes_with_alerts(deployed, *outages, vulnerability(1, service=None)) == [("api", "prod-eu")]
+    assert scopes_with_alerts(deployed, *outages, vulnerability(1)) == [("shop", "production")]
 
 
 def test_without_any_there_is_nothing_to_show() -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -17,12 +17,17 @@ from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Fact, Repository
 from dora_metrics.core.ledger.checkpoint import Checkpoint
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, NEW_CHECKPOINT_FILE, git_blob_sha
-from dora_metrics.core.metrics.totals import Series, Totals
+from dora_metrics.core.metrics.high_water_marks import MAX_MARK
+from dora_metrics.core.metrics.totals import SUM_PART, Series, Totals
 from dora_metrics.core.scope import Scope
 
 _NEW_SHARE = 0.125
 """Of `checkpoint.json`: how large `checkpoint-new.json` may be."""
 
+_Number = Annotated[int, msgspec.Meta(ge=-MAX_MARK, le=MAX_MARK)]
+"""Negative if later facts changed what the months before had counted."""
+
+_Part = Annotated[int, msgspec.Meta(ge=0, le=SUM_PART)]
 _Identified = TypeVar("_Identified", Fact, Repository)
 
 
@@ -32,7 +37,7 @@ class _ScopeTotals(msgspec.Struct):
     repository: str
     service: str
     environment: str
-    series: list[tuple[str, str, int | None, int]]
+    series: list[tuple[str, str, _Part | None, _Number]]
 
 
 class _CheckpointFile(msgspec.Struct):

@@ -26,10 +26,13 @@ from dora_metrics.core.metrics.security import (
     severity_notes,
 )
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import Scope
+from dora_metrics.core.scope import DEFAULT_ENVIRONMENT, Scope, default_service
 from dora_metrics.core.windows import Window
 
 T = TypeVar("T")
+
+_GroupKey = tuple[str, str | None]
+"""Repository and service of vulnerabilities; None for those that name no service."""
 
 
 @dataclass
@@ -38,7 +41,8 @@ class ScopeHistory:
 
     Each list is in the order of its defining time. `changes` has the changes of all scopes by id.
     `rework_reasons` has the rework deployments of all scopes by id. `vulnerabilities` includes those of the repository
-    that name no service. `parts` has the facts that a deployment of any scope was joined from, by its id.
+    that name no service (`_VulnerabilityIndex`). `parts` has the facts that a deployment of any scope was joined from,
+    by its id.
     """
 
     scope: Scope
@@ -143,12 +147,10 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
     """Link all facts and evaluate every scope. A scope has a deployment or an incident."""
     linked = link(facts, policy)
     verdicts = judge(linked, policy)
-    vulnerabilities = _vulnerabilities_by_service(linked)
+    vulnerabilities = _VulnerabilityIndex(linked)
     histories = []
     for scope in sorted(linked.timelines.keys() | verdicts.incidents.keys()):
         timeline = linked.timelines.get(scope) or ScopeTimeline(scope)
-        services = (scope.service, None)
-        groups = (vulnerabilities.get((scope.repository, service)) for service in services)
         histories.append(
             ScopeHistory(
                 scope=scope,
@@ -159,7 +161,7 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 rework_reasons=verdicts.rework,
                 incidents=sorted(verdicts.incidents.get(scope, []), key=_detection_order),
                 failure_streaks=failure_streaks(timeline),
-                vulnerabilities=ScopeVulnerabilities(tuple(filter(None, groups))),
+                vulnerabilities=vulnerabilities.of(scope),
                 parts=linked.parts,
             )
         )
@@ -170,12 +172,35 @@ def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:
     return attributed.incident.detected_at, attributed.incident.id
 
 
-def _vulnerabilities_by_service(linked: LinkedFacts) -> Mapping[tuple[str, str | None], VulnerabilityGroup]:
-    """Group vulnerabilities by repository and service; None as the service stands for all services."""
-    grouped: defaultdict[tuple[str, str | None], list[Vulnerability]] = defaultdict(list)
-    for vulnerability in linked.vulnerabilities:
-        grouped[vulnerability.repository, vulnerability.service or None].append(vulnerability)
-    return {key: VulnerabilityGroup(vulnerabilities) for key, vulnerabilities in grouped.items()}
+class _VulnerabilityIndex:
+    """The vulnerabilities of each scope: those of its service, and those of its repository that name no service.
+
+    Whoever opens an issue can name any service and environment in it. So they are those of the scopes with a
+    deployment. What no such scope has is in one scope only, whose name is the repository's or the vulnerability's own.
+    """
+
+    def __init__(self, linked: LinkedFacts) -> None:
+        grouped: defaultdict[_GroupKey, list[Vulnerability]] = defaultdict(list)
+        for vulnerability in linked.vulnerabilities:
+            grouped[vulnerability.repository, vulnerability.service or None].append(vulnerability)
+        self._groups = {key: VulnerabilityGroup(vulnerabilities) for key, vulnerabilities in grouped.items()}
+        self._deployed_scopes = linked.timelines.keys()
+        self._deployed_keys = {key for scope in self._deployed_scopes for key in _group_keys(scope)}
+
+    def of(self, scope: Scope) -> ScopeVulnerabilities:
+        groups = (self._groups.get(key) for key in _group_keys(scope) if self._includes(scope, key))
+        return ScopeVulnerabilities(tuple(filter(None, groups)))
+
+    def _includes(self, scope: Scope, key: _GroupKey) -> bool:
+        if scope in self._deployed_scopes:
+            return True
+        repository, service = key
+        own_scope = Scope(repository, service or default_service(repository), DEFAULT_ENVIRONMENT)
+        return scope == own_scope and key not in self._deployed_keys
+
+
+def _group_keys(scope: Scope) -> tuple[_GroupKey, _GroupKey]:
+    return (scope.repository, scope.service), (scope.repository, None)
 
 
 def redeployment_ids(deployments: Iterable[Deployment]) -> frozenset[str]:
