@@ -12,7 +12,7 @@ from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
 
-RULES_EDITION = 5
+RULES_EDITION = 6
 """Raised whenever a rule changes what the same facts and settings count as, so that old checkpoints are discarded."""
 
 DAY = timedelta(hours=24)

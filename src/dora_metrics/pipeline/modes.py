@@ -64,7 +64,7 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
 def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:
     """Return what an event observed as it is to be merged with the ledger."""
     facts = tuple(
-        win_over_future(contents.fact_by_id(prepared.id), prepared, now)
+        win_over_future(contents.fact_by_id(prepared.id), contents.names.observed_now(prepared), now)
         for fact in observation.facts
         for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated_times)
     )
