@@ -116,7 +116,24 @@ def test_without_the_label_there_is_no_severity() -> None:
         ("acme/pay", ("acme/*", "!acme/pay"), None),
         ("acme/pay", ("!acme/pay", "acme/*"), "acme/pay"),
         ("other/pay", ("acme/*",), None),
+        ("acme/old", (), "acme/shop"),
+        ("acme/till", ("acme/*",), "acme/pay"),
+        ("acme/till", ("acme/till",), "acme/pay"),
+        ("acme/till", ("acme/*", "!acme/till"), None),
+        ("acme/till", ("acme/*", "!acme/pay"), None),
     ],
 )
 def test_the_repository_of_an_alert(label: str, patterns: tuple[str, ...], repository: str | None) -> None:
-    assert alertmanager.named_repository({"repository": label}, "acme/shop", patterns) == repository
+    def present_name(name: str) -> str:
+        return {"acme/old": "acme/shop", "acme/till": "acme/pay"}.get(name, name)
+
+    covered = alertmanager.CoveredRepositories("acme/shop", patterns, present_name)
+    assert covered.named_in({"repository": label}) == repository
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["acme/", "acme/a b", "acme/<b>", "acme/a/b", "acme/..", "acme/shop@7", "acme/a\u200b", "acme/" + 101 * "a"],
+)
+def test_what_is_not_the_name_of_a_repository_is_none(label: str) -> None:
+    assert alertmanager.CoveredRepositories("acme/shop", ("acme/*",)).named_in({"repository": label}) is None

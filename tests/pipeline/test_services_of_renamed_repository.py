@@ -222,3 +222,23 @@ def test_each_scope_has_its_own_report(tmp_path: Path) -> None:
             for week in (46, 47)
             for scope in ("", " · shop · production")
         ]
+
+
+# Alerts that name the repository
+
+
+def test_an_alert_with_the_former_name_of_the_repository_is_recorded(shop: Shop) -> None:
+    shop.deploy(1)
+    shop.name = "acme/store"
+    shop.deploy(2)
+    ran = shop.dispatch(notification(alert_with(repository="acme/shop", environment="production")))
+    assert [fact["repository"] for fact in ran.facts] == ["acme/store"]
+    assert "::warning" not in ran.log
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_alert_of_a_repository_that_the_ledger_does_not_cover_is_a_warning(shop: Shop, *, strict: bool) -> None:
+    ran = shop.dispatch(notification(alert_with(repository="acme/pay")), strict=strict)
+    assert ran.facts == []
+    assert "::warning title=dora-metrics%3A event::1 alert is not recorded" in ran.log
+    assert "does not cover: acme/pay. Add it to `repositories`" in ran.log

@@ -5,7 +5,7 @@ the same id.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec import Struct
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, Incident, Severity
 from dora_metrics.core.markdown import storable
+from dora_metrics.core.scope import is_repository_name
 from dora_metrics.core.windows import parse_instant
 
 OWN_ALERTS = "Dora"
@@ -129,22 +130,39 @@ def _text(value: str | None) -> str | None:
     return storable(value).strip() or None if value else None
 
 
-def named_repository(labels: Mapping[str, str], run_repository: str, patterns: Iterable[str]) -> str | None:
-    """Return the repository of an alert: the one that its label `repository` names, or else that of the run.
+def repository_label(labels: Mapping[str, str]) -> str:
+    """Return the repository that an alert names; empty if it names none."""
+    return labels.get("repository", "").strip()
 
-    None if the label names a repository that is neither the run's nor selected by `patterns`.
+
+class CoveredRepositories(Struct, frozen=True):
+    """The repositories whose alerts a ledger has.
+
+    Attributes:
+        own: the present name of the run's repository.
+        patterns: those of the others, such as `owner/*, !owner/sandbox`; the last one that matches decides.
+        present_name: from a name of a repository, which may be a former one, to its present name.
     """
-    name = labels.get("repository", "").strip()
-    if not name or name.lower() == run_repository.lower():
-        return run_repository
-    return name if _is_selected(name, patterns) else None
 
+    own: str
+    patterns: tuple[str, ...] = ()
+    present_name: Callable[[str], str] = lambda name: name
 
-def _is_selected(name: str, patterns: Iterable[str]) -> bool:
-    """Whether patterns such as `owner/*, !owner/sandbox` select a repository; the last one that matches decides."""
-    selected = False
-    for pattern in patterns:
-        is_exclusion, text = pattern.startswith("!"), pattern.removeprefix("!")
-        if re.fullmatch(".*".join(map(re.escape, text.split("*"))), name, re.IGNORECASE):
-            selected = not is_exclusion
-    return selected
+    def named_in(self, labels: Mapping[str, str]) -> str | None:
+        """Return the repository of an alert: the one that its label `repository` names, or else that of the run.
+
+        None if the label is not the name of a repository, or if the ledger does not cover that one.
+        """
+        label = repository_label(labels)
+        name = self.present_name(label)
+        if not label or label.lower() == self.own.lower() or name == self.own:
+            return self.own
+        return name if is_repository_name(label) and self._selects(name) else None
+
+    def _selects(self, name: str) -> bool:
+        selected = False
+        for pattern in self.patterns:
+            is_exclusion, text = pattern.startswith("!"), self.present_name(pattern.removeprefix("!"))
+            if re.fullmatch(".*".join(map(re.escape, text.split("*"))), name, re.IGNORECASE):
+                selected = not is_exclusion
+        return selected

@@ -9,7 +9,7 @@ from dora_metrics.core.facts.merge import is_same_information, prepare_event_fac
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
-from dora_metrics.github.events.observe import newest_commit_time, observe, repository_in
+from dora_metrics.github.events.observe import LedgerAnswers, newest_commit_time, observe, repository_in
 from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
@@ -55,10 +55,16 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
     def observe_event(contents: LedgerContents) -> Observation:
         run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
         sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
-        observation = observe(run, payload, settings, sources, lambda fact_id: contents.fact_by_id(fact_id) is not None)
+        observation = observe(run, payload, settings, sources, _answers_of(contents))
+        for warning in observation.warnings:
+            context.note(Outcome("event", "failed", warning))
         return _with_ledger(observation, contents, run.now)
 
     return observe_event
+
+
+def _answers_of(contents: LedgerContents) -> LedgerAnswers:
+    return LedgerAnswers(lambda fact_id: contents.fact_by_id(fact_id) is not None, contents.names.present_name)
 
 
 def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:

@@ -10,7 +10,7 @@ from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
 from dora_metrics.github.events import incidents
-from dora_metrics.github.events.observe import observe
+from dora_metrics.github.events.observe import LedgerAnswers, observe
 from dora_metrics.settings.model import Settings
 from support.events import Payload, at, form, incident, issue, make_run, observe_event, sample
 from support.paths import ROOT
@@ -137,7 +137,7 @@ def test_a_postmortem_is_no_incident_of_its_own(label: str) -> None:
 def test_a_recorded_incident_that_becomes_a_postmortem_is_withdrawn_until_it_is_none() -> None:
     recorded_id = incident_of(issue()).id
     labelled = issue("labeled", "incident", "postmortem", event={"label": {"name": "postmortem"}})
-    withdrawn = observe(make_run("issues"), labelled, Settings(), frozenset(), recorded_id.__eq__)
+    withdrawn = observe(make_run("issues"), labelled, Settings(), frozenset(), LedgerAnswers(recorded_id.__eq__))
     assert incident(withdrawn).retracted
     unlabelled = issue("unlabeled", "incident", event={"label": {"name": "postmortem"}})
     assert not incident_of(unlabelled).retracted

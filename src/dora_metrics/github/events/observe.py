@@ -40,8 +40,16 @@ _MAX_AGE_OF_RERUN = timedelta(days=31)
 """GitHub lets a run be run again for 30 days."""
 
 
-IsRecorded = Callable[[str], bool]
-"""Whether the ledger has a fact with this id."""
+class LedgerAnswers(msgspec.Struct, frozen=True):
+    """What a mapper asks the ledger.
+
+    Attributes:
+        is_recorded: whether it has a fact with this id.
+        present_name: the present name of the repository that has or had a name.
+    """
+
+    is_recorded: Callable[[str], bool] = lambda _: False
+    present_name: Callable[[str], str] = lambda name: name
 
 
 def observe(
@@ -49,17 +57,17 @@ def observe(
     payload: Mapping[str, object],
     settings: Settings,
     known_sources: frozenset[str],
-    is_recorded: IsRecorded = lambda _: False,
+    ledger: LedgerAnswers = LedgerAnswers(),  # noqa: B008 - immutable
 ) -> Observation:
     """Return what an event reports.
 
     `known_sources` are the sources of this repository's deployments in the ledger; they decide what
-    `deployment-source: auto` accepts. An issue that `is_recorded` as an incident is observed whatever its labels.
+    `deployment-source: auto` accepts. An issue that the `ledger` has as an incident is observed whatever its labels.
 
     Raises:
         EventError: one problem per invalid field of the payload.
     """
-    observation = _observe_event(run, payload, settings, is_recorded)
+    observation = _observe_event(run, payload, settings, ledger)
     if settings.environment:
         observation = _observe_job(run, payload, settings, settings.environment, observation)
     elif run.event != "repository_dispatch":
@@ -70,6 +78,7 @@ def observe(
         title=text.one_line(observation.title)[:_MAX_TEXT_LENGTH],
         notes=tuple(text.one_line(note)[:_MAX_TEXT_LENGTH] for note in observation.notes),
         problems=tuple(text.one_line(problem)[:_MAX_TEXT_LENGTH] for problem in observation.problems),
+        warnings=tuple(text.one_line(warning)[:_MAX_TEXT_LENGTH] for warning in observation.warnings),
     )
 
 
@@ -85,16 +94,16 @@ def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
             return None
 
 
-def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings, is_recorded: IsRecorded) -> Observation:
+def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings, ledger: LedgerAnswers) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
         return nothing_to_record("this run computes the numbers again")
     if mapper := _MAPPERS.get(run.event):
-        return mapper(run, payload, settings, is_recorded)
+        return mapper(run, payload, settings, ledger)
     recorded_events = ", ".join(name for name in _MAPPERS if name != "deployment")
     return nothing_to_record(f"{run.event} events are not recorded; those that are: {recorded_events}")
 
 
-_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], Observation]] = {
+_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, LedgerAnswers], Observation]] = {
     "deployment": lambda _run, payload, _settings, _: deployments.observe_deployment_created(
         parse_payload(DeploymentEvent, payload)
     ),
@@ -116,11 +125,11 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, IsRecorded], 
     "pull_request_target": lambda run, payload, _settings, _: pull_requests.observe_pull_request(
         run, parse_payload(PullRequestEvent, payload)
     ),
-    "issues": lambda run, payload, settings, is_recorded: incidents.observe_issue(
-        run, parse_payload(IssuesEvent, payload), settings.incident_labels, is_recorded
+    "issues": lambda run, payload, settings, ledger: incidents.observe_issue(
+        run, parse_payload(IssuesEvent, payload), settings.incident_labels, ledger.is_recorded
     ),
-    "repository_dispatch": lambda run, payload, settings, _: repository_dispatch.observe_dispatch(
-        run, parse_payload(DispatchEvent, payload), settings.repositories
+    "repository_dispatch": lambda run, payload, settings, ledger: repository_dispatch.observe_dispatch(
+        run, parse_payload(DispatchEvent, payload), settings.repositories, ledger.present_name
     ),
 }
 
@@ -134,8 +143,14 @@ def _observe_job(
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
     earlier = run.now - _MAX_AGE_OF_RERUN if run.run_attempt > 1 else None
-    facts, problems = (*job_observation.facts, *other_facts), observation.problems
-    return Observation(facts, job_observation.title, notes, may_repeat_since=earlier, problems=problems)
+    return Observation(
+        (*job_observation.facts, *other_facts),
+        job_observation.title,
+        notes,
+        may_repeat_since=earlier,
+        problems=observation.problems,
+        warnings=observation.warnings,
+    )
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:

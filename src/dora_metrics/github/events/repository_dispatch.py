@@ -1,7 +1,7 @@
 """Deployments and incidents that other systems report by repository_dispatch; docs/events.md lists the fields."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -98,18 +98,26 @@ class DispatchedIncident(_DispatchedFact):
     deployment: PayloadText | None = None
 
 
-def observe_dispatch(run: Run, event: DispatchEvent, repositories: Sequence[str] = ()) -> Observation:
+def observe_dispatch(
+    run: Run,
+    event: DispatchEvent,
+    repositories: Sequence[str] = (),
+    present_name: Callable[[str], str] = lambda name: name,
+) -> Observation:
     """Map a dispatch of type `dora-deployment` or `dora-incident` to a fact, or to one for each alert in it.
 
-    `repositories` are the patterns of the repositories that the ledger covers besides the run's own.
+    `repositories` are the patterns of the repositories that the ledger covers besides the run's own. `present_name`
+    replaces a former name of a repository.
     """
     match event.action:
         case "dora-deployment":
             return _observe_deployment(run, *_fact_fields(event, "deployment"))
         case "dora-incident" if ALERTMANAGER_KEY in (event.client_payload or {}):
+            from dora_metrics.core.alertmanager import CoveredRepositories  # noqa: PLC0415 - as below
             from dora_metrics.github.events import alertmanager  # noqa: PLC0415 - most dispatches are none of its
 
-            return alertmanager.observe_notification(run, event.client_payload or {}, repositories)
+            covered = CoveredRepositories(run.repository, tuple(repositories), present_name)
+            return alertmanager.observe_notification(run, event.client_payload or {}, covered)
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
         case name:
