@@ -472,8 +472,9 @@ def _flags(options: argparse.Namespace) -> Layer:
 def _compute(options: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.sources import fact_files  # noqa: PLC0415 - see above
 
-    def source(_settings: Settings, _now: datetime) -> SourceFacts:
-        return fact_files.read(options.facts, runtime.stdin, with_earlier=options.as_of == "known")
+    def source(settings: Settings, _now: datetime) -> SourceFacts:
+        with_earlier, services = options.as_of == "known", frozenset(settings.services)
+        return fact_files.read(options.facts, runtime.stdin, with_earlier=with_earlier, services=services)
 
     return _print(source, options, runtime)
 

@@ -47,7 +47,7 @@ LAYERS = {
 CORE = (
     ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
     ("scope", "selection", "versions", "windows"),
-    ("alertmanager", "gitops", "periods", "services", "targets"),
+    ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets"),
     ("policy",),
     ("linking",),
     ("failures",),

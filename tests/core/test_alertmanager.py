@@ -1,4 +1,4 @@
-"""Alerts as incidents: id, fingerprint, severity, repository."""
+"""Alerts as incidents: id, fingerprint, severity."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -102,21 +102,3 @@ def test_the_severity_of_a_label(label: str, severity: str | None) -> None:
 
 def test_without_the_label_there_is_no_severity() -> None:
     assert alertmanager.severity_of({}) is None
-
-
-@pytest.mark.parametrize(
-    ("label", "patterns", "repository"),
-    [
-        ("", (), "acme/shop"),
-        ("acme/shop", (), "acme/shop"),
-        ("Acme/Shop", (), "acme/shop"),
-        ("acme/pay", (), None),
-        ("shop", (), None),
-        ("acme/pay", ("acme/*",), "acme/pay"),
-        ("acme/pay", ("acme/*", "!acme/pay"), None),
-        ("acme/pay", ("!acme/pay", "acme/*"), "acme/pay"),
-        ("other/pay", ("acme/*",), None),
-    ],
-)
-def test_the_repository_of_an_alert(label: str, patterns: tuple[str, ...], repository: str | None) -> None:
-    assert alertmanager.named_repository({"repository": label}, "acme/shop", patterns) == repository

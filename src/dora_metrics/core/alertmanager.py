@@ -5,7 +5,7 @@ the same id.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,7 +13,6 @@ from msgspec import Struct
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, Incident, Severity
 from dora_metrics.core.markdown import storable
-from dora_metrics.core.selection import is_selected
 from dora_metrics.core.windows import parse_instant
 
 OWN_ALERTS = "Dora"
@@ -130,12 +129,6 @@ def _text(value: str | None) -> str | None:
     return storable(value).strip() or None if value else None
 
 
-def named_repository(labels: Mapping[str, str], run_repository: str, patterns: Iterable[str]) -> str | None:
-    """Return the repository of an alert: the one that its label `repository` names, or else that of the run.
-
-    None if the label names a repository that is neither the run's nor selected by `patterns`.
-    """
-    name = labels.get("repository", "").strip()
-    if not name or name.lower() == run_repository.lower():
-        return run_repository
-    return name if is_selected(name, patterns) else None
+def repository_label(labels: Mapping[str, str]) -> str:
+    """Return the repository that an alert names; empty if it names none."""
+    return labels.get("repository", "").strip()

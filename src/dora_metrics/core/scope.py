@@ -41,10 +41,13 @@ def is_repository_name(text: str) -> bool:
     """Return whether a text is `OWNER/NAME`, the full name of a repository on GitHub."""
     parts = text.split("/")
     return len(parts) == 2 and all(  # noqa: PLR2004 - owner and name
-        part.isascii() and part.translate(_PUNCTUATION_OF_NAMES).isalnum() for part in parts
+        part.isascii() and part.translate(_PUNCTUATION_OF_NAMES).isalnum() and len(part) <= _MAX_NAME_CHARACTERS
+        for part in parts
     )
 
 
+_MAX_NAME_CHARACTERS = 100
+"""Of a repository's name on GitHub; those of owners are shorter."""
 _PUNCTUATION_OF_NAMES = str.maketrans("", "", "-_.")
 
 

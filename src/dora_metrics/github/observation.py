@@ -53,11 +53,13 @@ class Recorded(Struct, frozen=True):
         has: whether there is a fact with an id.
         deployments: all deployments.
         full_sha: completes the first digits of a sha in a repository, if only one commit begins with them.
+        present_name: the present name of the repository that has or had a name.
     """
 
     has: Callable[[str], bool] = lambda _: False
     deployments: Callable[[], Iterable[Deployment]] = tuple
     full_sha: Callable[[str, str], str | None] = lambda _repository, _digits: None
+    present_name: Callable[[str], str] = lambda name: name
 
 
 NOTHING_RECORDED = Recorded()
@@ -69,7 +71,8 @@ class Observation(Struct, frozen=True):
     `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
     ledger, by path. `may_repeat_since`: since when the same thing may have happened before; None if it cannot have. The
     ledger is read back to then. `unstated_times`: the fields of the facts with the run's time, where the event states
-    none. `problems`: the parts of the event that cannot be read, where others can.
+    none. `problems`: the parts of the event that cannot be read, where others can. `warnings`: what was left out,
+    though it could be read, and needs a person.
     """
 
     facts: tuple[Fact, ...]
@@ -79,6 +82,7 @@ class Observation(Struct, frozen=True):
     may_repeat_since: datetime | None = None
     unstated_times: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def nothing_to_record(reason: str) -> Observation:

@@ -15,8 +15,9 @@ from dora_metrics.core.alertmanager import (
     AlertOccurrence,
     incident_of,
     is_own_alert,
-    named_repository,
+    repository_label,
 )
+from dora_metrics.core.covered_repositories import CoveredRepositories
 from dora_metrics.core.cursors import ALERT_HISTORY, Cursor, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW
@@ -200,8 +201,8 @@ class AlertSync:
             return None, WHY_OWN_ALERTS_ARE_NONE
         names = contents.names
         own_name = names.present_name(self.run.repository)
-        present_labels = {**labels, "repository": names.present_name(labels.get("repository", ""))}
-        repository = named_repository(present_labels, own_name, self.settings.repositories)
+        covered = CoveredRepositories(own_name, self.settings.repositories, names.present_name)
+        repository = covered.named(repository_label(labels))
         if repository == EVERY_REPOSITORY:
             return None, "they have no label `repository`, and this run covers several"
         return repository, "their label `repository` names a repository that this ledger does not cover"

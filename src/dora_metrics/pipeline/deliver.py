@@ -191,7 +191,7 @@ def _batch(result: RunResult, owed: Sequence[OutboxEntry]) -> tuple[Snapshot, Ba
         return snapshot, {entry.id: contents.fact_by_id(entry.id) for entry in owed}
     more = MonthSelection(snapshot.months.since, snapshot.months.extra_months | unread)
     snapshot = result.storage.read_more(snapshot, more if all(unread) else ALL_MONTHS)
-    older = layout.parse_ledger(snapshot.files, recorded=contents.names.repositories.values())
+    older = layout.parse_ledger(snapshot.files, known=contents.names)
     return snapshot, {entry.id: contents.fact_by_id(entry.id) or older.fact_by_id(entry.id) for entry in owed}
 
 
@@ -215,7 +215,7 @@ def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Bat
 
 def _unchanged_ids(snapshot: Snapshot, batch: Batch, names: RepositoryNames) -> AbstractSet[str]:
     """The facts that are still as they were sent; one that has changed since is owed again."""
-    contents = layout.parse_ledger(snapshot.files, recorded=names.repositories.values())
+    contents = layout.parse_ledger(snapshot.files, known=names)
     return {fact_id for fact_id, fact in batch.items() if contents.fact_by_id(fact_id) == fact}
 
 

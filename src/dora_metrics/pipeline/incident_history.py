@@ -8,7 +8,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting
-from dora_metrics.core.alertmanager import named_repository
+from dora_metrics.core.covered_repositories import CoveredRepositories
 from dora_metrics.core.cursors import INCIDENT_SYSTEMS, Cursor, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts
@@ -238,11 +238,10 @@ def system_facts(
     system: IncidentSystem, reading: SystemReading, settings: Settings, run_repository: str, names: RepositoryNames
 ) -> SystemFacts:
     """Return what was read of a system as facts, repositories by their present names, and what is not recorded."""
-    own_name = names.present_name(run_repository)
+    covered = CoveredRepositories(names.present_name(run_repository), settings.repositories, names.present_name)
 
     def repository_of(name: str | None) -> str | None:
-        labels = {"repository": names.present_name(name or "")}
-        repository = named_repository(labels, own_name, settings.repositories)
+        repository = covered.named(name or "")
         return None if repository == EVERY_REPOSITORY else repository
 
     facts = facts_of(system, reading, repository_of)

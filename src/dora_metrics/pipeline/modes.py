@@ -66,6 +66,8 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
         run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
         sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
         observation = observe(run, payload, settings, sources, _recorded(context, contents))
+        for warning in observation.warnings:
+            context.note(Outcome("event", "failed", warning))
         return _with_ledger(observation, contents, run.now)
 
     return observe_event
@@ -76,13 +78,14 @@ def _recorded(context: RunContext, contents: LedgerContents) -> Recorded:
         has=lambda fact_id: contents.fact_by_id(fact_id) is not None,
         deployments=lambda: [fact for fact in contents.facts if isinstance(fact, Deployment)],
         full_sha=lambda repository, digits: context.full_sha(repository, digits, contents),
+        present_name=contents.names.present_name,
     )
 
 
 def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:
     """Return what an event observed as it is to be merged with the ledger."""
     facts = tuple(
-        win_over_future(contents.fact_by_id(prepared.id), prepared, now)
+        win_over_future(contents.fact_by_id(prepared.id), contents.names.observed_now(prepared), now)
         for fact in observation.facts
         for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated_times)
     )

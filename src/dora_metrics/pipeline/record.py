@@ -217,7 +217,8 @@ class Recorder:
             )
         stored, used = usable_checkpoint(snapshot, since, policy_fingerprint(self.settings.policy))
         needed = MonthSelection(month_of_time(used.until)) if used.until else ALL_MONTHS
-        return LedgerView.of(self.storage.read_more(snapshot, needed), since, stored, used)
+        read = self.storage.read_more(snapshot, needed)
+        return LedgerView.of(read, since, stored, used, RepositoryNames(services=frozenset(self.settings.services)))
 
     def _gather(self, request: RecordRequest, view: LedgerView) -> Gathered:
         """Observe and enrich, and read the ledger as far back as the new facts need."""

@@ -1,6 +1,7 @@
 """Facts from files: one file, all `*.jsonl` below a folder (the root of a ledger works), or standard input."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,13 +30,16 @@ class _FactStream:
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
 
-def read(location: str, stdin: BinaryIO, *, with_earlier: bool = False) -> SourceFacts:
+def read(
+    location: str, stdin: BinaryIO, *, with_earlier: bool = False, services: AbstractSet[str] = frozenset()
+) -> SourceFacts:
     """Read the facts at `location`: a file, a folder, or `-` for standard input.
 
     Args:
         location: where they are.
         stdin: standard input.
         with_earlier: also return the records that newer ones have replaced.
+        services: the names in the setting `services`.
 
     Raises:
         FactsError: with every invalid line, as `file:line: problem`.
@@ -52,8 +56,8 @@ def read(location: str, stdin: BinaryIO, *, with_earlier: bool = False) -> Sourc
         raise FactsError(
             [*problems[:_MAX_PROBLEMS], *([f"and {hidden_count} more such lines"] if hidden_count > 0 else [])]
         )
-    names = RepositoryNames.of(repositories)
-    if not names.are_present(_repository_names(newest.records.values())):
+    names = RepositoryNames.of(repositories, services)
+    if not names.are_present(_repositories_and_services(newest.records.values())):
         newest = NewestRecords()
         for stream in streams:
             for decoded, _ in _decode_chunks(stream):
@@ -87,8 +91,9 @@ def _no_facts_note(location: str, file_count: int) -> str:
     return f"{reason}. Pass the folder of a ledger; `dora-metrics sync --ledger dir:ledger` creates one."
 
 
-def _repository_names(records: Iterable[FactRecord]) -> set[str]:
-    return {record.repository for record in records if not isinstance(record, UnknownRecord)}
+def _repositories_and_services(records: Iterable[FactRecord]) -> set[tuple[str, str | None]]:
+    known = (record for record in records if not isinstance(record, UnknownRecord))
+    return {(record.repository, record.service) for record in known}
 
 
 def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:

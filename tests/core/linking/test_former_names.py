@@ -1,5 +1,6 @@
 """Former names lead to the present one: in facts files and ledgers, and after another repository has taken a name."""
 
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from io import BytesIO
 
@@ -55,8 +56,8 @@ def ledger_of(*facts: StoredFact) -> LedgerContents:
     """A ledger that was written by a run for each fact."""
     files: dict[str, bytes] = {}
     for fact in facts:
-        names = [fact] if isinstance(fact, Repository) else []
-        files |= plan_merge(parse_ledger(files, learned=names), [fact]).file_changes
+        known = RepositoryNames.of([fact])
+        files |= plan_merge(parse_ledger(files, known=known), [fact]).file_changes
     return parse_ledger(files)
 
 
@@ -65,8 +66,13 @@ def ledger_of(*facts: StoredFact) -> LedgerContents:
 
 @given(facts=fact_lists(), renamed_at=times)
 def test_a_rename_at_any_time_changes_no_number(facts: list[Fact], renamed_at: object) -> None:
-    present = [under("acme/store", fact) for fact in facts]
-    mixed = [old if old.observed_at < renamed_at else new for old, new in zip(facts, present, strict=True)]  # type: ignore[operator]
+    """Also if facts go on to name the service `shop`, like the repository was called."""
+    renamed = [under("acme/store", fact) for fact in facts]
+    present = [
+        replace(fact, service="store") if (fact.repository, fact.service) == ("acme/store", "shop") else fact
+        for fact in renamed
+    ]
+    mixed = [old if old.observed_at < renamed_at else new for old, new in zip(facts, renamed, strict=True)]  # type: ignore[operator]
     assert document_of(*read(*mixed, STORE)) == document_of(*present)
 
 
@@ -74,7 +80,7 @@ def test_a_pull_request_that_is_recorded_under_both_names_is_one_change() -> Non
     old, new = change(1, observed_at="03-02"), under("acme/store", change(1, title="Faster", observed_at="03-12"))
     facts: list[StoredFact] = [deployment(1, "03-01"), deployment(2, "03-11", changes=[1]), old, new, STORE]
     (one,) = [fact for fact in read(*facts) if fact.id.startswith("github:pull:")]
-    assert one == new
+    assert one == replace(new, service="store")
     assert metrics_of(*read(*facts)).lead_time.changes == 1
 
 
@@ -123,6 +129,30 @@ def test_a_fact_without_a_service_has_that_of_the_present_name() -> None:
     old = deployment(1, "03-01", service=None)
     (scope,) = document_of(*read(old, under("acme/store", deployment(2, "03-12", service=None)), STORE)).scopes
     assert (scope.repository, scope.service) == ("acme/store", "store")
+
+
+@pytest.mark.parametrize("new_name", ["acme/store", "acme/Shop"])
+@pytest.mark.parametrize("service", ["shop", "Shop", "", None])
+def test_a_service_named_like_the_repository_was_is_the_default_one(service: str | None, new_name: str) -> None:
+    before, alert = deployment(1, "03-01", service=None), replace(incident(7, "03-01"), service=service)
+    after = replace(under(new_name, deployment(2, "03-12")), service=service)
+    names = repository(1, "acme/shop", new_name, seen_at=("02-01", "03-10"))
+    (scope,) = document_of(*read(before, replace(alert, environment="production"), after, names)).scopes
+    assert (scope.repository, scope.service) == (new_name, new_name.partition("/")[2])
+    metrics = metrics_of(*read(before, alert, after, names))
+    assert (metrics.change_failure_rate.deployments, metrics.change_failure_rate.failed) == (2, 1)
+
+
+def test_a_service_in_the_settings_keeps_its_name() -> None:
+    lines: list[StoredFact] = [deployment(1, "03-01", service="shop"), deployment(2, "03-02", service="web"), STORE]
+    content = BytesIO(b"\n".join(map(encode_fact, lines)))
+    facts = fact_files.read("-", content, services=frozenset({"shop", "web"})).facts
+    assert [fact.service for fact in facts] == ["shop", "web"]
+
+
+def test_a_service_named_like_another_repository_is_its_own() -> None:
+    (fact,) = read(deployment(1, service="pay"), STORE, repository(3, "acme/pay"))
+    assert fact.service == "pay"
 
 
 def test_addresses_on_github_lead_to_the_present_name_and_others_stay() -> None:
@@ -257,16 +287,20 @@ def test_a_name_with_a_number_is_that_of_the_repository_with_this_number() -> No
     assert NAME_TAKEN.stable_name("acme/shop") == "acme/shop@2"
 
 
-@pytest.mark.parametrize("names", [NO_NAMES, NAME_TAKEN, RepositoryNames.of([STORE, SUCCESSOR])])
-def test_scopes_are_stored_apart_and_read_back(names: RepositoryNames) -> None:
-    """A service of its own may be named like the repository was; it is not the default one."""
-    repositories = ("acme/shop", "acme/store", "acme/shop@1", "acme/other")
-    services = ("shop", "store", "shop@1", "other", "api")
-    known = {names.present_name(name) for name in repositories}
-    scopes = [Scope(name, service, "prod") for name in sorted(known) for service in services]
+SERVICES = ("shop", "store", "shop@1", "other", "api")
+
+
+@pytest.mark.parametrize("services", [frozenset(), {"api"}, {"shop"}, {"store", "api"}, set(SERVICES)])
+@pytest.mark.parametrize("records", [[], [SUCCESSOR, *NAME_TAKEN.repositories.values()], [STORE, SUCCESSOR]])
+def test_scopes_are_stored_apart_and_read_back(records: list[Repository], services: AbstractSet[str]) -> None:
+    names = RepositoryNames.of(records, services)
+    repositories = {names.present_name(name) for name in ("acme/shop", "acme/store", "acme/shop@1", "acme/other")}
+    resolved = {(name, names.present_service(name, service)) for name in repositories for service in SERVICES}
+    scopes = [Scope(*pair, "prod") for pair in sorted(resolved)]
     stored = list(map(names.scope_to_store, scopes))
     assert len(set(stored)) == len(scopes)
     assert list(map(names.stored_scope, stored)) == scopes
+    assert len(set(map(names.stable_scope, scopes))) == len(scopes)
 
 
 def test_a_stored_scope_is_that_of_the_same_repository_after_renames() -> None:
@@ -275,6 +309,24 @@ def test_a_stored_scope_is_that_of_the_same_repository_after_renames() -> None:
     assert NAME_TAKEN.stored_scope(stored) == Scope("acme/shop@1", "shop@1", "prod")
     assert RepositoryNames.of([STORE, SUCCESSOR]).stored_scope(stored) == Scope("acme/store", "store", "prod")
     assert before.stored_scope(before.scope_to_store(Scope("acme/shop", "api", "prod"))).service == "api"
+
+
+def test_marks_that_were_stored_apart_by_the_former_name_are_of_one_scope() -> None:
+    """Earlier versions took a service with the former name for one of its own."""
+    stored = [Scope("acme/shop", service, "prod") for service in ("", "shop", "Store")]
+    scope = Scope("acme/store", "store", "prod")
+    assert set(map(RepositoryNames.of([STORE]).stored_scope, stored)) == {scope}
+
+
+def test_marks_of_a_service_in_the_settings_stay_with_it() -> None:
+    before, after = (
+        RepositoryNames.of([each], {"shop", "web"}) for each in (repository(1, "acme/shop", seen_at=("02-01",)), STORE)
+    )
+    stored = before.scope_to_store(Scope("acme/shop", "shop", "prod"))
+    shop = Scope("acme/store", "shop", "prod")
+    assert after.stored_scope(stored) == shop
+    assert after.stored_scope(Scope("acme/shop", "", "prod")) == shop, "as earlier versions stored it"
+    assert after.stable_scope(shop) == before.stable_scope(Scope("acme/shop", "shop", "prod"))
 
 
 # Two runs that saw different names

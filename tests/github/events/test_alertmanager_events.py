@@ -127,8 +127,28 @@ def test_it_hides_no_other_alert() -> None:
 
 def test_an_alert_of_another_repository_is_not_recorded() -> None:
     observed = observe_alerts(alert(labels=labels(repository="acme/pay")))
-    assert observed.facts == ()
-    assert "names a repository that this ledger does not cover" in observed.notes[0]
+    assert (observed.facts, observed.notes, observed.problems) == ((), (), ())
+    (warning,) = observed.warnings
+    assert warning == (
+        "1 alert is not recorded, because the label `repository` names what this ledger does not cover: acme/pay. "
+        "Add it to `repositories`, or correct the label in the rule"
+    )
+    assert observed.title == "Nothing to record: none of its alerts is an incident of this ledger"
+
+
+def test_of_many_such_repositories_three_are_named_and_all_alerts_counted() -> None:
+    alerts = [alert(labels=labels(repository=f"acme/{name}")) for name in "aabcde"]
+    (warning,) = observe_alerts(*alerts).warnings
+    assert warning.startswith("6 alerts are not recorded")
+    assert "cover: acme/a, acme/b, acme/c and 2 more. Add" in warning
+
+
+def test_a_label_that_is_not_the_name_of_a_repository_is_not_shown() -> None:
+    observed = observe_alerts(alert(labels=labels(repository="acme/<b>::error::")), alert(), repositories="acme/*")
+    assert len(observed.facts) == 1
+    assert observed.warnings == (
+        "1 alert is not recorded, because the label `repository` is not `OWNER/NAME`. Correct it in the rule",
+    )
 
 
 def test_a_ledger_of_several_repositories_has_it() -> None:

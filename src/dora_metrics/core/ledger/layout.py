@@ -228,7 +228,7 @@ def parse_ledger(
     retained_facts: Iterable[Fact] = (),
     until: datetime | None = None,
     recorded: Iterable[Repository] = (),
-    learned: Iterable[Repository] = (),
+    known: RepositoryNames = NO_NAMES,
 ) -> LedgerContents:
     """Parse the files of a ledger.
 
@@ -237,12 +237,12 @@ def parse_ledger(
         retained_facts: facts of the checkpoint that still count.
         until: end of the checkpointed months, None without a checkpoint.
         recorded: names of repositories in the checkpoint.
-        learned: names of repositories that the ledger does not hold yet.
+        known: what the run knows besides: names of repositories, and the setting `services`.
     """
     lines_by_path, quarantined = _decode_files(files)
-    recorded_names = RepositoryNames.of(line.record for lines in lines_by_path.values() for line in lines)
-    recorded_names = recorded_names.including(recorded)
-    names = recorded_names.including(learned)
+    records = (line.record for lines in lines_by_path.values() for line in lines)
+    recorded_names = RepositoryNames.of(records, known.services).including(recorded)
+    names = recorded_names.including(known.repositories.values())
     ids_by_month: dict[str, set[str]] = defaultdict(set)
     lines_by_id: dict[str, LedgerLine] = {}
     for path, lines in lines_by_path.items():

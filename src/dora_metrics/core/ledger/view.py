@@ -20,7 +20,7 @@ from dora_metrics.core.ledger.layout import (
 )
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER, month_of_path, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.linking.former_names import RepositoryNames
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import WindowSpec
 
@@ -54,17 +54,22 @@ class LedgerView(Struct, frozen=True):
         since: datetime | None,
         stored: Checkpoint,
         used: Checkpoint,
-        learned: Sequence[Repository] = (),
+        known: RepositoryNames = NO_NAMES,
     ) -> "LedgerView":
-        """Parse the files of a snapshot; `learned` are names of repositories that it does not hold."""
-        contents = parse_ledger(snapshot.files, used.retained_facts, used.until, used.repositories, learned)
+        """Parse the files of a snapshot; `known` is what the run knows besides, see `parse_ledger`."""
+        contents = parse_ledger(snapshot.files, used.retained_facts, used.until, used.repositories, known)
         return cls(snapshot, since, stored, used, contents)
 
     def knowing(self, learned: Sequence[Repository]) -> "LedgerView":
         """Return the view with names of repositories that this run has learned."""
         if not learned:
             return self
-        return LedgerView.of(self.snapshot, self.since, self.stored_checkpoint, self.checkpoint, learned)
+        known = self._services_only.including(learned)
+        return LedgerView.of(self.snapshot, self.since, self.stored_checkpoint, self.checkpoint, known)
+
+    @property
+    def _services_only(self) -> RepositoryNames:
+        return RepositoryNames(services=self.contents.names.services)
 
     @property
     def has_renamed_checkpoint(self) -> bool:
@@ -87,13 +92,13 @@ class LedgerView(Struct, frozen=True):
         """Return the view of the same state with more months; with all of them it needs no checkpoint."""
         fingerprint = self.stored_checkpoint.policy_fingerprint
         used = self.checkpoint if snapshot.months.since else Checkpoint(fingerprint)
-        return LedgerView.of(snapshot, self.since, self.stored_checkpoint, used)
+        return LedgerView.of(snapshot, self.since, self.stored_checkpoint, used, self._services_only)
 
     def after_write(self, snapshot: Snapshot) -> "LedgerView":
         """Return the view of a ledger into which files were written on top of this one."""
         is_kept = CHECKPOINT_FILE in snapshot.files
         stored = self.stored_checkpoint if is_kept else Checkpoint(self.stored_checkpoint.policy_fingerprint)
-        return LedgerView.of(snapshot, self.since, stored, self.checkpoint)
+        return LedgerView.of(snapshot, self.since, stored, self.checkpoint, self._services_only)
 
     def outdates_checkpoint(self, plan: MergePlan) -> bool:
         """Whether a merge changes files of months that the stored checkpoint stands for."""

@@ -3,11 +3,14 @@
 GitHub's number of a repository stays the same when it is renamed or transferred; the records of kind `repository` hold
 the names of each number. A name that another repository has taken since leads to the one that had it when a fact was
 observed. Letter case does not matter in names, as on GitHub.
+
+A service that is named like its repository is the default one, and stays that after a rename.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -44,9 +47,12 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     Attributes:
         repositories: by id, each with every name that was seen.
+        services: the names in the setting `services`. Each is a service of its own, also if a repository is, or was,
+            named like it.
     """
 
     repositories: Mapping[str, Repository] = {}
+    services: AbstractSet[str] = frozenset()
 
     @cached_property
     def _holders(self) -> Mapping[str, Sequence[Repository]]:
@@ -60,9 +66,9 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         return dict(holders)
 
     @classmethod
-    def of(cls, records: Iterable[FactRecord]) -> "RepositoryNames":
+    def of(cls, records: Iterable[FactRecord], services: AbstractSet[str] = frozenset()) -> "RepositoryNames":
         """Return the names in records of kind `repository`. Other records are ignored."""
-        return cls().including(record for record in records if isinstance(record, Repository))
+        return cls({}, services).including(record for record in records if isinstance(record, Repository))
 
     def including(self, records: Iterable[Repository]) -> "RepositoryNames":
         """Return these names and those of more records."""
@@ -70,7 +76,7 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         for record in records:
             recorded = repositories.get(record.id)
             repositories[record.id] = unite(recorded, record) if recorded else record
-        return RepositoryNames(repositories)
+        return RepositoryNames(repositories, self.services)
 
     def leads_like(self, other: "RepositoryNames", names: Iterable[str]) -> bool:
         """Return whether these names lead to the same present names, whenever they were used."""
@@ -118,22 +124,51 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     def stable_scope(self, scope: Scope) -> Scope:
         """Return a scope with the first known name of its repository, for keys that stay the same through renames."""
-        return _scope_in(scope, self.stable_name(scope.repository))
+        repository, service, environment = self.scope_to_store(scope)
+        return Scope(repository, service or default_service(repository), environment)
 
     def scope_to_store(self, scope: Scope) -> Scope:
         """Return a scope under names that no rename changes, in the form that `stored_scope` reads.
 
         It has the first known name of its repository, and no service if that is the default one, which is renamed with
-        the repository.
+        the repository. Where `services` names that one, or one with a former name, each has its own name.
         """
-        service = "" if scope.service == default_service(scope.repository) else scope.service
+        is_default = scope.service == default_service(scope.repository)
+        service = "" if is_default and not self._listed_default_service(scope.repository) else scope.service
         return Scope(self.stable_name(scope.repository), service, scope.environment)
 
     def stored_scope(self, stored: Scope) -> Scope:
         """Return the scope with present names that `scope_to_store` stored, before or after a rename."""
         present_names = self._present_names_by_stable_name
         repository = present_names.get(stored.repository) or self.present_name(stored.repository)
-        return Scope(repository, stored.service or default_service(repository), stored.environment)
+        default = self._listed_default_service(repository) or default_service(repository)
+        service = self.present_service(repository, stored.service) if stored.service else default
+        return Scope(repository, service, stored.environment)
+
+    def present_service(self, repository: str, service: str) -> str:
+        """Return the present name of a service of a repository.
+
+        A service with the name of its repository, or with a former one, in any letter case, is the default one. A name
+        in the setting `services` stays as it is.
+
+        Args:
+            repository: its present name.
+            service: a name that a fact or a file has.
+        """
+        if service in self.services:
+            return service
+        is_default = service.casefold() in self._default_services.get(repository.casefold(), {})
+        return default_service(repository) if is_default else service
+
+    def _listed_default_service(self, repository: str) -> str | None:
+        """Return the service in `services` that a repository, by its present name, was named like first."""
+        names = self._default_services.get(repository.casefold(), {}).values()
+        return next((name for name in names if name in self.services), None)
+
+    @cached_property
+    def _default_services(self) -> Mapping[str, Mapping[str, str]]:
+        """By present names in lower case: the names of the default service, as `_names_of_default_service` has them."""
+        return {name: _names_of_default_service(each) for name, each in self._repositories_by_present_name.items()}
 
     @cached_property
     def _present_names_by_stable_name(self) -> Mapping[str, str]:
@@ -162,16 +197,21 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     def _has_present_names(self, fact: Fact) -> bool:
         """Return whether a fact has no former name. Most facts have none, so this is faster than resolving them."""
-        if not self._is_present_name(fact.repository):
+        if not self._is_present(fact.repository, fact.service):
             return False
         if not self._former_names:
             return True
         text = "\n".join(_texts_with_names(fact)).casefold()
         return not any(name in text for name in self._former_names)
 
-    def are_present(self, names: Iterable[str]) -> bool:
-        """Return whether facts with these names have present names only."""
-        return not self._former_names and all(map(self._is_present_name, set(names)))
+    def are_present(self, names: Iterable[tuple[str, str | None]]) -> bool:
+        """Return whether facts with these names, each of a repository and a service, have present names only."""
+        return not self._former_names and all(self._is_present(*pair) for pair in set(names))
+
+    def _is_present(self, repository: str, service: str | None) -> bool:
+        if not self._is_present_name(repository):
+            return False
+        return not service or self.present_service(repository, service) == service
 
     def _is_present_name(self, name: str) -> bool:
         if name not in self._present_by_name:
@@ -194,8 +234,10 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     def _resolved_fields(self, fact: Fact) -> dict[str, object]:
         at = fact.observed_at
+        repository = self._name_at(fact.repository, at)
         fields: dict[str, object] = {
-            "repository": self._name_at(fact.repository, at),
+            "repository": repository,
+            "service": fact.service and self.present_service(repository, fact.service),
             "id": self._reference(fact.id, at),
             "url": self._reference(fact.url, at) if fact.url and ids.is_github(fact.id) else fact.url,
         }
@@ -319,10 +361,14 @@ def _age(repository: Repository) -> tuple[datetime, str, bytes]:
     return repository.observed_at, repository.names[-1], canonical_json(repository)
 
 
-def _scope_in(scope: Scope, repository: str) -> Scope:
-    """Return a scope in the repository of another name, whose default service is named like it."""
-    has_default_service = scope.service == default_service(scope.repository)
-    return Scope(repository, default_service(repository) if has_default_service else scope.service, scope.environment)
+def _names_of_default_service(repository: Repository) -> Mapping[str, str]:
+    """Return the names that the default service had, by those in lower case; the first one first.
+
+    Each is there with the number of the repository too.
+    """
+    in_order = sorted(repository.names, key=lambda name: _since(repository, name))
+    spelled = [default_service(each) for name in in_order for each in (name, _with_number(name, repository))]
+    return {name.casefold(): name for name in spelled}
 
 
 def _since(repository: Repository, name: str) -> datetime:

@@ -17,11 +17,13 @@ from dora_metrics.core.alertmanager import (
     fingerprint_of,
     incident_of,
     is_own_alert,
-    named_repository,
+    repository_label,
 )
+from dora_metrics.core.covered_repositories import CoveredRepositories
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Incident
+from dora_metrics.core.scope import is_repository_name
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
@@ -34,6 +36,7 @@ MAX_ALERTS = 100
 _KEY = "alertmanager"
 _PREFIX = f"client_payload.{_KEY}"
 _FINGERPRINT_DIGITS = 16
+_MAX_NAMED_REPOSITORIES = 3
 
 
 def _scalars_as_texts(value: object) -> object:
@@ -94,16 +97,56 @@ class _Skipped(Struct, frozen=True):
     reason: str
 
 
-def observe_notification(run: Run, payload: Mapping[str, object], repositories: Sequence[str]) -> Observation:
+class _Uncovered(Struct, frozen=True):
+    """An alert whose label `repository` is not that of a repository in this ledger."""
+
+    label: str
+
+
+def observe_notification(run: Run, payload: Mapping[str, object], covered: CoveredRepositories) -> Observation:
     """Map a notification to the incidents of its alerts. An alert that cannot be read hides no other.
 
     Args:
         run: the workflow run.
         payload: the `client_payload` of the dispatch.
-        repositories: patterns of the repositories that the ledger covers besides the run's own.
+        covered: the repositories that the ledger covers.
 
     Raises:
         EventError: if it is not a notification, or if none of its alerts can be read.
+    """
+    notification, alerts = _alerts_of(payload)
+    incidents: dict[str, Incident] = {}
+    skipped: Counter[str] = Counter()
+    uncovered: list[str] = []
+    notes, problems = [], list(_truncation_problems(notification, alerts))
+    for number, alert in enumerate(alerts[:MAX_ALERTS]):
+        try:
+            read = _read_alert(run, alert, f"{_PREFIX}.alerts[{number}]", covered)
+        except EventError as error:
+            problems += error.problems
+            continue
+        match read:
+            case _Skipped(reason):
+                skipped[reason] += 1
+            case _Uncovered(label):
+                uncovered.append(label)
+            case (incident, alert_notes):
+                incidents[incident.id] = max(incident, incidents.get(incident.id, incident), key=_observed_at)
+                notes += alert_notes
+    if problems and not (incidents or skipped or uncovered):
+        raise EventError(problems)
+    notes = [*_skipped_notes(skipped), *_unknown_field_notes(payload), *notes]
+    facts = tuple(incidents.values())
+    title = _title(facts, is_empty=not (skipped or uncovered))
+    warnings = tuple(_uncovered_warnings(uncovered))
+    return Observation(facts, title, tuple(notes), problems=tuple(problems), warnings=warnings)
+
+
+def _alerts_of(payload: Mapping[str, object]) -> tuple[Mapping[str, object], Sequence[object]]:
+    """Return a notification and its alerts.
+
+    Raises:
+        EventError: if it is not a notification.
     """
     notification = _decoded(payload[_KEY])
     if not isinstance(notification, Mapping):
@@ -111,25 +154,7 @@ def observe_notification(run: Run, payload: Mapping[str, object], repositories: 
     alerts = notification.get("alerts")
     if not isinstance(alerts, list):
         raise EventError(f"{_PREFIX}.alerts: expected a list, as in the body of Alertmanager's webhook")
-    incidents: dict[str, Incident] = {}
-    skipped: Counter[str] = Counter()
-    notes, problems = [], list(_truncation_problems(notification, alerts))
-    for number, alert in enumerate(alerts[:MAX_ALERTS]):
-        try:
-            read = _read_alert(run, alert, f"{_PREFIX}.alerts[{number}]", repositories)
-        except EventError as error:
-            problems += error.problems
-            continue
-        if isinstance(read, _Skipped):
-            skipped[read.reason] += 1
-            continue
-        incident, alert_notes = read
-        incidents[incident.id] = max(incident, incidents.get(incident.id, incident), key=_observed_at)
-        notes += alert_notes
-    if problems and not incidents and not skipped:
-        raise EventError(problems)
-    notes = [*_skipped_notes(skipped), *_unknown_field_notes(payload), *notes]
-    return _observation(tuple(incidents.values()), skipped, tuple(notes), tuple(problems))
+    return notification, alerts
 
 
 def _decoded(value: object) -> object:
@@ -156,8 +181,8 @@ def _truncation_problems(notification: Mapping[str, object], alerts: Sequence[ob
 
 
 def _read_alert(
-    run: Run, content: object, place: str, repositories: Sequence[str]
-) -> tuple[Incident, list[str]] | _Skipped:
+    run: Run, content: object, place: str, covered: CoveredRepositories
+) -> tuple[Incident, list[str]] | _Skipped | _Uncovered:
     """Return the incident of an alert and what readers must know about it, or why it is none.
 
     Raises:
@@ -168,9 +193,9 @@ def _read_alert(
     alert = parse_payload(NotifiedAlert, content, f"{place}.")
     if is_own_alert(alert.labels):
         return _Skipped(WHY_OWN_ALERTS_ARE_NONE)
-    repository = named_repository(alert.labels, run.repository, repositories)
+    repository = covered.named(repository_label(alert.labels))
     if repository is None:
-        return _Skipped("their label `repository` names a repository that this ledger does not cover")
+        return _Uncovered(repository_label(alert.labels))
     if alert.startsAt.time > run.now + CLOCK_SKEW:
         raise EventError(f"{place}.startsAt: expected a time that is not in the future")
     ended_at, notes = _end(alert, run.now, place)
@@ -200,23 +225,36 @@ def _skipped_notes(skipped: Mapping[str, int]) -> Iterator[str]:
         yield f"Not recorded: {formatting.count(count, 'alert')}. The reason: {reason}"
 
 
+def _uncovered_warnings(labels: Sequence[str]) -> Iterator[str]:
+    """Yield what to do about alerts by their labels `repository`."""
+    names = [label for label in labels if is_repository_name(label)]
+    if odd_count := len(labels) - len(names):
+        alerts = formatting.count_are(odd_count, "alert", "alerts")
+        yield f"{alerts} not recorded, because the label `repository` is not `OWNER/NAME`. Correct it in the rule"
+    if names:
+        alerts, unique = formatting.count_are(len(names), "alert", "alerts"), list(dict.fromkeys(names))
+        more = len(unique) - _MAX_NAMED_REPOSITORIES
+        listed = ", ".join(unique[:_MAX_NAMED_REPOSITORIES]) + (f" and {more} more" if more > 0 else "")
+        problem = f"the label `repository` names what this ledger does not cover: {listed}"
+        yield f"{alerts} not recorded, because {problem}. Add it to `repositories`, or correct the label in the rule"
+
+
 def _unknown_field_notes(payload: Mapping[str, object]) -> Iterator[str]:
     if unknown := sorted(payload.keys() - {_KEY}):
         names = ", ".join(f"client_payload.{name}" for name in unknown)
         yield f"Unknown fields, ignored: {names}"
 
 
-def _observation(
-    incidents: tuple[Incident, ...], skipped: Mapping[str, int], notes: tuple[str, ...], problems: tuple[str, ...]
-) -> Observation:
+def _title(incidents: tuple[Incident, ...], *, is_empty: bool) -> str:
+    """Return what happened; without incidents, why nothing is recorded: `is_empty` is the notification, or not."""
     match incidents:
         case ():
-            reason = "none of its alerts is an incident of this ledger" if skipped else "the notification has no alerts"
-            nothing = nothing_to_record(reason)
-            return Observation((), nothing.title, notes, problems=problems)
+            reason = (
+                "the notification has no alerts" if is_empty else "none of its alerts is an incident of this ledger"
+            )
+            return nothing_to_record(reason).title
         case (incident,):
-            title = f"Incident {incident.title or incident.id} {incident_state(incident)}"
+            return f"Incident {incident.title or incident.id} {incident_state(incident)}"
         case _:
             open_count = sum(incident.resolved_at is None for incident in incidents)
-            title = f"{len(incidents)} incidents from alerts: {open_count} open, {len(incidents) - open_count} resolved"
-    return Observation(incidents, title, notes, problems=problems)
+            return f"{len(incidents)} incidents from alerts: {open_count} open, {len(incidents) - open_count} resolved"

@@ -74,6 +74,7 @@ def observe(
         title=text.one_line(observation.title)[:_MAX_TEXT_LENGTH],
         notes=tuple(text.one_line(note)[:_MAX_TEXT_LENGTH] for note in observation.notes),
         problems=tuple(text.one_line(problem)[:_MAX_TEXT_LENGTH] for problem in observation.problems),
+        warnings=tuple(text.one_line(warning)[:_MAX_TEXT_LENGTH] for warning in observation.warnings),
     )
 
 
@@ -138,8 +139,14 @@ def _observe_job(
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
     earlier = run.now - _MAX_AGE_OF_RERUN if run.run_attempt > 1 else None
-    facts, problems = (*job_observation.facts, *other_facts), observation.problems
-    return Observation(facts, job_observation.title, notes, may_repeat_since=earlier, problems=problems)
+    return Observation(
+        (*job_observation.facts, *other_facts),
+        job_observation.title,
+        notes,
+        may_repeat_since=earlier,
+        problems=observation.problems,
+        warnings=observation.warnings,
+    )
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:

@@ -128,9 +128,11 @@ def observe_dispatch(run: Run, event: DispatchEvent, settings: Settings, recorde
         case "dora-deployment":
             return _observe_deployment(run, *_fact_fields(event, "deployment"))
         case "dora-incident" if ALERTMANAGER_KEY in payload:
+            from dora_metrics.core.covered_repositories import CoveredRepositories  # noqa: PLC0415 - as below
             from dora_metrics.github.events import alertmanager  # noqa: PLC0415 - most dispatches are none of its
 
-            return alertmanager.observe_notification(run, payload, settings.repositories)
+            covered = CoveredRepositories(run.repository, settings.repositories, recorded.present_name)
+            return alertmanager.observe_notification(run, payload, covered)
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
         case _ if FLUX_KEY in payload:
