@@ -255,17 +255,22 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
     return ledger.run(request, runtime)
 
 
+_OF_FOLDER = "default: GITHUB_REPOSITORY, or what the clone in this folder is called"
+
+
 def _add_incidents(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Read the incidents of one system in the setting 'incidents', and write them as facts, one a line. It needs "
-        "the system's token in INCIDENT_TOKENS, and --repository or GITHUB_REPOSITORY. 'compute --facts' reads the "
+        "the system's token in INCIDENT_TOKENS. 'compute --facts' reads the "
         "file."
     )
     parser.set_defaults(command=_incidents, command_needs="system")
     parser.usage = "%(prog)s --system NAME [OPTIONS]"
     parser.add_argument("--system", metavar="NAME", help="such as pagerduty, or the name of a custom system")
     parser.add_argument("--out", metavar="FILE", default="-", help="the facts file; default: -, standard output")
-    parser.add_argument("--repository", metavar="OWNER/NAME", help="the repository that incidents belong to")
+    parser.add_argument(
+        "--repository", metavar="OWNER/NAME", help=f"the repository that incidents belong to; {_OF_FOLDER}"
+    )
     _add_settings(parser, "incidents")
 
 
@@ -301,7 +306,9 @@ def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
         "--facts", metavar="FILE|DIR|-", help="recorded facts, such as a ledger; what they hold is not printed again"
     )
     parser.add_argument(
-        "--repository", metavar="OWNER/NAME", help="the repository of deployments whose source is not in the files"
+        "--repository",
+        metavar="OWNER/NAME",
+        help=f"the repository of deployments whose source is not in the files; {_OF_FOLDER}",
     )
     parser.add_argument(
         "--config",

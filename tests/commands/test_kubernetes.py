@@ -15,6 +15,7 @@ from dora_metrics.cli import run
 from dora_metrics.runtime import Runtime
 from support.cluster import ArgoApplication, FluxKustomization, canary, kubectl_list
 from support.facts import at, sha
+from support.git_repository import GitRepository
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,23 @@ def test_what_is_recorded_is_not_printed_again_and_completes_commits(kubernetes:
     assert again.facts == []
 
 
+def test_without_a_repository_it_is_that_of_the_current_folder(
+    kubernetes: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = kubectl_list(canary("one", "03-05T12:00"))
+    ran = kubernetes("--from", "-", stdin=content)
+    name = f"local/{Path.cwd().name}"
+    assert [fact["repository"] for fact in ran.facts] == [name]
+    assert f"the repository is {name}, since no clone is there that has an origin" in ran.err
+    monkeypatch.chdir(GitRepository.create(Path("clone"), origin="git@github.com:acme/config.git").folder)
+    ran = kubernetes("--from", "-", stdin=content)
+    assert [fact["repository"] for fact in ran.facts] == ["acme/config"]
+    assert "the repository is acme/config, as its remote origin says; --repository names another" in ran.err
+
+
 def test_the_repository_is_that_of_the_workflow_or_of_the_source(kubernetes: Command) -> None:
     content = kubectl_list(canary("one", "03-05T12:00"))
     assert kubernetes("--from", "-", stdin=content, environment={"GITHUB_REPOSITORY": "acme/till"}).facts
-    ran = kubernetes("--from", "-", stdin=content)
-    assert ran.facts == []
-    assert "1 rollout is not recorded, because nothing says of which repository" in ran.err
     application = ArgoApplication()
     application.sync("A", "03-06T12:00")
     (fact,) = kubernetes("--from", "-", stdin=kubectl_list(application.object)).facts

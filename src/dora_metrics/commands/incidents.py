@@ -5,11 +5,11 @@ from datetime import datetime
 from io import StringIO
 from pathlib import Path
 
+from dora_metrics.commands.repository_name import repository_of_folder, stated_repository
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.core.linking.former_names import NO_NAMES
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github import console
 from dora_metrics.github.runner import Runner
@@ -26,8 +26,6 @@ from dora_metrics.sources.incidents.read import ReadingRequest
 
 STANDARD_OUTPUT = "-"
 
-_NO_REPOSITORY = "incidents: the repository is not set. Pass --repository OWNER/NAME, or --repositories for several."
-
 
 @dataclass(frozen=True)
 class IncidentsRequest:
@@ -36,7 +34,8 @@ class IncidentsRequest:
     Attributes:
         system: the name of a system in the setting `incidents`.
         out: the file; `-` for standard output.
-        repository: which repository incidents belong to unless `services` names another; None for GITHUB_REPOSITORY.
+        repository: which repository incidents belong to unless `services` names another; None for that of
+            GITHUB_REPOSITORY or of the current folder.
         config: a config file that was named.
         flags: settings of the command line.
         now: the time of the run.
@@ -80,9 +79,7 @@ def _context(request: IncidentsRequest, runtime: Runtime) -> RunContext:
     Raises:
         DoraError: if one of them, or the repository, is wrong.
     """
-    repository = request.repository or runtime.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
-    if repository != EVERY_REPOSITORY and not is_repository_name(repository):
-        raise DoraError(f"--repository {repository!r} is not OWNER/NAME")
+    repository = stated_repository(request.repository, runtime)
     access = {
         "mode": "sync",
         "ledger": "none",
@@ -90,11 +87,11 @@ def _context(request: IncidentsRequest, runtime: Runtime) -> RunContext:
         "config": request.config and str(request.config),
     }
     flags = Layer(request.flags.origin, {**request.flags.values, **access})
-    run_request = RunRequest.from_command_line(runtime, repository, flags, has_fixed_time=True)
+    run_request = RunRequest.from_command_line(runtime, repository or EVERY_REPOSITORY, flags, has_fixed_time=True)
     without_github = replace(run_request, layers=tuple(map(_without_github, run_request.layers)))
     context = RunContext.load(without_github, runtime, Runner.of({}, StringIO()))
-    if repository == EVERY_REPOSITORY and not context.settings.repositories:
-        raise SettingsError(_NO_REPOSITORY)
+    if repository is None and not context.settings.repositories:
+        return _context(replace(request, repository=repository_of_folder(runtime)), runtime)
     return context
 
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from dora_metrics.commands.repository_name import repository_of_folder, stated_repository
 from dora_metrics.core import formatting
 from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.gitops.commits import known_sha
 from dora_metrics.core.gitops.deployments import NewDeployments
-from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.github.observation import Run
@@ -19,7 +19,6 @@ from dora_metrics.pipeline.cluster_rollouts import ClusterRollouts
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_chosen_config
 from dora_metrics.settings.loading import load_settings
-from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.sources import SourceFacts, fact_files
 from dora_metrics.sources.kubernetes.files import ClusterFile, read_file, read_stream
 
@@ -34,7 +33,7 @@ class KubernetesRequest:
         files: files that kubectl wrote; `-` for standard input.
         facts: recorded facts, such as a ledger, whose deployments are not printed again; None for none.
         out: a file for the facts; None for standard output.
-        repository: whose deployments they are; None for the one in GITHUB_REPOSITORY.
+        repository: whose deployments they are; None for that of GITHUB_REPOSITORY or of the current folder.
         config: a config file that was named.
         now: when the cluster was asked.
     """
@@ -90,11 +89,8 @@ def _recorded(request: KubernetesRequest, stdin: BinaryIO) -> SourceFacts:
 
 def _run(request: KubernetesRequest, runtime: Runtime) -> Run:
     """Return the run that stands for the command line."""
-    environment = runtime.environment
-    repository = request.repository or environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
-    if repository != EVERY_REPOSITORY and not is_repository_name(repository):
-        raise DoraError(f"--repository {repository!r} is not OWNER/NAME")
-    server_url = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+    repository = stated_repository(request.repository, runtime) or repository_of_folder(runtime)
+    server_url = runtime.environment.get("GITHUB_SERVER_URL") or "https://github.com"
     return Run(event="workflow_dispatch", repository=repository, now=request.now, server_url=server_url, has_job=False)
 
 
