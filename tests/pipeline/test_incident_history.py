@@ -373,7 +373,7 @@ class TestServices:
         duty.add("B3", NOW - DAY, NOW, service="Mail")
         ran = shop.sync(pagerduty(duty))
         assert len(shop.incidents()) == 3
-        note = "3 incidents of services that `services` does not name, not recorded: Search (2), Mail (1)."
+        note = "3 incidents of services that `services` does not name, not recorded: Search (2) and Mail (1)."
         assert f"pagerduty: {note}" in ran.summary
 
     def test_a_service_is_found_by_its_id_or_name_and_has_its_place(
