@@ -143,21 +143,28 @@ class AlertSync:
         self, occurrences: Sequence[ReadOccurrence], contents: LedgerContents
     ) -> tuple[list[Incident], Sequence[tuple[str, int]]]:
         """Return the incidents that change the ledger, and how many alerts are none, by reason."""
+        placed, skipped = self._placed(occurrences, contents)
+        recorded = _Recorded.of(contents.facts).matches([each for each, _ in placed])
+        changed = (
+            _changed_incident(recorded.get(each.occurrence.id), each, prepare_fact(incident, self.settings))
+            for each, repository in placed
+            for incident in (incident_of(each.occurrence, repository),)
+        )
+        return [incident for incident in changed if incident], list(skipped.items())
+
+    def _placed(
+        self, occurrences: Iterable[ReadOccurrence], contents: LedgerContents
+    ) -> tuple[Sequence[tuple[ReadOccurrence, str]], Counter[str]]:
+        """Return the alerts with their repositories, and how many have none here, by reason."""
         skipped: Counter[str] = Counter()
-        counted: list[tuple[ReadOccurrence, str]] = []
+        placed: list[tuple[ReadOccurrence, str]] = []
         for each in occurrences:
             repository, reason = self._repository_of(each.occurrence.labels, contents)
             if repository is None:
                 skipped[reason] += 1
             else:
-                counted.append((each, repository))
-        recorded = _Recorded.of(contents.facts).matches([each for each, _ in counted])
-        changed = (
-            _changed_incident(recorded.get(each.occurrence.id), each, prepare_fact(incident, self.settings))
-            for each, repository in counted
-            for incident in (incident_of(each.occurrence, repository),)
-        )
-        return [incident for incident in changed if incident], list(skipped.items())
+                placed.append((each, repository))
+        return placed, skipped
 
     def _repository_of(self, labels: Mapping[str, str], contents: LedgerContents) -> tuple[str | None, str]:
         """Return the repository of an alert; otherwise None, and why it has none here."""

@@ -107,7 +107,7 @@ def _parse_object(model: type[PayloadT], payload: Body, key: str) -> PayloadT:
 
 
 def _why_none(new: NewDeployments, read: Occurrence) -> str:
-    if new.skipped:
+    if new.skipped_count:
         return f"the setting `gitops` skips {read.deployer.path}"
     return f"the revision that {read.deployer.path} reports is recorded already, and nothing was deployed since"
 
