@@ -109,6 +109,14 @@ def test_the_last_of_a_list_comes_after_and(texts: list[str], joined: str) -> No
     assert formatting.join_with_and(texts) == joined
 
 
+@pytest.mark.parametrize(
+    ("texts", "joined"),
+    [([], ""), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and 1 more"), (["a"] * 2_002, "a, a and 2,000 more")],
+)
+def test_of_many_texts_the_first_ones_are_named(texts: list[str], joined: str) -> None:
+    assert formatting.join_first(texts, 2) == joined
+
+
 def test_counts_and_ordinals_agree_with_their_number() -> None:
     assert [formatting.count(n, "change") for n in (0, 1, 2, 1234)] == [
         "0 changes",

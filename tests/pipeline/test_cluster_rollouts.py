@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from dora_metrics.core.gitops.deployments import NewDeployments
+from dora_metrics.github.observation import Observation
+from dora_metrics.pipeline.cluster_rollouts import ClusterRollouts
 from fakes.faults import meanwhile
 from support.cluster import ArgoApplication, FluxHelmRelease, FluxKustomization, canary, git_repository
+from support.events import make_run, settings
+from support.facts import deployment
 from support.gitops_events import argocd_sync, flagger_hook, flux_event, helm_event
 from support.gitops_shop import GitOpsShop, cluster_time, gitops_shop, hours
 from support.runs import ActionRun
@@ -348,3 +353,12 @@ class TestPlaces:
         ran = gitops_shop.run("workflow_dispatch", {}, at=2, mode=mode)
         assert gitops_shop.facts() == []
         assert "this run records nothing" in ran.summary
+
+
+def test_what_an_event_reports_comes_before_what_was_read_besides() -> None:
+    """What GitHub adds has a limited time, and a first reading of a cluster may have a hundred deployments."""
+    reported, read = deployment(1), deployment(2)
+    rollouts = ClusterRollouts.of([], settings(), make_run("repository_dispatch"))
+    observation = rollouts.added_to(Observation((reported,), "Reported"), NewDeployments((read,)))
+    assert observation.facts == (reported, read)
+    assert observation.title == "Reported; 1 deployment read from the cluster"

@@ -318,10 +318,17 @@ class TestReading:
     ) -> None:
         page = start(FakeStatuspage())
         three_incidents(duty)
-        page.answers = {1: Answer(403)}
+        page.answers = dict.fromkeys(range(1, 100), Answer(403))
         ran = shop.sync(pagerduty(duty), statuspage(page))
         assert len(shop.incidents()) == 3
-        assert "The incidents of statuspage for acme/shop are unread since the beginning" in ran.summary
+        unread = "The incidents of statuspage for acme/shop are unread since the beginning"
+        assert unread in ran.summary
+        environment = {"GITHUB_REPOSITORY": "acme/store"}
+        shop.github.state.rename("acme/shop", "acme/store")
+        renamed = shop.sync(pagerduty(duty), statuspage(page), now=NOW + HOUR, environment=environment)
+        assert unread.replace("acme/shop", "acme/store") in renamed.summary
+        removed = shop.sync(pagerduty(duty), now=NOW + 2 * HOUR, environment=environment)
+        assert "are unread" not in removed.summary
         assert shop.cursor("statuspage")["refused"].startswith("HTTP 403: the token may not read incidents")
         assert "refused" not in shop.cursor("pagerduty")
 
@@ -373,7 +380,7 @@ class TestServices:
         duty.add("B3", NOW - DAY, NOW, service="Mail")
         ran = shop.sync(pagerduty(duty))
         assert len(shop.incidents()) == 3
-        note = "3 incidents of services that `services` does not name, not recorded: Search (2), Mail (1)."
+        note = "3 incidents of services that `services` does not name, not recorded: Search (2) and Mail (1)."
         assert f"pagerduty: {note}" in ran.summary
 
     def test_a_service_is_found_by_its_id_or_name_and_has_its_place(

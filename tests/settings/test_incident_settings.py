@@ -16,8 +16,9 @@ from dora_metrics.errors import SettingsError
 from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.incident_access import IncidentToken, Origin, parse_hosts, parse_tokens
 from dora_metrics.settings.incidents import parsing
+from dora_metrics.settings.incidents.definitions import allowed_keys, presets
 from dora_metrics.settings.incidents.expressions import MAX_GROWTH, MAX_LENGTH, Expression
-from dora_metrics.settings.incidents.parsing import parse_systems, presets
+from dora_metrics.settings.incidents.parsing import parse_systems
 from dora_metrics.settings.incidents.systems import IncidentSystem, fill_path
 from dora_metrics.settings.incidents.times import TimeFormat
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
@@ -67,9 +68,7 @@ class TestPresets:
     def test_the_schema_knows_the_same_systems(self) -> None:
         schema = Settings.model_json_schema(by_alias=True)["properties"]["incidents"]["items"]["properties"]
         assert schema["system"]["enum"] == [*presets(), "custom"]
-        needs = {name for preset in presets().values() for name in preset.get("needs", [])}
-        keys = {*parsing._COMMON_KEYS, *parsing._CUSTOM_KEYS}  # noqa: SLF001 - the keys that are accepted
-        assert set(schema) == keys | needs
+        assert set(schema) == {key for preset in (None, *presets().values()) for key in allowed_keys(preset)}
 
     def test_own_hosts_get_a_token_without_being_named(self) -> None:
         for url in ("https://api.pagerduty.com", "https://api.eu.pagerduty.com"):

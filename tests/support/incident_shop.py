@@ -39,6 +39,7 @@ class IncidentShop:
         tokens: str | None = None,
         hosts: str | None = None,
         pauses: list[float] | None = None,
+        environment: Mapping[str, str] | None = None,
         **inputs: object,
     ) -> ActionRun:
         """Read GitHub and these systems, whose tokens and hosts the workflow names unless they are given."""
@@ -57,7 +58,7 @@ class IncidentShop:
             {"schedule": "17 5 * * *"},
             {**access, **settings},
             now=now,
-            environment={"GITHUB_API_URL": self.github.api_url},
+            environment={"GITHUB_API_URL": self.github.api_url, **(environment or {})},
             pause=(pauses.append if pauses is not None else lambda _: None),
             limits=limits,
         )

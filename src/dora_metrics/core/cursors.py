@@ -1,4 +1,4 @@
-"""Sync cursors: how far GitHub's history was read, stored in the ledger as `cursors.json`."""
+"""Sync cursors: how far GitHub's history, alerts and incident systems were read, stored as `cursors.json`."""
 
 from datetime import datetime
 from typing import Annotated

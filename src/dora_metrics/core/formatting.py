@@ -184,6 +184,12 @@ def join_with_and(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
+def join_first(texts: Sequence[str], limit: int) -> str:
+    """Join texts as `join_with_and` does; of more than `limit`, the first ones and the number of the others."""
+    more = [f"{len(texts) - limit:,} more"] if len(texts) > limit else []
+    return join_with_and([*texts[:limit], *more])
+
+
 def join_with_or(texts: Sequence[str]) -> str:
     """Join `a`, `a or b`, `a, b or c`."""
     return " or ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))

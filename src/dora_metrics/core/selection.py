@@ -72,16 +72,16 @@ def alert_history_notes(cursors: Mapping[str, Cursor]) -> list[str]:
     ]
 
 
-def incident_history_notes(cursors: Mapping[str, Cursor]) -> list[str]:
+def incident_history_notes(cursors: Mapping[tuple[str, str], Cursor]) -> list[str]:
     """Return a note for each incident system that could not be read to the end last time.
 
     Args:
-        cursors: how far they were read, by repository and system.
+        cursors: how far they were read, by the present name of the repository and the system.
     """
     return [
-        f"The incidents of {name.rpartition(' ')[2]} for {name.rpartition(' ')[0]} are unread since "
-        f"{_unread_since(cursor)}, which does not mean that there were none: {cursor.refused}."
-        for name, cursor in sorted(cursors.items())
+        f"The incidents of {system} for {repository} are unread since {_unread_since(cursor)}, which does not mean "
+        f"that there were none: {cursor.refused}."
+        for (repository, system), cursor in sorted(cursors.items(), key=lambda item: item[0])
         if cursor.refused
     ]
 

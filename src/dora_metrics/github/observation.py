@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 
@@ -83,6 +84,11 @@ class Observation(Struct, frozen=True):
     unstated_times: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def with_more(self, facts: Iterable[Fact], news: str, notes: Iterable[str]) -> "Observation":
+        """Return the observation with what was read besides the event; `news` says what, and is empty for nothing."""
+        title = "; ".join(filter(None, (self.title, news)))
+        return replace(self, facts=(*self.facts, *facts), title=title, notes=(*self.notes, *notes))
 
 
 def nothing_to_record(reason: str) -> Observation:

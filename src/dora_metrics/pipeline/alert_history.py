@@ -1,10 +1,10 @@
 """`sync`: the alerts of Prometheus that are incidents, into the ledger, beside what GitHub knows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 
 import msgspec
 from msgspec.structs import replace
@@ -18,15 +18,15 @@ from dora_metrics.core.alertmanager import (
     repository_label,
 )
 from dora_metrics.core.covered_repositories import CoveredRepositories
-from dora_metrics.core.cursors import ALERT_HISTORY, Cursor, decode_cursors, encode_cursors
+from dora_metrics.core.cursors import ALERT_HISTORY
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, EPOCH, Fact, Incident
-from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
+from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.incident_reading import ReadingCursor, with_incident_syncs
 from dora_metrics.pipeline.record import RecordRequest
 from dora_metrics.runtime import Deadline
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
@@ -57,17 +57,7 @@ def with_alert_history(request: RecordRequest, context: RunContext) -> RecordReq
     if context.request.is_of_fork:
         context.note(Outcome(_OUTCOME, "skipped", "a run for a pull request from a fork reads no alerts"))
         return request
-    sync = AlertSync(settings, context.run, context.note, partial(_api, context))
-
-    def read_in_steps(contents: LedgerContents) -> Iterator[None]:
-        yield from request.read_in_steps(contents)
-        sync.read(contents)
-
-    return replace(
-        request,
-        observe=lambda contents: sync.added_to(request.observe(contents), contents),
-        read_in_steps=read_in_steps,
-    )
+    return with_incident_syncs(request, [AlertSync(settings, context.run, context.note, partial(_api, context))])
 
 
 def _api(context: RunContext) -> PrometheusApi:
@@ -101,13 +91,12 @@ class AlertSync:
     note: Callable[[Outcome], None]
     make_api: Callable[[], PrometheusApi]
     _history: AlertHistory | None = None
-    _read_from: Cursor = field(default_factory=Cursor)
 
     def read(self, contents: LedgerContents) -> None:
         """Read the alerts from a day before the last reading on."""
         if self._history is not None:
             return
-        self._read_from = self._recorded_cursor(contents)
+        self._cursor.begin(contents)
         request = AlertHistoryRequest(
             self.settings.incident_alerts or "",
             self.settings.prometheus_external_labels,
@@ -119,81 +108,63 @@ class AlertSync:
         self.note(_outcome(self._history, request.since))
 
     def added_to(self, observation: Observation, contents: LedgerContents) -> Observation:
-        """Return what a sync observed, with the incidents that the ledger does not know, and the cursor to go on from.
-
-        A ledger whose cursor is another one than the reading began at keeps that, since it may lack what was left out.
-        """
+        """Return what a sync observed, with the incidents that the ledger does not know, and the next cursor."""
         if self._history is None:
             return observation
         incidents, skipped = self._incidents(self._history.occurrences, contents)
-        cursors = decode_cursors(observation.ledger_files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
-        if self._recorded_cursor(contents) == self._read_from:
-            cursors.setdefault(ALERT_HISTORY, {})[self._cursor_name(contents)] = self._next_cursor(self._history)
         news = f"{formatting.count(len(incidents), 'incident')} from alerts added or updated" if incidents else ""
-        return replace(
-            observation,
-            facts=(*observation.facts, *incidents),
-            title="; ".join(filter(None, (observation.title, news))),
-            notes=(*observation.notes, *(f"Alerts not recorded: {count}, because {why}." for why, count in skipped)),
-            ledger_files={**observation.ledger_files, CURSORS_FILE: encode_cursors(cursors)},
-        )
+        notes = [f"Alerts not recorded: {count}, because {why}." for why, count in skipped]
+        next_cursor = self._cursor.after(self._newest(self._history), self._history.problem)
+        files = self._cursor.with_next(observation.ledger_files, contents, next_cursor)
+        return replace(observation.with_more(incidents, news, notes), ledger_files=files)
 
-    @property
-    def _selecting(self) -> str:
-        """What selects the alerts, as the cursor remembers it."""
-        selecting = [self.settings.incident_alerts, self.settings.prometheus_external_labels]
-        return msgspec.json.encode(selecting, order="sorted").decode()
+    @cached_property
+    def _cursor(self) -> ReadingCursor:
+        selection = [self.settings.incident_alerts, self.settings.prometheus_external_labels]
+        return ReadingCursor(ALERT_HISTORY, "", msgspec.json.encode(selection, order="sorted").decode(), self.run)
 
     @property
     def _since(self) -> datetime:
         now = self.run.now
         first = max(self.settings.since_time(now) or now - _LONGEST_HISTORY, now - _LONGEST_HISTORY)
-        newest = self._last.newest
+        newest = self._cursor.last.newest
         return first if newest is None else max(newest - _READ_AGAIN, now - _LONGEST_HISTORY)
 
-    @property
-    def _last(self) -> Cursor:
-        """The cursor of the last reading of the same alerts."""
-        return self._read_from if self._read_from.open == (self._selecting,) else Cursor()
-
-    def _next_cursor(self, history: AlertHistory) -> Cursor:
-        newest = max(history.reached, self._last.newest or history.reached)
+    def _newest(self, history: AlertHistory) -> datetime | None:
+        """Return up to when alerts are recorded; None if a first reading got nowhere."""
         if history.problem is None:
-            return Cursor(newest=history.reached, open=(self._selecting,))
-        is_unread = self._last.newest is None and history.reached <= self._since
-        return Cursor(
-            newest=None if is_unread else newest,
-            open=(self._selecting,),
-            refused=history.problem,
-            refused_at=self._last.refused_at or self.run.now,
-        )
-
-    def _cursor_name(self, contents: LedgerContents) -> str:
-        return contents.names.stable_name(self.run.repository)
-
-    def _recorded_cursor(self, contents: LedgerContents) -> Cursor:
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
-        return cursors.get(ALERT_HISTORY, {}).get(self._cursor_name(contents), Cursor())
+            return history.reached
+        last = self._cursor.last.newest
+        if last is None:
+            return history.reached if history.reached > self._since else None
+        return max(history.reached, last)
 
     def _incidents(
         self, occurrences: Sequence[ReadOccurrence], contents: LedgerContents
     ) -> tuple[list[Incident], Sequence[tuple[str, int]]]:
         """Return the incidents that change the ledger, and how many alerts are none, by reason."""
+        placed, skipped = self._placed(occurrences, contents)
+        recorded = _Recorded.of(contents.facts).matches([each for each, _ in placed])
+        changed = (
+            _changed_incident(recorded.get(each.occurrence.id), each, prepare_fact(incident, self.settings))
+            for each, repository in placed
+            for incident in (incident_of(each.occurrence, repository),)
+        )
+        return [incident for incident in changed if incident], list(skipped.items())
+
+    def _placed(
+        self, occurrences: Iterable[ReadOccurrence], contents: LedgerContents
+    ) -> tuple[Sequence[tuple[ReadOccurrence, str]], Counter[str]]:
+        """Return the alerts with their repositories, and how many have none here, by reason."""
         skipped: Counter[str] = Counter()
-        counted: list[tuple[ReadOccurrence, str]] = []
+        placed: list[tuple[ReadOccurrence, str]] = []
         for each in occurrences:
             repository, reason = self._repository_of(each.occurrence.labels, contents)
             if repository is None:
                 skipped[reason] += 1
             else:
-                counted.append((each, repository))
-        recorded = _Recorded.of(contents.facts).matches([each for each, _ in counted])
-        changed = (
-            _changed_incident(recorded.get(each.occurrence.id), each, prepare_fact(incident, self.settings))
-            for each, repository in counted
-            for incident in (incident_of(each.occurrence, repository),)
-        )
-        return [incident for incident in changed if incident], list(skipped.items())
+                placed.append((each, repository))
+        return placed, skipped
 
     def _repository_of(self, labels: Mapping[str, str], contents: LedgerContents) -> tuple[str | None, str]:
         """Return the repository of an alert; otherwise None, and why it has none here."""
@@ -228,7 +199,7 @@ class _Recorded:
         for fact in facts:
             if isinstance(fact, Incident) and (fingerprint := ids.alert_fingerprint(fact.id)):
                 by_fingerprint[fingerprint].append(fact)
-        return cls({name: sorted(each, key=lambda one: one.detected_at) for name, each in by_fingerprint.items()})
+        return cls({name: sorted(each, key=_detected_at) for name, each in by_fingerprint.items()})
 
     def continues(self, pause: Pause) -> bool | None:
         """Whether one recorded occurrence has the samples on both sides, or another one begins after the pause."""
@@ -262,13 +233,17 @@ class _Recorded:
                 matched[each.occurrence.id] = incident
         taken_ids = {incident.id for incident in matched.values()}
         unmatched = (each for each in occurrences if each.occurrence.id not in matched)
-        for each in sorted(unmatched, key=lambda one: one.occurrence.started.time):
+        for each in sorted(unmatched, key=lambda read: read.occurrence.started.time):
             candidates = self.incidents.get(each.occurrence.fingerprint, ())
             free = (incident for incident in candidates if incident.id not in taken_ids)
-            if incident := next((one for one in free if _overlaps(one, each.occurrence)), None):
+            if incident := next((incident for incident in free if _overlaps(incident, each.occurrence)), None):
                 matched[each.occurrence.id] = incident
                 taken_ids.add(incident.id)
         return matched
+
+
+def _detected_at(incident: Incident) -> datetime:
+    return incident.detected_at
 
 
 def _overlaps(incident: Incident, occurrence: AlertOccurrence) -> bool:

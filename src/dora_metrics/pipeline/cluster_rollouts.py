@@ -158,12 +158,7 @@ class ClusterRollouts:
         added = tuple(each for each in new.deployments if each.id not in observed_ids)
         count = formatting.count(len(new.deployments), "deployment")
         news = f"{count} read from the cluster" if new.deployments else ""
-        return replace(
-            observation,
-            facts=(*added, *observation.facts),
-            title="; ".join(filter(None, (observation.title, news))),
-            notes=(*observation.notes, *new.notes, *self.notes),
-        )
+        return observation.with_more(added, news, (*new.notes, *self.notes))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -216,7 +211,8 @@ class ClusterRollouts:
             if each.finished_at == self.run.now and (rollout := rollout_of(each)) and rollout.key.path in undated_paths
         )
         if dated:
-            yield f"{_few(dated)} {'does' if len(dated) == 1 else 'do'} not say when; the time of this run counts"
+            objects = formatting.join_first(dated, _MAX_NAMED)
+            yield f"{objects} {'does' if len(dated) == 1 else 'do'} not say when; the time of this run counts"
 
 
 def _under_present_name(occurrence: Occurrence, names: RepositoryNames) -> Occurrence:
@@ -260,11 +256,6 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return f"{formatting.join_with_and([_shown(name) for name in names])} {'is' if len(names) == 1 else 'are'}"
-
-
-def _few(names: Sequence[str]) -> str:
-    others = [f"{len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
-    return formatting.join_with_and([*names[:_MAX_NAMED], *others])
 
 
 def _shown(name: str) -> str:

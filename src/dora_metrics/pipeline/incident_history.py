@@ -1,6 +1,6 @@
 """`sync`: the incidents of other systems into the ledger; and the parts of that which need no ledger."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -9,17 +9,18 @@ from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.covered_repositories import CoveredRepositories
-from dora_metrics.core.cursors import INCIDENT_SYSTEMS, Cursor, decode_cursors, encode_cursors
+from dora_metrics.core.cursors import INCIDENT_SYSTEMS
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts
+from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import EPOCH, Fact, Incident
-from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
+from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.github import text
 from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.incident_reading import ReadingCursor, with_incident_syncs
 from dora_metrics.pipeline.record import RecordRequest
 from dora_metrics.runtime import Deadline, HttpLimits, Runtime
 from dora_metrics.settings.incident_access import IncidentToken, parse_tokens
@@ -48,19 +49,7 @@ def with_incident_history(request: RecordRequest, context: RunContext) -> Record
         return request
     reader = SystemReader.of(context.settings, context.run.now, context.runtime)
     syncs = [SystemSync(system, context.settings, context.run, context.note, reader) for system in systems]
-
-    def read_in_steps(contents: LedgerContents) -> Iterator[None]:
-        yield from request.read_in_steps(contents)
-        for sync in syncs:
-            sync.read(contents)
-
-    def observe(contents: LedgerContents) -> Observation:
-        observation = request.observe(contents)
-        for sync in syncs:
-            observation = sync.added_to(observation, contents)
-        return observation
-
-    return replace(request, observe=observe, read_in_steps=read_in_steps)
+    return with_incident_syncs(request, syncs)
 
 
 @dataclass
@@ -137,74 +126,46 @@ class SystemSync:
     note: Callable[[Outcome], None]
     reader: SystemReader
     _reading: SystemReading | None = None
-    _read_from: Cursor = field(default_factory=Cursor)
 
     def read(self, contents: LedgerContents) -> None:
         """Read what changed since an hour before the newest change that the ledger knows."""
         if self._reading is not None:
             return
-        self._read_from = self._recorded_cursor(contents)
+        self._cursor.begin(contents)
         request = ReadingRequest(self._since, self.run.now, self._open_keys(contents))
         self._reading = self.reader.read(self.system, request)
         self.note(reading_outcome(self.system, self._reading, request.since))
 
     def added_to(self, observation: Observation, contents: LedgerContents) -> Observation:
-        """Return what a sync observed, with the incidents that the ledger does not know, and the cursor to go on from.
-
-        A ledger whose cursor is another one than the reading began at keeps that, since it may lack what was left out.
-        """
+        """Return what a sync observed, with the incidents that the ledger does not know, and the next cursor."""
         if self._reading is None:
             return observation
         facts = system_facts(self.system, self._reading, self.settings, self.run.repository, contents.names)
         incidents = _changed_incidents(facts.incidents, contents)
-        cursors = decode_cursors(observation.ledger_files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
-        if self._recorded_cursor(contents) == self._read_from:
-            cursors.setdefault(INCIDENT_SYSTEMS, {})[self._cursor_name(contents)] = self._next_cursor(self._reading)
         count = formatting.count(len(incidents), "incident")
         news = f"{count} of {self.system.name} added or updated" if incidents else ""
-        return replace(
-            observation,
-            facts=(*observation.facts, *incidents),
-            title="; ".join(filter(None, (observation.title, news))),
-            notes=(*observation.notes, *facts.notes),
-            ledger_files={**observation.ledger_files, CURSORS_FILE: encode_cursors(cursors)},
-        )
+        next_cursor = self._cursor.after(self._newest(self._reading), self._reading.problem)
+        files = self._cursor.with_next(observation.ledger_files, contents, next_cursor)
+        return replace(observation.with_more(incidents, news, facts.notes), ledger_files=files)
 
-    @property
-    def _selecting(self) -> str:
-        """What selects the incidents, as the cursor remembers it."""
-        return f"{self.system.digest} {self.settings.since}"
+    @cached_property
+    def _cursor(self) -> ReadingCursor:
+        selection = f"{self.system.digest} {self.settings.since}"
+        return ReadingCursor(INCIDENT_SYSTEMS, self.system.name, selection, self.run)
 
     @property
     def _since(self) -> datetime:
-        newest = self._last.newest
+        newest = self._cursor.last.newest
         return first_time(self.settings, self.run.now) if newest is None else newest - _READ_AGAIN
 
-    @property
-    def _last(self) -> Cursor:
-        """The cursor of the last reading with the same settings."""
-        return self._read_from if self._read_from.open == (self._selecting,) else Cursor()
-
-    def _next_cursor(self, reading: SystemReading) -> Cursor:
-        newest = self._last.newest
+    def _newest(self, reading: SystemReading) -> datetime | None:
+        """Return up to when changes are recorded; None if a first reading got nowhere."""
         if reading.problem is None:
-            newest = max(reading.newest_change or EPOCH, self.run.now - _LONGEST_UNCHANGED)
-            return Cursor(newest=newest, open=(self._selecting,))
-        if reading.reached is not None and reading.reached > self._since:
-            newest = max(reading.reached, newest or reading.reached)
-        return Cursor(
-            newest=newest,
-            open=(self._selecting,),
-            refused=reading.problem,
-            refused_at=self._last.refused_at or self.run.now,
-        )
-
-    def _cursor_name(self, contents: LedgerContents) -> str:
-        return f"{contents.names.stable_name(self.run.repository)} {self.system.name}"
-
-    def _recorded_cursor(self, contents: LedgerContents) -> Cursor:
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
-        return cursors.get(INCIDENT_SYSTEMS, {}).get(self._cursor_name(contents), Cursor())
+            return max(reading.newest_change or EPOCH, self.run.now - _LONGEST_UNCHANGED)
+        last = self._cursor.last.newest
+        if reading.reached is None or reading.reached <= self._since:
+            return last
+        return max(reading.reached, last or reading.reached)
 
     def _open_keys(self, contents: LedgerContents) -> tuple[str, ...]:
         """Return the incidents of the system that have not ended in the ledger, by what the system calls them."""

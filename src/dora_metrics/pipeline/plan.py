@@ -8,7 +8,14 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core import selection
-from dora_metrics.core.cursors import ALERT_HISTORY, INCIDENT_SYSTEMS, decode_cursors, differs_only_in_newest
+from dora_metrics.core.cursors import (
+    ALERT_HISTORY,
+    INCIDENT_SYSTEMS,
+    Cursor,
+    Cursors,
+    decode_cursors,
+    differs_only_in_newest,
+)
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
@@ -174,9 +181,24 @@ def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Seque
     present_names = gathered.merge.after.names.present_by_stable_name()
     cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
     history = cursors.get(ALERT_HISTORY, {}) if settings.incident_alerts else {}
-    in_prometheus = selection.alert_history_notes({present_names.get(name, name): one for name, one in history.items()})
-    in_systems = selection.incident_history_notes(cursors.get(INCIDENT_SYSTEMS, {}) if settings.incidents else {})
+    in_prometheus = selection.alert_history_notes(
+        {present_names.get(name, name): each for name, each in history.items()}
+    )
+    in_systems = selection.incident_history_notes(_system_cursors(cursors, settings, present_names))
     return [*selection.alert_notes(cursors_by_present_name, settings.security), *in_prometheus, *in_systems]
+
+
+def _system_cursors(
+    cursors: Cursors, settings: Settings, present_names: Mapping[str, str]
+) -> Mapping[tuple[str, str], Cursor]:
+    """The cursors of the systems in the settings, by the present name of the repository and the system."""
+    systems = {str(entry.get("name", entry["system"])) for entry in settings.incidents}
+    return {
+        (present_names.get(repository, repository), system): cursor
+        for name, cursor in cursors.get(INCIDENT_SYSTEMS, {}).items()
+        for repository, _, system in (name.partition(" "),)
+        if system in systems
+    }
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:

@@ -200,7 +200,7 @@ def test_the_note_names_five_incidents_and_the_evidence_five_reports() -> None:
     ]
     (note,) = document_of(DEPLOYED, *pairs).notes
     assert note.startswith("7 incidents were reported more than once and count once each: github:issue:acme/shop#10 (")
-    assert note.endswith("#14 (also pagerduty:P14), 2 more.")
+    assert note.endswith("#14 (also pagerduty:P14) and 2 more.")
     many = [report(1, f"pagerduty:P{number}", also=("#7",)) for number in range(10, 20)]
     (failure,) = document_of(DEPLOYED, ISSUE, *many).scopes[0].evidence.failed_deployments
     assert failure.because.endswith("pagerduty:P13, pagerduty:P14 and 5 more")

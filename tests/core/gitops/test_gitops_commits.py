@@ -145,4 +145,4 @@ def test_a_sha_is_completed_only_for_what_is_new() -> None:
     each = occurrence("A", images=("shop:1a2b3c4",))
     first = new_deployments([each], [], targets, "acme/shop", full_sha)
     again = new_deployments([each], first.deployments, targets, "acme/shop", full_sha)
-    assert (again.repeated, asked) == (1, ["1a2b3c4"])
+    assert (again.deployments, asked) == ((), ["1a2b3c4"])

@@ -44,7 +44,7 @@ def test_a_rollout_is_a_deployment_with_the_object_the_revision_and_the_time_in_
 def test_a_hundred_reconciliations_without_a_change_add_nothing() -> None:
     periodic = [replace(occurrence("A"), finished_at=at("03-05T12:00") + n * timedelta(minutes=10)) for n in range(101)]
     assert len(recorded_one_by_one(periodic)) == 1
-    assert new_deployments(periodic, [], EVERYTHING, "acme/shop").repeated == 100
+    assert len(new_deployments(periodic, [], EVERYTHING, "acme/shop").deployments) == 1
 
 
 def test_a_revision_that_comes_back_is_deployed_again() -> None:
@@ -87,11 +87,11 @@ def test_a_dispatch_of_argo_cd_with_plain_fields_is_the_same_as_what_is_read() -
     argocd = GitOpsObject("argocd", "Application", "argocd", "shop")
     dispatched = deployment(1, "03-05T12:04", id="argocd:argocd/shop:2024-03-05T12:00:00Z", sha=sha("A"))
     read = occurrence("A", "03-05T12:04", deployer=argocd, revision=sha("A"))
-    assert new_deployments([read], [dispatched], EVERYTHING, "acme/shop").repeated == 1
+    assert new_deployments([read], [dispatched], EVERYTHING, "acme/shop").deployments == ()
     later = replace(read, finished_at=at("03-05T18:00"))
-    assert new_deployments([later], [dispatched], EVERYTHING, "acme/shop").repeated == 1
+    assert new_deployments([later], [dispatched], EVERYTHING, "acme/shop").deployments == ()
     other = replace(read, revision=sha("B"), sha=sha("B"))
-    assert new_deployments([other], [dispatched], EVERYTHING, "acme/shop").repeated == 0
+    assert new_deployments([other], [dispatched], EVERYTHING, "acme/shop").deployments
 
 
 @pytest.mark.parametrize("tool_and_revision", [("flux", "6.6.1"), ("flagger", "765c47b8f7")])
@@ -153,7 +153,7 @@ def test_the_settings_say_whose_deployment_it_is() -> None:
     )
     other = occurrence("A", deployer=GitOpsObject("flux", "Kustomization", "flux-system", "infra"))
     skipped = new_deployments([other], [], targets, "acme/config")
-    assert (skipped.deployments, skipped.skipped) == ((), 1)
+    assert (skipped.deployments, skipped.skipped_count) == ((), 1)
     assert skipped.notes == ("Not recorded: 1 rollout of objects that the setting `gitops` skips",)
 
 
@@ -172,7 +172,7 @@ def test_any_revision_makes_a_valid_id_that_is_read_again(name: str) -> None:
     assert ids.is_valid(made.id)
     parsed = ids.RolloutId.parse(made.id)
     assert parsed == ids.RolloutId("flux", "flux-system/shop", ids.rollout_revision(name))
-    assert new_deployments([hostile], [made], EVERYTHING, "acme/shop").repeated == 1
+    assert new_deployments([hostile], [made], EVERYTHING, "acme/shop").deployments == ()
 
 
 @pytest.mark.parametrize(

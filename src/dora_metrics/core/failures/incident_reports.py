@@ -154,9 +154,8 @@ def _joined_notes(joined: Iterable[ReportedIncident]) -> Iterator[str]:
     if several:
         what = "incident was reported more than once and counts once"
         subject = formatting.count(len(several), what, "incidents were reported more than once and count once each")
-        named = [f"{reports[0].id} (also {_id_list(reports[1:])})" for reports in several[:_MAX_NAMED]]
-        more = [f"{len(several) - _MAX_NAMED} more"] if len(several) > _MAX_NAMED else []
-        yield f"{subject}: {', '.join((*named, *more))}."
+        named = [f"{reports[0].id} (also {_id_list(reports[1:])})" for reports in several]
+        yield f"{subject}: {formatting.join_first(named, _MAX_NAMED)}."
 
 
 def _ambiguity_notes(names: "Mapping[str, Iterable[NamedIncidents]]") -> Iterator[str]:
@@ -172,6 +171,4 @@ def _ambiguity_notes(names: "Mapping[str, Iterable[NamedIncidents]]") -> Iterato
 
 
 def _id_list(reports: Sequence[Incident]) -> str:
-    listed = [report.id for report in reports[:_MAX_NAMED]]
-    more = [f"{len(reports) - _MAX_NAMED} more"] if len(reports) > _MAX_NAMED else []
-    return formatting.join_with_and([*listed, *more])
+    return formatting.join_first([report.id for report in reports], _MAX_NAMED)

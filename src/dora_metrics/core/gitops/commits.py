@@ -93,7 +93,7 @@ def _commit_of_revision(
     occurrence: Occurrence, target: GitOpsTarget, repository: str, revision_repository: str
 ) -> CommitOfRollout:
     if occurrence.sha is None:
-        return CommitOfRollout(None, f"its revision {occurrence.revision} names no commit")
+        return CommitOfRollout(None, f"its revision {short_revision(occurrence.revision)} names no commit")
     if target.commit is None and revision_repository.casefold() != repository.casefold():
         because = f"its revision is of {revision_repository}, not of {repository}; set `commit` in `gitops`"
         return CommitOfRollout(None, because)

@@ -34,14 +34,12 @@ class NewDeployments(Struct, frozen=True):
     Attributes:
         deployments: in order of their ends.
         notes: what is not recorded, and which deployments have no lead time, with the reason.
-        repeated: how many rollouts the ledger has already, or deployed nothing.
-        skipped: how many rollouts are of objects that the settings skip.
+        skipped_count: how many rollouts are of objects that the settings skip.
     """
 
     deployments: tuple[Deployment, ...]
     notes: tuple[str, ...] = ()
-    repeated: int = 0
-    skipped: int = 0
+    skipped_count: int = 0
 
 
 def new_deployments(
@@ -66,22 +64,21 @@ def new_deployments(
     timelines = _timelines(recorded)
     deployments: list[Deployment] = []
     reasons: dict[str, str] = {}
-    repeated = skipped = 0
+    skipped_count = 0
     for occurrence in sorted(occurrences, key=_order):
         target = targets.target_of(occurrence.deployer.path)
         if target is None:
-            skipped += 1
+            skipped_count += 1
             continue
         deployment = _deployment_of(occurrence, target, repository)
         if not _is_new(deployment, occurrence, timelines):
-            repeated += 1
             continue
         commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
         deployments.append(_with_commit(deployment, commit, occurrence.revision))
         if commit.because:
             reasons.setdefault(occurrence.deployer.path, commit.because)
-    notes = (*_skip_notes(skipped), *_lead_time_notes(reasons))
-    return NewDeployments(tuple(deployments), notes, repeated, skipped)
+    notes = (*_skip_notes(skipped_count), *_lead_time_notes(reasons))
+    return NewDeployments(tuple(deployments), notes, skipped_count)
 
 
 def completed_deployments(
@@ -183,9 +180,9 @@ def _with_commit(deployment: Deployment, commit: CommitOfRollout, revision: str)
     return replace(deployment, version=deployment.version or short_revision(revision))
 
 
-def _skip_notes(skipped: int) -> Iterator[str]:
-    if skipped:
-        yield f"Not recorded: {formatting.count(skipped, 'rollout')} of objects that the setting `gitops` skips"
+def _skip_notes(count: int) -> Iterator[str]:
+    if count:
+        yield f"Not recorded: {formatting.count(count, 'rollout')} of objects that the setting `gitops` skips"
 
 
 def _lead_time_notes(reasons: Mapping[str, str]) -> Iterator[str]:

@@ -9,6 +9,10 @@ Tool = Literal["flux", "flagger", "argocd", "argo-rollouts"]
 """The tools, by the names that `source` has in facts."""
 
 
+OBJECT_NAME = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
+"""The regular expression of a name that Kubernetes allows for objects and namespaces."""
+
+
 class GitOpsObject(Struct, frozen=True):
     """An object in a cluster that deploys something, such as a Kustomization."""
 
@@ -62,6 +66,11 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     url: str | None = None
     is_time_of_asking: bool = False
     unchanged_since: datetime | None = None
+
+
+def start_before(start: datetime | None, end: datetime) -> datetime | None:
+    """Return when a rollout began; None if that is unknown, or after its end."""
+    return start if start and start <= end else None
 
 
 class NoOccurrence(Struct, frozen=True):

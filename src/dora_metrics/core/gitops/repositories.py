@@ -8,10 +8,15 @@ _SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?([^@/:]+):/?({_NAME}/{_NAME}?)/?")
 _PATH = re.compile(rf"/({_NAME}/{_NAME}?)/?")
 
 
-def repository_at(url: str, host: str) -> str | None:
-    """Return `owner/name` from an address such as `ssh://git@github.com/owner/name.git`; None if it is elsewhere."""
+def repository_at(url: str, server_url: str) -> str | None:
+    """Return `owner/name` from an address such as `ssh://git@github.com/owner/name.git`; None if it is elsewhere.
+
+    Args:
+        url: an address that git clones.
+        server_url: the address of the run's GitHub.
+    """
     place = _host_and_path(url.strip())
-    if place is None or place[0].removeprefix("ssh.").lower() != host.lower():
+    if place is None or place[0].removeprefix("ssh.").lower() != urlsplit(server_url).hostname:
         return None
     return place[1].removesuffix(".git")
 

@@ -233,8 +233,7 @@ def _uncovered_warnings(labels: Sequence[str]) -> Iterator[str]:
         yield f"{alerts} not recorded, because the label `repository` is not `OWNER/NAME`. Correct it in the rule"
     if names:
         alerts, unique = formatting.count_are(len(names), "alert", "alerts"), list(dict.fromkeys(names))
-        more = len(unique) - _MAX_NAMED_REPOSITORIES
-        listed = ", ".join(unique[:_MAX_NAMED_REPOSITORIES]) + (f" and {more} more" if more > 0 else "")
+        listed = formatting.join_first(unique, _MAX_NAMED_REPOSITORIES)
         problem = f"the label `repository` names what this ledger does not cover: {listed}"
         yield f"{alerts} not recorded, because {problem}. Add it to `repositories`, or correct the label in the rule"
 

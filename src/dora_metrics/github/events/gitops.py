@@ -1,19 +1,19 @@
 """Rollouts that Flux, Flagger and Argo CD report by repository_dispatch; docs/gitops.md has their configurations."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from dora_metrics.core.facts.merge import CLOCK_SKEW
-from dora_metrics.core.gitops import flux
+from dora_metrics.core.gitops import argocd, flux
 from dora_metrics.core.gitops.commits import sha_in_revision, version_in_revision
 from dora_metrics.core.gitops.deployments import NewDeployments, new_deployments
-from dora_metrics.core.gitops.metadata import EVENT_GROUP, environment_in, images_in
-from dora_metrics.core.gitops.occurrence import GitOpsObject, NoOccurrence, Occurrence
+from dora_metrics.core.gitops.metadata import EVENT_GROUP, environment_in, images_in, short_texts
+from dora_metrics.core.gitops.occurrence import OBJECT_NAME, GitOpsObject, NoOccurrence, Occurrence, start_before
 from dora_metrics.core.gitops.repositories import repository_at
 from dora_metrics.core.gitops.targets import GitOpsTargets
 from dora_metrics.core.markdown import storable
@@ -31,7 +31,7 @@ from dora_metrics.github.payloads import (
     parse_payload,
 )
 
-_MAX_METADATA, _MAX_METADATA_LENGTH, _MAX_IMAGES = 50, 300, 50
+_MAX_ITEMS = 50
 _MAX_REVISION_LENGTH = 1_000
 _GROUP = re.compile(r"([a-z0-9.-]+\.fluxcd\.io)/(.+)", re.DOTALL)
 _APPLIED = (
@@ -45,33 +45,27 @@ Body = Mapping[str, object]
 
 
 def _valid_object_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", value):
+    if not re.fullmatch(OBJECT_NAME, value):
         raise ValueError("a name in Kubernetes, of a-z, 0-9, - and .")
     return value
 
 
+def _metadata(value: object) -> object:
+    """Return the metadata of an event, empty for missing ones."""
+    return short_texts(value or {}) if value is None or isinstance(value, Mapping) else value
+
+
 def _texts(value: object) -> object:
-    """Return the entries of an object that are texts, as far as one event may have them."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        return value
-    texts = ((storable(str(name)), storable(each).strip()) for name, each in value.items() if isinstance(each, str))
-    short = [(name, each) for name, each in texts if max(len(name), len(each)) <= _MAX_METADATA_LENGTH]
-    return dict(sorted(short)[:_MAX_METADATA])
-
-
-def _short_texts(value: object) -> object:
-    """Return the items of a list that are texts; an empty list for a missing one."""
+    """Return a list with empty texts in place of what is no text; an empty list for a missing one."""
     if not isinstance(value, list):
         return () if value is None else value
-    return tuple(storable(each) for each in value if isinstance(each, str) and each)[:_MAX_IMAGES]
+    return tuple(storable(each) if isinstance(each, str) else "" for each in value[:_MAX_ITEMS])
 
 
 ObjectName = Annotated[PayloadText, AfterValidator(_valid_object_name)]
 Revision = Annotated[str, Field(min_length=1, max_length=_MAX_REVISION_LENGTH), BeforeValidator(text.remove_unstorable)]
-Metadata = Annotated[dict[str, str], BeforeValidator(_texts)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_short_texts)]
+Metadata = Annotated[dict[str, str], BeforeValidator(_metadata)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
 def observe_rollout(run: Run, payload: Body, setting: Mapping[str, object], recorded: Recorded) -> Observation:
@@ -113,7 +107,7 @@ def _parse_object(model: type[PayloadT], payload: Body, key: str) -> PayloadT:
 
 
 def _why_none(new: NewDeployments, read: Occurrence) -> str:
-    if new.skipped:
+    if new.skipped_count:
         return f"the setting `gitops` skips {read.deployer.path}"
     return f"the revision that {read.deployer.path} reports is recorded already, and nothing was deployed since"
 
@@ -127,10 +121,6 @@ def _checked_end(time: datetime, run: Run, place: str) -> datetime:
     if time > run.now + CLOCK_SKEW:
         raise EventError(f"{place}: expected a time that is not in the future")
     return time
-
-
-def _start_before(start: datetime | None, end: datetime) -> datetime | None:
-    return start if start and start <= end else None
 
 
 # --- Flux ---
@@ -309,34 +299,27 @@ class ArgoCdSync(Payload):
 
 
 def _read_argo_cd(run: Run, sync: ArgoCdSync) -> Occurrence | NoOccurrence:
-    if sync.phase not in ("Succeeded", "Failed", "Error"):
+    if sync.phase not in (argocd.SUCCEEDED, *argocd.FAILURES):
         return NoOccurrence(f"the sync of {sync.namespace}/{sync.name} has not ended (phase {sync.phase})")
     if sync.partial:
         return NoOccurrence(f"the sync of {sync.namespace}/{sync.name} was a trial, or of some resources only")
-    revision = ",".join(sync.revisions)[:_MAX_REVISION_LENGTH]
-    if not revision:
+    sources = zip_longest(sync.revisions, sync.repositories, fillvalue="")
+    synced = argocd.synced_revision(argocd.SyncedSource(revision, url) for revision, url in sources)
+    if not synced.text:
         return NoOccurrence(f"the sync of {sync.namespace}/{sync.name} was of no revision")
     finished_at = _checked_end(sync.finishedAt, run, f"client_payload.{ARGO_CD_KEY}.finishedAt")
-    place = next((number for number, each in enumerate(sync.revisions) if sha_in_revision(each)), None)
     return Occurrence(
         deployer=GitOpsObject("argocd", "Application", sync.namespace, sync.name),
-        revision=revision,
-        succeeded=sync.phase == "Succeeded",
-        started_at=_start_before(sync.startedAt, finished_at),
+        revision=synced.text,
+        succeeded=sync.phase == argocd.SUCCEEDED,
+        started_at=start_before(sync.startedAt, finished_at),
         finished_at=finished_at,
         observed_at=finished_at,
-        sha=None if place is None else sha_in_revision(sync.revisions[place]),
-        version=next((each for each in map(text.version_or_none, sync.revisions) if each), None),
-        reached_users=sync.applied and sync.phase != "Succeeded",
+        sha=synced.sha,
+        version=synced.version,
+        reached_users=sync.applied and sync.phase != argocd.SUCCEEDED,
         environment=sync.environment or None,
-        source_repository=_repository_of(sync.repositories, place, run),
-        images=sync.images,
+        source_repository=repository_at(synced.url, run.server_url),
+        images=tuple(filter(None, sync.images)),
         url=text.first_http_url(sync.url),
     )
-
-
-def _repository_of(addresses: Sequence[str], place: int | None, run: Run) -> str | None:
-    """Return the repository of the source whose revision is a commit, if it is on the run's GitHub."""
-    if place is None or place >= len(addresses):
-        return None
-    return repository_at(addresses[place], urlsplit(run.server_url).hostname or "")

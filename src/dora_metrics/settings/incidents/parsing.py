@@ -1,4 +1,4 @@
-"""The setting `incidents` as systems to read: a preset with what the user adds, or a system of the user's own.
+"""The setting `incidents` as systems to read.
 
 What is wrong with a system is found here, before anything is read, and all of it at once.
 """
@@ -7,17 +7,23 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
-from dora_metrics.core.facts.model import Severity
 from dora_metrics.core.scope import is_repository_name
-from dora_metrics.settings import yaml_text
 from dora_metrics.settings.incident_access import NAME, TOKEN_PLACEHOLDERS, Origin, names_token
+from dora_metrics.settings.incidents.definitions import (
+    CUSTOM,
+    Definition,
+    Mappings,
+    PageSetting,
+    allowed_keys,
+    definition_of,
+    mappings_of,
+    needed_keys,
+    presets,
+)
 from dora_metrics.settings.incidents.expressions import Expression
 from dora_metrics.settings.incidents.systems import (
     FIELD_NAMES,
@@ -27,14 +33,12 @@ from dora_metrics.settings.incidents.systems import (
     Paging,
     PagingKind,
     QueryValue,
-    ReadingRange,
     ServicePlace,
     SingleIncident,
     placeholders_in,
 )
 from dora_metrics.settings.incidents.times import TimeFormat
 
-CUSTOM = "custom"
 MAX_SYSTEMS = 10
 _MAX_RANGE_DAYS = 3_650
 
@@ -46,70 +50,6 @@ _RESERVED_NAMES = frozenset({
 _QUERY_PLACEHOLDERS = ("since", "until", "since-date", "minutes", "fields")
 _REFUSED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "cookie", "upgrade", "te"})
 """Headers that decide where a request goes and where it ends, so that the host that gets a token is the one named."""
-
-_MAPPING_KEYS = ("services", "severities", "environments")
-_COMMON_KEYS = ("system", "url", "query", "fields", *_MAPPING_KEYS)
-_CUSTOM_KEYS = ("name", "headers", "page", "range", "each", "times", "open", "single")
-
-
-class _Page(Struct, frozen=True, forbid_unknown_fields=True):
-    offset: str | None = None
-    token: str | None = None
-    number: str | None = None
-    link: str | None = None
-    next: str | None = None
-    more: str | None = None
-    size: int = 0
-    first: int = 1
-    end: int = 0
-
-
-class _OpenList(Struct, frozen=True, forbid_unknown_fields=True):
-    path: str = ""
-    query: dict[str, QueryValue] = {}
-
-
-class _SingleItem(Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
-    query: dict[str, QueryValue] = {}
-    each: str = "[@]"
-
-
-class _Definition(Struct, frozen=True, forbid_unknown_fields=True):
-    """A system as it is written in a preset or, without `hosts` and `needs`, as a custom one."""
-
-    hosts: list[str] = []
-    needs: list[str] = []
-    url: str = ""
-    path: str = ""
-    headers: dict[str, str] = {}
-    query: dict[str, QueryValue] = {}
-    page: _Page = _Page()
-    range: ReadingRange = ReadingRange()
-    each: str = "@"
-    times: str = ""
-    open: _OpenList | None = None
-    single: _SingleItem | None = None
-    fields: dict[str, str | None] = {}
-
-
-class _PlaceSetting(Struct, frozen=True, forbid_unknown_fields=True):
-    service: str | None = None
-    repository: str | None = None
-    environment: str | None = None
-
-
-class _Mappings(Struct, frozen=True):
-    services: dict[str, _PlaceSetting | Literal["skip"]] = {}
-    severities: dict[str, Severity] = {}
-    environments: dict[str, str] = {}
-
-
-@cache
-def presets() -> Mapping[str, Mapping[str, Any]]:
-    """Return the systems that the program knows, by name, as they are written in `presets.yml`."""
-    loaded: Any = yaml_text.load(Path(__file__).with_name("presets.yml").read_text("utf-8"))
-    return loaded  # type: ignore[no-any-return] # tests parse each of them
 
 
 def parse_systems(entries: Sequence[object]) -> tuple[IncidentSystem, ...]:
@@ -157,8 +97,8 @@ class _EntryParser:
         """
         self._check_names()
         self._stop_at_problems()
-        definition = self._converted(_Definition, self._definition())
-        mappings = self._converted(_Mappings, self._mappings())
+        definition = self._converted(Definition, definition_of(self._entry, self._preset or {}))
+        mappings = self._converted(Mappings, mappings_of(self._entry))
         self._stop_at_problems()
         system = self._system_of(definition, mappings)
         self._stop_at_problems()
@@ -189,8 +129,7 @@ class _EntryParser:
         self._check_keys()
 
     def _check_keys(self) -> None:
-        needs = self._preset["needs"] if self._preset and "needs" in self._preset else []
-        allowed = [*_COMMON_KEYS, *(needs if self._preset else _CUSTOM_KEYS)]
+        allowed, needs = allowed_keys(self._preset), needed_keys(self._preset)
         for key in self._entry:
             if key not in allowed:
                 close = difflib.get_close_matches(key, allowed, 1)
@@ -200,29 +139,6 @@ class _EntryParser:
             if not isinstance(self._entry.get(key), str | int) or not str(self._entry[key]).strip():
                 self._add(key, f"it is missing; {self._system} needs it")
 
-    def _definition(self) -> dict[str, Any]:
-        """The preset with what the user adds: parts of the query, and fields."""
-        own = {key: self._entry[key] for key in ("url", "query", "fields", *_CUSTOM_KEYS[1:]) if key in self._entry}
-        preset = dict(self._preset or {})
-        merged = {
-            name: {**preset[name], **own[name]} for name in ("query", "fields") if _are_mappings(preset, own, name)
-        }
-        return {**preset, **own, **merged, **self._open_with_filters(preset, own)}
-
-    @staticmethod
-    def _open_with_filters(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        """The preset's list of open incidents, with the parameters that the user adds to the other list."""
-        if "open" not in preset or not _are_mappings(preset, own, "query"):
-            return {}
-        filters = {name: value for name, value in own["query"].items() if name not in preset["query"]}
-        return {"open": {**preset["open"], "query": {**preset["open"]["query"], **filters}}}
-
-    def _mappings(self) -> dict[str, Any]:
-        services = self._entry.get("services") or {}
-        if isinstance(services, Mapping):  # ids may be numbers, and `Checkout:` alone means the defaults
-            services = {str(name): {} if place is None else place for name, place in services.items()}
-        return {"services": services, **{key: self._entry.get(key) or {} for key in _MAPPING_KEYS[1:]}}
-
     def _converted(self, shape: type[Any], value: dict[str, Any]) -> Any:  # noqa: ANN401 - the shape
         try:
             return msgspec.convert(value, shape)
@@ -231,7 +147,7 @@ class _EntryParser:
             self._add(re.sub(r"[`$.]+", " ", path).strip().replace(" ", ".") or "", text)
             return None
 
-    def _system_of(self, definition: _Definition, mappings: _Mappings) -> IncidentSystem:
+    def _system_of(self, definition: Definition, mappings: Mappings) -> IncidentSystem:
         url = definition.url or f"https://{next(iter(definition.hosts), '')}"
         url = url.rstrip("/") if definition.path else url  # the end of a whole address may matter
         self._check_url(url, is_missing=not (definition.url or definition.hosts))
@@ -268,7 +184,7 @@ class _EntryParser:
             return
         self._checked("url", lambda: Origin.of(url), None)
 
-    def _headers(self, definition: _Definition) -> Mapping[str, str]:
+    def _headers(self, definition: Definition) -> Mapping[str, str]:
         for name, value in definition.headers.items():
             if name.strip().lower() in _REFUSED_HEADERS or not re.fullmatch(r"[A-Za-z0-9-]+", name):
                 self._add(f"headers.{name}", "this header cannot be set")
@@ -278,7 +194,7 @@ class _EntryParser:
             return definition.headers
         return {"Accept": "application/json", **definition.headers, "Authorization": "Bearer ${token}"}
 
-    def _paging(self, page: _Page) -> Paging:
+    def _paging(self, page: PageSetting) -> Paging:
         kinds: tuple[PagingKind, ...] = ("offset", "token", "number", "link")
         chosen = [kind for kind in kinds if getattr(page, kind) is not None]
         if len(chosen) > 1:
@@ -300,18 +216,18 @@ class _EntryParser:
             end=page.end,
         )
 
-    def _open_list(self, definition: _Definition) -> IncidentList | None:
+    def _open_list(self, definition: Definition) -> IncidentList | None:
         if definition.open is None:
             return None
         return IncidentList(definition.open.path or definition.path, definition.open.query)
 
-    def _single_incident(self, definition: _Definition) -> SingleIncident | None:
+    def _single_incident(self, definition: Definition) -> SingleIncident | None:
         single = definition.single
         if single is None:
             return None
         return SingleIncident(IncidentList(single.path, single.query), self._expression("single.each", single.each))
 
-    def _fields(self, definition: _Definition, url: str) -> dict[FieldName, Expression]:
+    def _fields(self, definition: Definition, url: str) -> dict[FieldName, Expression]:
         if unknown := [name for name in definition.fields if name not in FIELD_NAMES]:
             self._add("fields", f"{', '.join(map(repr, unknown))} not known; known are {', '.join(FIELD_NAMES)}")
         texts = {name: text for name in FIELD_NAMES if (text := definition.fields.get(name)) is not None}
@@ -327,10 +243,10 @@ class _EntryParser:
             self._add(place, f"{text[:80]!r} is not a JMESPath expression: {error}")
             return Expression.parse("@")
 
-    def _parameters(self, definition: _Definition) -> dict[str, str]:
+    def _parameters(self, definition: Definition) -> dict[str, str]:
         return {name: str(self._entry[name]).strip() for name in definition.needs}
 
-    def _places(self, mappings: _Mappings) -> dict[str, ServicePlace | None]:
+    def _places(self, mappings: Mappings) -> dict[str, ServicePlace | None]:
         places: dict[str, ServicePlace | None] = {}
         for name, place in mappings.services.items():
             if isinstance(place, str):
@@ -341,7 +257,7 @@ class _EntryParser:
             places[name.strip()] = ServicePlace(place.service or None, place.repository, place.environment or None)
         return places
 
-    def _check_placeholders(self, definition: _Definition) -> None:
+    def _check_placeholders(self, definition: Definition) -> None:
         needs = tuple(definition.needs)
         self._check_texts("url", [definition.url], ())
         self._check_texts("path", [definition.path], needs)
@@ -367,13 +283,9 @@ class _EntryParser:
             self._add(place, error)
             return otherwise
 
-    def _digest(self, definition: _Definition) -> str:
-        content = msgspec.json.encode([definition, self._mappings()], order="sorted")
+    def _digest(self, definition: Definition) -> str:
+        content = msgspec.json.encode([definition, mappings_of(self._entry)], order="sorted")
         return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _are_mappings(first: Mapping[str, Any], second: Mapping[str, Any], name: str) -> bool:
-    return isinstance(first.get(name), Mapping) and isinstance(second.get(name), Mapping)
 
 
 def _texts(query: Mapping[str, QueryValue]) -> list[str]:

@@ -12,7 +12,7 @@ from dora_metrics.settings.incidents.systems import EVERY_SERVICE, IncidentSyste
 from dora_metrics.sources.incidents.items import SystemIncident
 from dora_metrics.sources.incidents.read import SystemReading
 
-MAX_NAMED = 5
+_MAX_NAMED = 5
 """Items, services or ids in one note."""
 
 RepositoryOf = Callable[[str | None], str | None]
@@ -78,9 +78,9 @@ def _incident(system: IncidentSystem, reported: SystemIncident, place: ServicePl
 
 def missing_note(system_name: str, missing_ids: Sequence[str]) -> str:
     """Return the note on open incidents that the system does not have any more."""
-    is_single = len(missing_ids) == 1
+    named, is_single = formatting.join_first(missing_ids, _MAX_NAMED), len(missing_ids) == 1
     return (
-        f"{system_name}: {_listed(missing_ids)} {'is' if is_single else 'are'} open in the ledger, and no longer in "
+        f"{system_name}: {named} {'is' if is_single else 'are'} open in the ledger, and no longer in "
         f"the system under {'this id' if is_single else 'these ids'}. A dispatch can end or withdraw an incident "
         "(docs/incidents.md)."
     )
@@ -108,18 +108,13 @@ def _uncovered_notes(uncovered: Mapping[str, int]) -> list[str]:
 def _unusable_notes(unusable: Sequence[str]) -> list[str]:
     if not unusable:
         return []
-    more = len(unusable) - MAX_NAMED
+    more = len(unusable) - _MAX_NAMED
     rest = f"; and {formatting.count(more, 'other')}" if more > 0 else ""
     are = "incident is" if len(unusable) == 1 else "incidents are"
-    return [f"{len(unusable):,} {are} set aside: {'; '.join(unusable[:MAX_NAMED])}{rest}."]
+    return [f"{len(unusable):,} {are} set aside: {'; '.join(unusable[:_MAX_NAMED])}{rest}."]
 
 
 def _counted(counts: Mapping[str, int]) -> str:
     """Return names with their counts, the most frequent first."""
     in_order = sorted(counts, key=lambda name: (-counts[name], name))
-    return _listed([f"{name} ({counts[name]:,})" for name in in_order])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return formatting.join_first([f"{name} ({counts[name]:,})" for name in in_order], _MAX_NAMED)

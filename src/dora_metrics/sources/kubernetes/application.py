@@ -6,25 +6,21 @@ that is depends on what is recorded: the history has at most ten syncs, and none
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import zip_longest
 
 import msgspec
 from msgspec import Struct
 
 from dora_metrics.core.facts.model import Time
-from dora_metrics.core.gitops.commits import sha_in_revision
-from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
-from dora_metrics.core.versions import ref_reads_as_version
+from dora_metrics.core.gitops.argocd import FAILURES, SyncedRevision, SyncedSource, synced_revision
+from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence, start_before
 from dora_metrics.sources.kubernetes.objects import (
     ClusterObject,
     ClusterView,
     ObjectReading,
     short_reason,
-    start_before,
     usable,
 )
-
-_FAILED = ("Failed", "Error")
 
 
 class _SyncSource(Struct, frozen=True, rename="camel"):
@@ -36,7 +32,7 @@ _NO_SOURCE = _SyncSource()
 
 
 class _Synced(Struct, frozen=True, rename="camel"):
-    """The revision of an only source, or those of several ones."""
+    """The revision of a single source, or those of several."""
 
     revision: str = ""
     revisions: list[str] | None = None
@@ -44,12 +40,16 @@ class _Synced(Struct, frozen=True, rename="camel"):
     sources: list[_SyncSource] | None = None
 
     @property
-    def by_source(self) -> list[tuple[str, _SyncSource]]:
-        """Each revision with its source."""
-        if not self.revisions:
-            return [(self.revision, self.source or _NO_SOURCE)] if self.revision else []
-        sources = chain(self.sources or (), repeat(_NO_SOURCE))
-        return [(revision, source) for revision, source in zip(self.revisions, sources, strict=False) if revision]
+    def synced(self) -> SyncedRevision:
+        """What was synced."""
+        revisions = self.revisions or [self.revision]
+        sources = (self.sources if self.revisions else [self.source or _NO_SOURCE]) or ()
+        pairs = zip_longest(revisions, sources)
+        return synced_revision(_synced_source(revision or "", source or _NO_SOURCE) for revision, source in pairs)
+
+
+def _synced_source(revision: str, source: _SyncSource) -> SyncedSource:
+    return SyncedSource(revision, source.repo_url, source.target_revision)
 
 
 class _HistoryItem(_Synced, frozen=True, kw_only=True, rename="camel"):
@@ -121,9 +121,9 @@ def read_application(text: bytes, cluster: ClusterView) -> ObjectReading:
 def _successes(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
     history = application.status.history or []
     for item in history:
-        if (deployed_at := usable(item.deployed_at)) and item.by_source:
+        if (deployed_at := usable(item.deployed_at)) and item.synced.text:
             end = _End(succeeded=True, started_at=item.deploy_started_at, finished_at=deployed_at)
-            yield _occurrence(application, item, end, cluster, is_present=item is history[-1])
+            yield _occurrence(application, item.synced, end, cluster, is_present=item is history[-1])
 
 
 def _failures(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
@@ -131,47 +131,32 @@ def _failures(application: _Application, cluster: ClusterView) -> Iterator[Occur
     state = application.status.operation_state or _OperationState()
     requested = state.operation.sync or _RequestedSync()
     finished_at = usable(state.finished_at)
-    if state.phase not in _FAILED or finished_at is None or requested.dry_run or requested.resources:
+    if state.phase not in FAILURES or finished_at is None or requested.dry_run or requested.resources:
         return
     result = state.sync_result or _SyncResult()
-    synced = result if result.by_source else requested
-    if synced.by_source:
+    synced = result.synced if result.synced.text else requested.synced
+    if synced.text:
         is_applied = any(each.status == "Synced" and each.sync_phase == "Sync" for each in result.resources or ())
         end = _End(False, state.started_at, finished_at, reached_users=is_applied)  # noqa: FBT003 - succeeded
         yield _occurrence(application, synced, end, cluster, is_present=True)
 
 
 def _occurrence(
-    application: _Application, synced: _Synced, end: _End, cluster: ClusterView, *, is_present: bool
+    application: _Application, synced: SyncedRevision, end: _End, cluster: ClusterView, *, is_present: bool
 ) -> Occurrence:
     """Return a sync as a rollout; the images are those of the present one only."""
-    commit, source = _commit(synced)
     summary = application.status.summary
     return Occurrence(
         deployer=application.deployer("argocd", "Application"),
-        revision=",".join(revision for revision, _ in synced.by_source),
+        revision=synced.text,
         succeeded=end.succeeded,
-        started_at=start_before(end.started_at, end.finished_at),
+        started_at=start_before(usable(end.started_at), end.finished_at),
         finished_at=end.finished_at,
         observed_at=cluster.read_at,
-        sha=commit,
-        version=_version(synced),
+        sha=synced.sha,
+        version=synced.version,
         reached_users=end.reached_users,
-        source_repository=cluster.artefacts.repository_of(source.repo_url),
+        source_repository=cluster.artefacts.repository_of(synced.url),
         images=tuple(summary.images or ()) if summary and is_present else (),
         annotations=application.annotations if is_present else (),
     )
-
-
-def _commit(synced: _Synced) -> tuple[str | None, _SyncSource]:
-    """Return the commit of the first source that is a git repository, and that source."""
-    for revision, source in synced.by_source:
-        if sha := sha_in_revision(revision):
-            return sha, source
-    return None, _NO_SOURCE
-
-
-def _version(synced: _Synced) -> str | None:
-    """Return the version of a chart, or else the tag that was synced."""
-    names = (name for revision, source in synced.by_source for name in (revision, source.target_revision))
-    return next((name for name in names if ref_reads_as_version(name)), None)

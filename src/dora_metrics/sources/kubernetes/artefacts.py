@@ -14,7 +14,7 @@ SourceKey = tuple[str, str, str]
 """How a source is found: kind, namespace, name."""
 
 _REVISION_ANNOTATION, _SOURCE_ANNOTATION = "org.opencontainers.image.revision", "org.opencontainers.image.source"
-_DEFAULT_HOST = "github.com"
+_GITHUB = "https://github.com"
 
 
 class _Metadata(Struct, frozen=True):
@@ -69,10 +69,10 @@ UNKNOWN_ARTEFACT = Artefact(None, "", None, ())
 
 
 class Artefacts(Struct, frozen=True):
-    """The sources in a cluster. `host` is that of the run's GitHub."""
+    """The sources in a cluster. `server_url` is the address of the run's GitHub."""
 
     by_source: Mapping[SourceKey, Artefact] = {}
-    host: str = _DEFAULT_HOST
+    server_url: str = _GITHUB
 
     def of(self, reference: SourceReference | None, namespace: str) -> Artefact:
         """Return what a source holds that an object in a namespace refers to; empty if that was not read."""
@@ -80,27 +80,27 @@ class Artefacts(Struct, frozen=True):
             return UNKNOWN_ARTEFACT
         return self.by_source.get((reference.kind, reference.namespace or namespace, reference.name), UNKNOWN_ARTEFACT)
 
-    def repository_of(self, url: str | None) -> str | None:
+    def repository_of(self, url: str) -> str | None:
         """Return `owner/name` of a repository on the run's GitHub, by an address that git clones."""
-        return repository_at(url or "", self.host)
+        return repository_at(url, self.server_url)
 
 
-def read_source(kind: str, text: bytes, host: str) -> tuple[SourceKey, Artefact]:
+def read_source(kind: str, text: bytes, server_url: str) -> tuple[SourceKey, Artefact]:
     """Return how objects refer to a source of a kind, and what it holds, from its JSON.
 
     Raises:
         msgspec.DecodeError: if it has another shape.
     """
     source = msgspec.json.decode(text, type=_Source)
-    return (kind, source.metadata.namespace, source.metadata.name), _artefact(kind, source, host)
+    return (kind, source.metadata.namespace, source.metadata.name), _artefact(kind, source, server_url)
 
 
-def _artefact(kind: str, source: _Source, host: str) -> Artefact:
+def _artefact(kind: str, source: _Source, server_url: str) -> Artefact:
     artefact = source.status.artifact or _Artefact()
     annotations = artefact.metadata or {}
     address = source.spec.url if kind == "GitRepository" else annotations.get(_SOURCE_ANNOTATION, "")
     return Artefact(
-        repository_at(address, host),
+        repository_at(address, server_url),
         artefact.revision,
         annotations.get(_REVISION_ANNOTATION),
         tuple(sorted(annotations.items())),

@@ -7,18 +7,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from dora_metrics.core.facts.model import Time
-from dora_metrics.core.gitops.metadata import event_annotations
-from dora_metrics.core.gitops.occurrence import GitOpsObject, NoOccurrence, Occurrence, Tool
+from dora_metrics.core.gitops.metadata import event_annotations, short_texts
+from dora_metrics.core.gitops.occurrence import OBJECT_NAME, GitOpsObject, NoOccurrence, Occurrence, Tool
 from dora_metrics.sources.kubernetes.artefacts import Artefacts
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z", max_length=253)]
-"""A name of an object or a namespace that Kubernetes allows."""
+Name = Annotated[str, Meta(pattern=rf"^{OBJECT_NAME}\Z")]
+"""A name of an object or a namespace."""
 
 ObjectReading = Sequence[Occurrence] | NoOccurrence
 """What an object says: the rollouts that ended, or why there are none."""
 
-_MAX_ANNOTATIONS = 50
-_MAX_ANNOTATION_LENGTH = 300
 _MAX_REASON_LENGTH = 60
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
@@ -54,13 +52,13 @@ class ClusterObject(Struct, frozen=True, rename="camel"):
     @property
     def annotations(self) -> tuple[tuple[str, str], ...]:
         """The annotations of the object that may name a commit, also under the names that Flux's events give them."""
-        annotations = dict(short_annotations(self.metadata.annotations))
+        annotations = short_texts(self.metadata.annotations or {})
         return tuple(sorted({**annotations, **event_annotations(annotations)}.items()))
 
     @property
     def event_metadata(self) -> Mapping[str, str]:
         """What Flux adds to the events of the object."""
-        return event_annotations(dict(short_annotations(self.metadata.annotations)))
+        return event_annotations(short_texts(self.metadata.annotations or {}))
 
     def is_observed(self, generation: int | None, condition: Condition | None) -> bool:
         """Whether a status is of the present generation: one that it names, or that of a condition in it."""
@@ -79,16 +77,6 @@ ObjectReader = Callable[[bytes, ClusterView], ObjectReading]
 """Reads an object of one kind from its JSON. A `msgspec.DecodeError` says that it has another shape."""
 
 
-def short_annotations(annotations: dict[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Return annotations without long ones, such as `kubectl.kubernetes.io/last-applied-configuration`."""
-    short = ((name, value) for name, value in (annotations or {}).items() if _is_short(name) and _is_short(value))
-    return tuple(sorted(short)[:_MAX_ANNOTATIONS])
-
-
-def _is_short(text: str) -> bool:
-    return len(text) <= _MAX_ANNOTATION_LENGTH
-
-
 def condition_of(conditions: Iterable[Condition] | None, name: str) -> Condition | None:
     """Return the condition of a type; None if the object has none."""
     return next((condition for condition in conditions or () if condition.type == name), None)
@@ -99,12 +87,6 @@ def usable(time: datetime | None) -> datetime | None:
     if time is None or not _FIRST_YEAR < time.year < _LAST_YEAR:
         return None
     return time.astimezone(UTC)
-
-
-def start_before(start: datetime | None, end: datetime) -> datetime | None:
-    """Return a start in UTC; None if it is unknown, or after the end."""
-    start = usable(start)
-    return start if start and start <= end else None
 
 
 def short_reason(reason: str) -> str:

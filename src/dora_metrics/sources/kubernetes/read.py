@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -55,7 +54,7 @@ class _ObjectReadings:
     """Collects what objects say."""
 
     at: datetime
-    host: str
+    server_url: str
     occurrences: list[Occurrence] = field(default_factory=list)
     read_counts: Counter[str] = field(default_factory=Counter)
     idle_counts: Counter[str] = field(default_factory=Counter)
@@ -66,14 +65,14 @@ class _ObjectReadings:
     def add_source(self, text: ObjectText) -> None:
         """Read a source, which later objects refer to."""
         with self._named_problems(text):
-            key, artefact = read_source(text.kind, text.text, self.host)
+            key, artefact = read_source(text.kind, text.text, self.server_url)
             self.sources[key] = artefact
             self.read_counts[text.kind] += 1
 
     def add_deployer(self, text: ObjectText, read: ObjectReader) -> None:
         """Read an object that deploys something."""
         with self._named_problems(text):
-            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.host)))
+            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.server_url)))
             self.read_counts[text.kind] += 1
             if isinstance(reading, NoOccurrence):
                 self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
@@ -102,7 +101,7 @@ def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -
         server_url: the run's GitHub, whose repositories are recognised by the addresses of sources.
     """
     objects = list(objects)
-    reading = _ObjectReadings(at, urlsplit(server_url).hostname or "")
+    reading = _ObjectReadings(at, server_url)
     for each in objects:
         if _is_source(each):
             reading.add_source(each)

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from dora_metrics.core.facts.model import Time
 from dora_metrics.core.gitops.commits import split_image
-from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
+from dora_metrics.core.gitops.metadata import short_texts
+from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence, start_before
 from dora_metrics.sources.kubernetes.objects import (
     ClusterObject,
     ClusterView,
@@ -21,9 +22,7 @@ from dora_metrics.sources.kubernetes.objects import (
     ObjectMetadata,
     ObjectReading,
     condition_of,
-    short_annotations,
     short_reason,
-    start_before,
     usable,
 )
 
@@ -50,8 +49,9 @@ class _PodTemplate(Struct, frozen=True):
     spec: _PodSpec | None = None
 
     @property
-    def annotations(self) -> dict[str, str] | None:
-        return self.metadata.annotations if self.metadata else None
+    def annotations(self) -> tuple[tuple[str, str], ...]:
+        annotations = self.metadata.annotations if self.metadata else None
+        return tuple(short_texts(annotations or {}).items())
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -166,13 +166,13 @@ def _occurrence(rollout: _Rollout, ending: _RolloutEnd, cluster: ClusterView) ->
         deployer=rollout.deployer("argo-rollouts", "Rollout"),
         revision=rollout.status.current_pod_hash,
         succeeded=ending.succeeded,
-        started_at=start_before(duration.rollout_started_at, ended_at or cluster.read_at),
+        started_at=start_before(usable(duration.rollout_started_at), ended_at or cluster.read_at),
         finished_at=ended_at or cluster.read_at,
         observed_at=cluster.read_at,
         version=_version(images) or rollout.status.current_pod_hash,
         reached_users=ending.reached_users,
         images=images,
-        annotations=(*rollout.annotations, *short_annotations(template.annotations)),
+        annotations=(*rollout.annotations, *template.annotations),
         is_time_of_asking=ended_at is None,
     )
 
