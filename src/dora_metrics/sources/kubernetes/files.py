@@ -123,9 +123,17 @@ def _parse(name: str, content: bytes) -> ClusterFile:
 
 def _object(text: bytes, document: _Head) -> ObjectText:
     """Return an object by what it says about itself; otherwise by the list that it is in."""
-    head = msgspec.json.decode(text, type=_Head)
+    head = _head_of(text)
     group, slash, _ = (head.api_version or document.api_version).partition("/")
     return ObjectText(group if slash else "", head.kind or document.kind.removesuffix(_LIST), text)
+
+
+def _head_of(text: bytes) -> _Head:
+    """Return what an object says about itself; nothing if that has another shape, which hides no other object."""
+    try:
+        return msgspec.json.decode(text, type=_Head)
+    except msgspec.DecodeError:
+        return _Head()
 
 
 class _Name(Struct, frozen=True):
