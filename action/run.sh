@@ -179,6 +179,7 @@ collect_variables() {
 # --- Python ---------------------------------------------------------------------------------------------------------
 
 run_with_python() {
+  unset PYTHONPATH PYTHONHOME # of the job; pip starts Python again without -I, and would import what lies there
   find_python || fail "No Python 3.11 or newer was found on this runner (as python3, python or py)." \
     "Add a step with actions/setup-python before this one, or use a Linux runner with Docker or Podman."
   prepare_environment || fail "The action's Python packages could not be installed; the log above says why." \
@@ -256,7 +257,7 @@ install_with_uv() (
 )
 
 # pip of the base installation works on the new environment: giving it a pip of its own takes seconds.
-# -I: neither the workspace nor PYTHONPATH has a say in what is imported.
+# -I: the workspace has no say in what is imported.
 install_with_pip() (
   use_settings_of_pip "$1" || exit 1
   "$python" -I -m venv --without-pip "$1/venv" &&

@@ -35,6 +35,7 @@ RECORDING_SCRIPT = """#!/usr/bin/env bash
 """
 
 PYTHON_STUB = """
+[[ $* == "-m dora_metrics action" || -z ${PYTHONPATH+set}${PYTHONHOME+set} ]] || echo "the job's modules reach $*"
 case "$*" in
   "-I -P -c "*) ((@old@)) && exit 2; printf '%s\\n' "$0" ;;
   -VV) echo "Python 3.13.1" ;;
@@ -232,11 +233,11 @@ class FakeRunner:
             **self.variables,
         }
 
-    def run_script(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
+    def run_script(self, runtime: str = "auto", **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.bin / "bash"), str(SCRIPT)],
             cwd=self.workspace,
-            env=self.environment(runtime),
+            env={**self.environment(runtime), **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -639,6 +640,14 @@ class TestPython:
         result = runner.run_script()
 
         assert f"ran in {runner.workspace} with PYTHONPATH={runner.action}/src PYTHONSAFEPATH=1" in result.stdout
+
+    @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONHOME"])
+    def test_modules_that_the_job_names_have_no_say_in_the_installation(self, runner: FakeRunner, name: str) -> None:
+        """pip starts Python again in the new environment, without -I."""
+        runner.add_python()
+        result = runner.run_script(**{name: "src"})
+        assert result.returncode == 0, result.stdout
+        assert "the job's modules reach" not in result.stdout
 
     @pytest.mark.parametrize("code", [0, 1, 2])
     def test_the_programs_exit_code_is_the_scripts(self, runner: FakeRunner, code: int) -> None:

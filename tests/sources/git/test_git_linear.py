@@ -204,3 +204,21 @@ def test_the_commits_of_a_branch_that_was_deployed_before_its_merge_are_in_order
     assert deployed == ["begin", "a1", "a2", "b1", "b2"]
     (pull,) = (change for change in new_history("merge", reached).changes if change.pull_number)
     assert [commit.sha for commit in pull.commits] == ["a2", "b2", "b1", "a1"]
+
+
+@st.composite
+def histories_with_cycles(draw: st.DrawFn) -> dict[str, GitCommit]:
+    """Commits of which any may be a parent of any, as replaced objects and broken files of git can say."""
+    names = [f"c{number}" for number in range(draw(st.integers(2, 8)))]
+    parents = st.lists(st.sampled_from(names), max_size=3, unique=True)
+    subject = st.sampled_from(["Plain", "Squashed (#1)", "Merge branch 'topic'"])
+    drawn = {name: (draw(parents), draw(st.integers(0, 9)), draw(subject)) for name in names}
+    return {name: commit_of(name, *above, at=at, subject=text) for name, (above, at, text) in drawn.items()}
+
+
+@settings(max_examples=cases(200))
+@given(histories_with_cycles())
+def test_a_history_without_an_end_is_walked_to_its_end(commits: dict[str, GitCommit]) -> None:
+    reached = Reached(commits)
+    landed = [change.commit.sha for tip in commits for change in new_history(tip, reached).changes]
+    assert len(landed) == len(set(landed)), "no change is new twice"

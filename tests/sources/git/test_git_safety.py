@@ -88,6 +88,19 @@ def test_nothing_in_the_repository_changes(repository: GitRepository, report: Re
     assert state() == before
 
 
+def test_parents_that_somebody_put_in_place_of_others_are_not_believed(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    """Whoever may push can push `refs/replace`, and a mirror has them. They can make a history without an end."""
+    first = repository.release("v1", "Start", at="03-01")
+    change = repository.commit("Faster", first, at="03-02")
+    last = repository.release("v2", "Faster still", change, at="03-03")
+    before = report(repository.folder).changes
+    repository.git("replace", "--graft", last, first)
+    assert repository.git("rev-list", "--count", "v2").strip() == "2", "git of itself believes it"
+    assert report(repository.folder).changes == before
+
+
 def test_variables_about_another_repository_do_not_lead_there(
     repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:

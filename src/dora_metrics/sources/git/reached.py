@@ -63,10 +63,12 @@ class Reached:
     def is_surely_behind(self, sha: str, tip: str) -> bool:
         """Whether a commit is on the line of first parents from `tip`, by itself or by merges; if not, it may be."""
         place, tip_place = self._places.get(sha, -1), self._places.get(tip, -1)
+        earlier_places: set[int] = set()
         while not self._is_on_line(place, tip_place):
             merged_place, merge_place = self._merges.get(place // _PLACES_PER_LINE, (-1, -1))
-            if merged_place < place or merge_place < 0:
+            if merged_place < place or merge_place < 0 or merge_place in earlier_places:
                 return False
+            earlier_places.add(merge_place)
             place = merge_place
         return True
 
@@ -127,6 +129,6 @@ class Reached:
         pending = list(merged)
         while pending:
             sha = pending.pop()
-            if sha in self._places and not self._is_behind(sha, merge_place):
+            if sha in self._places and sha not in brought and not self._is_behind(sha, merge_place):
                 brought[sha] = merge_place
                 pending += self.commits[sha].parents

@@ -42,7 +42,9 @@ _REPOSITORY_VARIABLES = frozenset({
 _SAFE_ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",  # also prevents lazy fetches by git before 2.45, which lacks GIT_NO_LAZY_FETCH
     "GIT_FLUSH": "0",  # otherwise `rev-list` flushes after each commit, which takes as long as reading it
+    "GIT_GRAFT_FILE": os.devnull,  # other parents than a commit has can make a history without an end
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # as above; whoever may push can add such refs, and a mirror has them
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",  # messages are matched below
