@@ -204,15 +204,19 @@ class ClusterRollouts:
 
     def _time_notes(self, new: Iterable[Deployment]) -> Iterator[str]:
         """Yield a note on the deployments that have the time of the reading, since their objects keep none."""
-        undated_paths = {each.deployer.path for each in self.reading.occurrences if each.is_time_of_asking}
+        undated = {
+            (each.deployer.path, each.finished_at) for each in self.reading.occurrences if each.is_time_of_asking
+        }
         dated = sorted(
-            rollout.key.path
-            for each in new
-            if each.finished_at == self.run.now and (rollout := rollout_of(each)) and rollout.key.path in undated_paths
+            {
+                rollout.key.path
+                for each in new
+                if (rollout := rollout_of(each)) and (rollout.key.path, each.finished_at) in undated
+            }
         )
         if dated:
             objects = formatting.join_first(dated, _MAX_NAMED)
-            yield f"{objects} {'does' if len(dated) == 1 else 'do'} not say when; the time of this run counts"
+            yield f"{objects} {'does' if len(dated) == 1 else 'do'} not say when; the time of the reading counts"
 
 
 def _under_present_name(occurrence: Occurrence, names: RepositoryNames) -> Occurrence:

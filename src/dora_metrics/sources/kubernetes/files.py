@@ -1,12 +1,15 @@
 """Files that kubectl wrote: a list, one object, or a page of the API, read within limits."""
 
+import os
 import stat
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 MAX_FILE_BYTES = 64_000_000
 """Of one file. A Kustomization that applies 100 objects has about 10,000."""
@@ -21,11 +24,12 @@ _TOO_LARGE = f"larger than {MAX_FILE_BYTES:,} bytes; read fewer kinds or namespa
 
 
 class ObjectText(Struct, frozen=True):
-    """One object: the group of its API, its kind, and its JSON."""
+    """One object: the group of its API, its kind, its JSON, and when its file was written, if that is known."""
 
     group: str
     kind: str
     text: bytes
+    written_at: datetime | None = None
 
 
 class ClusterFile(Struct, frozen=True):
@@ -75,12 +79,19 @@ def read_file(name: str, path: Path, *, may_be_a_pipe: bool = False) -> ClusterF
         if not (stat.S_ISREG(mode) or (may_be_a_pipe and stat.S_ISFIFO(mode))):
             return ClusterFile(name, problem="not a regular file")
         with path.open("rb") as file:
-            return read_stream(name, file)
+            read = read_stream(name, file)
+            return _with_time(read, os.fstat(file.fileno())) if stat.S_ISREG(mode) else read
     except FileNotFoundError:
         return ClusterFile(name, is_empty=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name is not valid"
         return ClusterFile(name, problem=f"cannot be read ({reason})")
+
+
+def _with_time(file: ClusterFile, status: os.stat_result) -> ClusterFile:
+    """Return a regular file whose objects say when it was written. kubectl writes it once the cluster has answered."""
+    written_at = datetime.fromtimestamp(status.st_mtime, UTC)
+    return replace(file, objects=[replace(each, written_at=written_at) for each in file.objects])
 
 
 def read_stream(name: str, stream: BinaryIO) -> ClusterFile:

@@ -18,7 +18,7 @@ from dora_metrics.sources.kubernetes.canary import read_canary
 from dora_metrics.sources.kubernetes.files import ObjectText, name_in
 from dora_metrics.sources.kubernetes.helm_release import read_helm_release
 from dora_metrics.sources.kubernetes.kustomization import read_kustomization
-from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader
+from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader, usable
 from dora_metrics.sources.kubernetes.rollout import read_rollout
 
 _READERS: Mapping[tuple[str, str], ObjectReader] = {
@@ -72,7 +72,8 @@ class _ObjectReadings:
     def add_deployer(self, text: ObjectText, read: ObjectReader) -> None:
         """Read an object that deploys something."""
         with self._named_problems(text):
-            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.server_url)))
+            read_at = min(usable(text.written_at) or self.at, self.at)
+            reading = read(text.text, ClusterView(read_at, Artefacts(self.sources, self.server_url)))
             self.read_counts[text.kind] += 1
             if isinstance(reading, NoOccurrence):
                 self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
@@ -97,7 +98,7 @@ def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -
 
     Args:
         objects: in any order.
-        at: when the cluster was read.
+        at: when the files are read. The cluster was read when a file was written, or now if nobody knows when.
         server_url: the run's GitHub, whose repositories are recognised by the addresses of sources.
     """
     objects = list(objects)
