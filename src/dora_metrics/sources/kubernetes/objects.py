@@ -22,10 +22,10 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 class ObjectMetadata(Struct, frozen=True, rename="camel"):
-    """Name and generation of an object."""
+    """Name and generation of an object. Without a namespace it is in `default`, as kubectl takes it."""
 
     name: Name
-    namespace: Name
+    namespace: Name = "default"
     generation: int | None = None
     annotations: dict[str, str] | None = None
 
