@@ -221,7 +221,8 @@ class ClusterRollouts:
 
 def _under_present_name(occurrence: Occurrence, names: RepositoryNames) -> Occurrence:
     name = occurrence.source_repository
-    return replace(occurrence, source_repository=names.present_name(name)) if name else occurrence
+    commits = tuple((names.present_name(each), sha) for each, sha in occurrence.source_commits)
+    return replace(occurrence, source_repository=names.present_name(name) if name else None, source_commits=commits)
 
 
 def _placeless_notes(count: int) -> Iterator[str]:

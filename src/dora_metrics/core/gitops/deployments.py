@@ -12,7 +12,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of, short_revision
-from dora_metrics.core.gitops.occurrence import Occurrence
+from dora_metrics.core.gitops.occurrence import Occurrence, from_repository
 from dora_metrics.core.gitops.rollouts import (
     SAME_OCCURRENCE,
     Rollout,
@@ -86,7 +86,8 @@ def _placed(
     """Yield the rollouts that are not skipped, in order of time, with what they deploy and as deployments."""
     for occurrence in sorted(occurrences, key=_order):
         if target := targets.target_of(occurrence.deployer.path):
-            yield occurrence, target, _deployment_of(occurrence, target, repository)
+            chosen = from_repository(occurrence, filter(None, (target.repository, repository)))
+            yield chosen, target, _deployment_of(chosen, target, repository)
 
 
 def _shared_names(placed: Iterable[tuple[Occurrence, GitOpsTarget, Deployment]]) -> frozenset[RolloutKey]:
@@ -117,10 +118,9 @@ def completed_deployments(
     """
     timelines = _timelines(recorded)
     completed: dict[str, Deployment] = {}
-    for occurrence in sorted(occurrences, key=_order):
-        target = targets.target_of(occurrence.deployer.path)
-        earlier = target and _recorded_of(_deployment_of(occurrence, target, repository), occurrence, timelines)
-        if target and earlier and earlier.sha is None:
+    for occurrence, target, deployment in _placed(occurrences, targets, repository):
+        earlier = _recorded_of(deployment, occurrence, timelines)
+        if earlier and earlier.sha is None:
             sha = _commit_of(occurrence, target, earlier.repository, repository, full_sha).sha
             observed_at = max(occurrence.observed_at, earlier.observed_at + timedelta(microseconds=1))
             completed |= {earlier.id: replace(earlier, sha=sha, observed_at=observed_at)} if sha else {}
