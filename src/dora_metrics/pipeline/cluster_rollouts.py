@@ -164,7 +164,7 @@ class ClusterRollouts:
     def notes(self) -> tuple[str, ...]:
         """What readers must know about what was read."""
         early_count = sum(map(self._is_early, self.reading.occurrences))
-        return (*_cut_notes(self.files), *_early_notes(early_count))
+        return (*_cut_notes(self.files), *_early_notes(early_count), *self.reading.partly_read[:_MAX_NAMED])
 
     @property
     def outcomes(self) -> Iterator[Outcome]:

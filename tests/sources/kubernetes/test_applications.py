@@ -6,6 +6,7 @@ import pytest
 
 from dora_metrics.core.gitops.deployments import new_deployments
 from dora_metrics.core.gitops.targets import GitOpsTargets
+from dora_metrics.sources.kubernetes.application import MAX_SYNCS
 from support.cluster import ArgoApplication, ReadLedger, every_ten_minutes, read_objects, time_text
 from support.facts import at, sha
 
@@ -171,3 +172,13 @@ def test_of_several_git_sources_the_one_of_the_deployments_repository_counts(
     occurrences = read_objects(shop.object).occurrences
     (made,) = new_deployments(occurrences, [], GitOpsTargets.parse(targets), "acme/shop").deployments
     assert (made.repository.lower(), made.sha) == (expected[0], sha(expected[1]))
+
+
+def test_of_a_long_history_the_newest_syncs_are_read_and_that_is_said() -> None:
+    shop = ArgoApplication()
+    shop.sync("A", "03-05T01:00")
+    made = shop.object
+    made["status"]["history"] = [{**shop.history[0], "deployedAt": "none"}] * 3_000 + shop.history * MAX_SYNCS
+    reading = read_objects(made)
+    assert len(reading.occurrences) == MAX_SYNCS
+    assert reading.partly_read == ("Application argocd/shop: only the newest 1,000 of 4,000 syncs are read",)

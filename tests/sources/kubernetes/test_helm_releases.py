@@ -50,7 +50,7 @@ def test_a_release_that_has_not_ended_is_none() -> None:
     shop.release("1.0.0", "03-05T12:00", "pending-install")
     reading = read_objects(shop.object)
     assert not reading.occurrences
-    assert reading.idle_counts == {"HelmRelease: no release of its history has ended": 1}
+    assert reading.idle_counts == {"HelmRelease: no release of its history has ended (pending-install)": 1}
 
 
 def test_tests_that_failed_reject_a_release_unless_they_are_ignored() -> None:

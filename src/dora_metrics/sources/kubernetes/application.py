@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import zip_longest
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from dora_metrics.core.facts.model import Time
 from dora_metrics.core.gitops.argocd import FAILURES, SUCCEEDED, SyncedRevision, SyncedSource, synced_revision
@@ -19,6 +19,7 @@ from dora_metrics.sources.kubernetes.objects import (
     ClusterObject,
     ClusterView,
     ObjectReading,
+    PartlyRead,
     short_reason,
     usable,
 )
@@ -51,6 +52,10 @@ class _Synced(Struct, frozen=True, rename="camel"):
 
 def _synced_source(revision: str, source: _SyncSource) -> SyncedSource:
     return SyncedSource(revision, source.repo_url, source.target_revision)
+
+
+MAX_SYNCS = 1_000
+"""In the history of an Application. Argo CD keeps ten unless `revisionHistoryLimit` says otherwise."""
 
 
 class _HistoryItem(_Synced, frozen=True, kw_only=True, rename="camel"):
@@ -89,7 +94,7 @@ class _Summary(Struct, frozen=True):
 
 
 class _ApplicationStatus(Struct, frozen=True, rename="camel"):
-    history: list[_HistoryItem] | None = None
+    history: list[Raw] | None = None
     operation_state: _OperationState | None = None
     summary: _Summary | None = None
 
@@ -115,12 +120,15 @@ def read_application(text: bytes, cluster: ClusterView) -> ObjectReading:
     """
     application = msgspec.json.decode(text, type=_Application)
     occurrences = [*_successes(application, cluster), *_last_operation(application, cluster)]
+    if (count := len(application.status.history or ())) > MAX_SYNCS:
+        return PartlyRead(occurrences, f"only the newest {MAX_SYNCS:,} of {count:,} syncs are read")
     state = application.status.operation_state
     return occurrences or NoOccurrence(f"no sync has ended ({short_reason(state.phase if state else '')})")
 
 
 def _successes(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
-    history = application.status.history or []
+    newest = (application.status.history or [])[-MAX_SYNCS:]
+    history = [msgspec.json.decode(item, type=_HistoryItem) for item in newest]
     for item in history:
         if (deployed_at := usable(item.deployed_at)) and item.synced.text:
             end = _End(succeeded=True, started_at=item.deploy_started_at, finished_at=deployed_at)

@@ -97,7 +97,9 @@ def read_helm_release(text: bytes, cluster: ClusterView) -> ObjectReading:
 
 def _why_none(newest: _Release) -> str:
     is_without_chart = newest.status in (*_SUCCEEDED, _FAILED) and not newest.chart_version
-    return "its release names no chart version" if is_without_chart else "no release of its history has ended"
+    if is_without_chart:
+        return "its release names no chart version"
+    return f"no release of its history has ended ({short_reason(newest.status)})"
 
 
 def _rollouts(

@@ -14,7 +14,15 @@ from dora_metrics.sources.kubernetes.artefacts import Artefacts
 Name = Annotated[str, Meta(pattern=rf"^{OBJECT_NAME}\Z")]
 """A name of an object or a namespace."""
 
-ObjectReading = Sequence[Occurrence] | NoOccurrence
+
+class PartlyRead(Struct, frozen=True):
+    """Some of the rollouts that an object says, and what is left out."""
+
+    occurrences: Sequence[Occurrence]
+    left_out: str
+
+
+ObjectReading = Sequence[Occurrence] | PartlyRead | NoOccurrence
 """What an object says: the rollouts that ended, or why there are none."""
 
 _MAX_REASON_LENGTH = 60
