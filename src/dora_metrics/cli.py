@@ -316,7 +316,9 @@ def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"file with the setting gitops; default: {DEFAULT_CONFIG}, if there is one",
     )
-    parser.add_argument("--now", metavar="TIME", help="when the cluster was asked; default: now")
+    parser.add_argument(
+        "--now", metavar="TIME", help="when the cluster was asked, if a file was not written earlier; default: now"
+    )
 
 
 def _kubernetes(options: argparse.Namespace, runtime: Runtime) -> int:

@@ -236,6 +236,63 @@ def test_a_reading_completes_what_was_reported_without_its_commit(gitops_shop: G
     assert ran.outputs["lead-time-seconds"] == str(6 * HOUR)
 
 
+class TestTimeOfReading:
+    """What an object without a time of its own is worth depends on when its file was written."""
+
+    def test_a_file_that_is_older_than_a_report_invents_no_rollback(self, gitops_shop: GitOpsShop) -> None:
+        """The step reads the first commit at 4:00, the second one is reported at 4:01, and the run is at 4:02."""
+        second = gitops_shop.merge("Faster", 1, 3)
+        flux = FluxKustomization()
+        reconcile(flux, gitops_shop.first, 0.5)
+        gitops_shop.write_cluster(flux.object_without_history, at=1)
+        gitops_shop.run(at=1)
+        gitops_shop.write_cluster(flux.object_without_history, at=4)
+        about = {"kind": "Kustomization", "name": "shop", "namespace": "flux-system"}
+        metadata = {"revision": f"main@sha1:{second}"}
+        time = f"{cluster_time(4 + 1 / 60)}Z"
+        event = flux_event(involvedObject=about, timestamp=time, metadata=metadata)
+        gitops_shop.dispatch(event["client_payload"], event["action"], at=4.02, kubernetes="")
+        gitops_shop.run("push", {"ref": "refs/heads/other"}, at=4 + 2 / 60)
+        reconcile(flux, second, 4 + 1 / 60)
+        gitops_shop.write_cluster(flux.object_without_history, at=28)
+        gitops_shop.run("push", {"ref": "refs/heads/other"}, at=28)
+        assert [fact["sha"] for fact in in_order(gitops_shop)] == [gitops_shop.first, second]
+
+    def test_the_time_of_the_file_is_that_of_the_rollout(self, gitops_shop: GitOpsShop) -> None:
+        flux = FluxKustomization()
+        reconcile(flux, gitops_shop.first, 0.5)
+        gitops_shop.write_cluster(flux.object_without_history, at=1)
+        gitops_shop.run(at=2)
+        assert [fact["finished_at"] for fact in in_order(gitops_shop)] == ["2026-11-16T01:00:00Z"]
+
+    @pytest.mark.parametrize("written_at", [3, -500_000], ids=["in-the-future", "in-1969"])
+    def test_a_time_that_cannot_be_is_now(self, gitops_shop: GitOpsShop, written_at: float) -> None:
+        flux = FluxKustomization()
+        reconcile(flux, gitops_shop.first, 0.5)
+        gitops_shop.write_cluster(flux.object_without_history, at=written_at)
+        gitops_shop.run(at=2)
+        assert [fact["finished_at"] for fact in in_order(gitops_shop)] == ["2026-11-16T02:00:00Z"]
+
+
+def in_order(shop: GitOpsShop) -> list[dict[str, Any]]:
+    return sorted(shop.facts(), key=lambda fact: str(fact["finished_at"]))
+
+
+def test_two_clusters_of_one_environment_do_not_deploy_at_each_reading(gitops_shop: GitOpsShop) -> None:
+    second = gitops_shop.merge("Faster", 1, 3)
+    for name, commit in (("cluster.json", gitops_shop.first), ("other.json", second)):
+        flux = FluxKustomization()
+        reconcile(flux, commit, 4)
+        gitops_shop.write_cluster(flux.object_without_history, name=name)
+    for hour in range(5, 10):
+        ran = gitops_shop.run(at=hour, kubernetes="cluster.json, other.json")
+    assert [fact["sha"] for fact in in_order(gitops_shop)] == sorted(
+        (gitops_shop.first, second), key=lambda sha: f"main@sha1:{sha}"
+    )
+    assert "Several objects of one name, at different revisions: flux-system/shop" in ran.summary
+    assert "give each cluster an" in ran.summary
+
+
 class TestFiles:
     def test_an_absent_file_means_that_the_cluster_was_not_asked(self, gitops_shop: GitOpsShop) -> None:
         ran = gitops_shop.run(at=1, strict="true")

@@ -52,6 +52,29 @@ def test_a_week_of_flux_gives_the_numbers_worked_out_by_hand(tmp_path: Path) -> 
     assert "the revision that flux-system/apps reports is recorded already" in last.summary
 
 
+class TestOfAConfigRepository:
+    """An Application whose revision is of acme/manifests, reported to acme/shop."""
+
+    SYNC = argocd_sync(repositories=["https://github.com/acme/manifests"])
+
+    def test_the_answer_is_about_the_repository_that_it_belongs_to(self, tmp_path: Path) -> None:
+        for _ in range(2):
+            dispatch(tmp_path, flux("A", "21T10:00"), "21T10:01")
+        ran = dispatch(tmp_path, self.SYNC, "21T11:01")
+        assert ran.outputs["deployment-frequency"]
+        assert "reached production" in ran.summary
+        assert "last 30 days, shop · production" in ran.summary
+        assert "The deployment of argocd/shop belongs to acme/manifests, which its revision is of." in ran.summary
+        assert "which is not production" not in ran.summary
+        assert "No production deployment is known" not in ran.summary
+
+    def test_a_setting_that_names_the_repository_needs_no_note(self, tmp_path: Path) -> None:
+        configure(tmp_path, {"argocd/shop": {"repository": "acme/manifests"}})
+        ran = dispatch(tmp_path, self.SYNC, "21T11:01", config=".github/dora.yml")
+        assert "belongs to" not in ran.summary
+        assert "reached production" in ran.summary
+
+
 def test_a_redelivery_is_the_same_fact(tmp_path: Path) -> None:
     for payload in (flux("A", "16T10:00"), flagger_hook(), argocd_sync()):
         first, again = (dispatch(tmp_path, payload, time) for time in ("21T11:01", "21T18:00"))

@@ -1,6 +1,7 @@
 """acme/shop with a history on a fake GitHub, a cluster that runs it, and runs that read files of that cluster."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from copy import copy
 from datetime import datetime, timedelta
@@ -51,9 +52,11 @@ class GitOpsShop:
         self.repository.merge_pull(made, method="squash", at=hours(merged_at))
         return self.repository.head() or ""
 
-    def write_cluster(self, *objects: Object, name: str = FILE) -> None:
-        """Do what the step before the action does."""
-        (self.folder / name).write_bytes(kubectl_list(*objects))
+    def write_cluster(self, *objects: Object, name: str = FILE, at: float = 100_000) -> None:
+        """Do what the step before the action does, so many hours after the start; by default right before the run."""
+        path = self.folder / name
+        path.write_bytes(kubectl_list(*objects))
+        os.utime(path, (hours(at).timestamp(), hours(at).timestamp()))
 
     def run(
         self,

@@ -35,7 +35,7 @@ class KubernetesRequest:
         out: a file for the facts; None for standard output.
         repository: whose deployments they are; None for that of GITHUB_REPOSITORY or of the current folder.
         config: a config file that was named.
-        now: when the cluster was asked.
+        now: the time of the run. A file was written at its own time, which is not later.
     """
 
     files: tuple[str, ...]

@@ -164,7 +164,7 @@ class ClusterRollouts:
     def notes(self) -> tuple[str, ...]:
         """What readers must know about what was read."""
         early_count = sum(map(self._is_early, self.reading.occurrences))
-        return (*_cut_notes(self.files), *_early_notes(early_count))
+        return (*_cut_notes(self.files), *_early_notes(early_count), *self.reading.partly_read[:_MAX_NAMED])
 
     @property
     def outcomes(self) -> Iterator[Outcome]:
@@ -204,20 +204,25 @@ class ClusterRollouts:
 
     def _time_notes(self, new: Iterable[Deployment]) -> Iterator[str]:
         """Yield a note on the deployments that have the time of the reading, since their objects keep none."""
-        undated_paths = {each.deployer.path for each in self.reading.occurrences if each.is_time_of_asking}
+        undated = {
+            (each.deployer.path, each.finished_at) for each in self.reading.occurrences if each.is_time_of_asking
+        }
         dated = sorted(
-            rollout.key.path
-            for each in new
-            if each.finished_at == self.run.now and (rollout := rollout_of(each)) and rollout.key.path in undated_paths
+            {
+                rollout.key.path
+                for each in new
+                if (rollout := rollout_of(each)) and (rollout.key.path, each.finished_at) in undated
+            }
         )
         if dated:
             objects = formatting.join_first(dated, _MAX_NAMED)
-            yield f"{objects} {'does' if len(dated) == 1 else 'do'} not say when; the time of this run counts"
+            yield f"{objects} {'does' if len(dated) == 1 else 'do'} not say when; the time of the reading counts"
 
 
 def _under_present_name(occurrence: Occurrence, names: RepositoryNames) -> Occurrence:
     name = occurrence.source_repository
-    return replace(occurrence, source_repository=names.present_name(name)) if name else occurrence
+    commits = tuple((names.present_name(each), sha) for each, sha in occurrence.source_commits)
+    return replace(occurrence, source_repository=names.present_name(name) if name else None, source_commits=commits)
 
 
 def _placeless_notes(count: int) -> Iterator[str]:

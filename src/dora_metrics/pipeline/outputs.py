@@ -1,6 +1,6 @@
 """Show a run to its user: the step's outputs, the job summary, annotations and the log."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -84,32 +84,40 @@ def _note_facts_left_out(
 
 def main_scope(context: RunContext, result: RunResult) -> Scope | None:
     """The scope that outputs and summary are about: the event's, otherwise the one of the repository deployed last."""
-    histories = _histories_of(result, context.subject_repository)
-    now = result.results.now
-    latest = last_deployed(_scopes_of_event(context, result, histories), now) or last_deployed(histories, now)
+    histories, now = _histories_of(result, context.subject_repository), result.results.now
+    latest = last_deployed(_scopes_of_event(context, result), now) or last_deployed(histories, now)
     return latest.scope if latest else None
 
 
 def threshold_scopes(context: RunContext, result: RunResult) -> list[Scope]:
     """The scopes that thresholds apply to: the event's, otherwise all of the repository."""
-    histories = _histories_of(result, context.subject_repository)
-    return [history.scope for history in _scopes_of_event(context, result, histories) or histories]
+    histories = _scopes_of_event(context, result) or _histories_of(result, context.subject_repository)
+    return [history.scope for history in histories]
 
 
 def _histories_of(result: RunResult, repository: str) -> list[ScopeHistory]:
-    histories = result.results.evaluation.histories
+    return _of_repository(result.results.evaluation.histories, repository)
+
+
+def _of_repository(histories: Iterable[ScopeHistory], repository: str) -> list[ScopeHistory]:
     return [history for history in histories if repository in (EVERY_REPOSITORY, history.scope.repository)]
 
 
-def _scopes_of_event(context: RunContext, result: RunResult, histories: Sequence[ScopeHistory]) -> list[ScopeHistory]:
+def _scopes_of_event(context: RunContext, result: RunResult) -> list[ScopeHistory]:
     """The scopes with deployments that an event's facts belong to; none for a sync, which is about all of them.
 
-    A scope without a deployment may exist in an issue only.
+    Those of the run's repository come first, but a GitOps tool may report a deployment of another one. A scope without
+    a deployment may exist in an issue only.
     """
     if context.work != "record":
         return []
     event_ids = {fact.id for fact in result.facts}
-    return [history for history in histories if history.deployments and event_ids & _fact_ids(history)]
+    concerned = [
+        history
+        for history in result.results.evaluation.histories
+        if history.deployments and event_ids & _fact_ids(history)
+    ]
+    return _of_repository(concerned, context.subject_repository) or concerned
 
 
 def _fact_ids(history: ScopeHistory) -> set[str]:

@@ -58,6 +58,67 @@ class TestTimeOfAsking:
     def test_without_any_record_it_is_new(self) -> None:
         assert is_new("A", "03-09T04:00", [], is_time_of_asking=True)
 
+    def test_a_reading_before_the_newest_rollout_says_nothing_new(self) -> None:
+        recorded = [("A", "03-05T12:00", True), ("B", "03-06T12:00", True)]
+        assert not any(is_new(name, "03-06T11:59", recorded, is_time_of_asking=True) for name in "AC")
+        assert is_new("A", "03-06T12:01", recorded, is_time_of_asking=True)
+
+
+def read_together(ledger: list[Deployment], *states: Occurrence) -> list[str]:
+    """Record what one reading says; return its notes."""
+    new = new_deployments(states, ledger, EVERYTHING, "acme/shop")
+    ledger += new.deployments
+    return list(new.notes)
+
+
+def undated(name: str, time: str, **fields: object) -> Occurrence:
+    return occurrence(name, time, is_time_of_asking=True, **fields)
+
+
+class TestSeveralClusters:
+    """Objects of one name in one environment, without times of their own."""
+
+    def test_two_revisions_are_two_deployments_however_often_they_are_read(self) -> None:
+        ledger: list[Deployment] = []
+        for day in range(1, 8):
+            notes = read_together(ledger, *(undated(name, f"03-0{day}T04:00") for name in "AB"))
+            assert notes[0].startswith("Several objects of one name, at different revisions: flux-system/shop (product")
+        assert [each.sha for each in ledger] == [sha("A"), sha("B")]
+
+    def test_a_new_revision_in_one_of_them_is_a_deployment(self) -> None:
+        ledger: list[Deployment] = []
+        for day, names in enumerate(("AB", "CB", "CB", "CC", "CC"), start=1):
+            notes = read_together(ledger, *(undated(name, f"03-0{day}T04:00") for name in names))
+        assert sorted(str(each.sha) for each in ledger) == sorted(map(sha, "ABC"))
+        assert notes == []
+
+    def test_so_it_is_if_one_of_them_keeps_a_time(self) -> None:
+        ledger: list[Deployment] = []
+        for day in range(2, 8):
+            dated = occurrence("A" if day < 5 else "C", f"03-0{1 if day < 5 else 5}T03:00")
+            read_together(ledger, dated, undated("B", f"03-0{day}T04:00"))
+        assert [each.sha for each in ledger] == [sha("A"), sha("B"), sha("C")]
+
+    def test_a_recovery_right_after_a_failure_is_recorded(self) -> None:
+        ledger: list[Deployment] = []
+        read_together(ledger, undated("B", "03-01T04:00"))
+        read_together(ledger, undated("A", "03-02T04:00", succeeded=False), undated("B", "03-02T04:00"))
+        for day in range(3, 6):
+            read_together(ledger, *(undated(name, f"03-0{day}T04:00") for name in "AB"))
+        assert [(each.sha, each.status) for each in ledger] == [
+            (sha("B"), "success"),
+            (sha("A"), "failure"),
+            (sha("A"), "success"),
+        ]
+
+    def test_environments_keep_them_apart(self) -> None:
+        ledger: list[Deployment] = []
+        for day, names in enumerate(("AB", "BB", "AB"), start=1):
+            states = zip(names, ("prod-eu", "prod-us"), strict=True)
+            time = f"03-0{day}T04:00"
+            assert read_together(ledger, *(undated(name, time, environment=place) for name, place in states)) == []
+        assert len(ledger) == 4
+
 
 CHART: dict[str, Any] = {"revision": "1.0.0", "sha": None}
 

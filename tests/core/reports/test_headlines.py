@@ -6,6 +6,7 @@ import pytest
 
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.reports import summary
+from dora_metrics.core.reports.event_story import EventInfo
 from dora_metrics.core.reports.sections import Derivation
 from dora_metrics.core.scope import Scope
 from support.facts import commit_id, deployment, direct_commit, failed_deployment, incident, results_of
@@ -110,3 +111,13 @@ def test_no_stage_waits_for_deployment_where_the_others_are_unknown() -> None:
     (lead_time,) = [line for line in making.metrics if line.startswith("**Lead time**")]
     assert lead_time.startswith("**Lead time**: median of 3 changes")
     assert "waiting for deployment" not in lead_time
+
+
+@pytest.mark.parametrize(
+    ("environment", "ending"), [("production", "reached production"), ("staging", "which is not production")]
+)
+def test_without_a_scope_an_environment_is_still_what_it_is(environment: str, ending: str) -> None:
+    results = results_of(BASELINE, window="30d")
+    event = EventInfo("Deployment", (deployment(1, "03-12", environment=environment),))
+    headline = summary.build(results, None, event, None).story.headline
+    assert headline.endswith(ending)

@@ -408,3 +408,37 @@ def test_any_payload_is_a_valid_fact_nothing_or_a_named_problem(make: Any, data:
     for fact in observed.facts:
         assert ids.is_valid(fact.id)
         assert jsonl.decode_line(jsonl.encode_fact(fact)) == fact
+
+
+def test_one_of_two_tools_is_not_chosen_silently() -> None:
+    both = {**flagger_hook()["client_payload"], **argocd_sync()["client_payload"]}
+    problem = "client_payload: expected `flagger` or `argocd`, not both; send two events"
+    assert problems_of({"action": "dora-deployment", "client_payload": both}) == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("payload", "place"),
+    [
+        (flux_event(timestamp="1970-01-01T00:00:00Z"), "timestamp"),
+        (argocd_sync(finishedAt="1970-01-01T00:00:00Z"), "argocd.finishedAt"),
+        (flagger_hook(lastTransitionTime="1970-01-01T00:00:00Z"), "flagger.lastTransitionTime"),
+    ],
+)
+def test_the_zero_time_of_a_program_is_no_end(payload: Payload, place: str) -> None:
+    assert problems_of(payload) == (f"client_payload.{place}: expected the time of a deployment, which is after 1970",)
+
+
+@pytest.mark.parametrize(
+    ("gitops", "expected"),
+    [
+        ({}, ("acme/shop", "B")),
+        ({"argocd/shop": {"repository": "acme/conf"}}, ("acme/conf", "A")),
+        ({"argocd/shop": {"repository": "acme/pay", "commit": "revision"}}, ("acme/pay", "B")),
+    ],
+)
+def test_of_several_git_sources_the_one_of_the_deployments_repository_counts(
+    gitops: Mapping[str, object], expected: tuple[str, str]
+) -> None:
+    repositories = [f"https://github.com/acme/{name}" for name in ("conf", "shop")]
+    made = only(argocd_sync(revisions=[sha("A"), sha("B")], repositories=repositories), gitops=gitops)
+    assert (made.repository, made.sha) == (expected[0], sha(expected[1]))

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from dora_metrics.core.gitops.deployments import new_deployments
+from dora_metrics.core.gitops.targets import GitOpsTargets
+from dora_metrics.sources.kubernetes.application import MAX_SYNCS
 from support.cluster import ArgoApplication, ReadLedger, every_ten_minutes, read_objects, time_text
 from support.facts import at, sha
 
@@ -59,8 +62,8 @@ def test_what_was_only_tried_or_only_a_part_is_no_deployment(sync: dict[str, Any
     assert not read_objects(shop.object).occurrences
 
 
-@pytest.mark.parametrize("phase", ["Running", "Terminating", "Succeeded"])
-def test_no_other_phase_is_a_failure(phase: str) -> None:
+@pytest.mark.parametrize("phase", ["Running", "Terminating"])
+def test_no_other_phase_is_an_end(phase: str) -> None:
     shop = ArgoApplication()
     shop.fail("A", "03-05T01:00", phase)
     assert not read_objects(shop.object).occurrences
@@ -119,3 +122,63 @@ def test_start_end_and_repository_of_a_sync() -> None:
 def test_one_that_was_never_synced() -> None:
     reading = read_objects(ArgoApplication().object)
     assert reading.idle_counts == {"Application: no sync has ended (no reason)": 1}
+
+
+def succeed_without_history(shop: ArgoApplication, commit: str, time: str, **sync: Any) -> None:  # noqa: ANN401 - any field
+    shop.fail(commit, time, "Succeeded", **sync)
+
+
+def test_without_a_history_the_last_sync_counts() -> None:
+    """As `revisionHistoryLimit: 0` leaves it."""
+    shop, ledger = ArgoApplication(), ReadLedger()
+    for commit, hour in (("A", 1), ("A", 2), ("B", 3), ("A", 4), ("A", 5)):
+        succeed_without_history(shop, commit, f"03-05T{hour:02}:00")
+        ledger.read(shop.object)
+    assert ledger.rollouts == [
+        (f"03-05T{hour:02}:00", name, "success") for hour, name in ((1, "A"), (3, "B"), (4, "A"))
+    ]
+    assert not any(each.reached_users for each in ledger.deployments)
+
+
+@pytest.mark.parametrize("sync", [{"dryRun": True}, {"resources": [{"kind": "Deployment", "name": "shop"}]}])
+def test_a_trial_or_a_part_does_not_count_without_a_history_either(sync: dict[str, Any]) -> None:
+    shop = ArgoApplication()
+    succeed_without_history(shop, "A", "03-05T01:00", **sync)
+    assert not read_objects(shop.object).occurrences
+
+
+def test_with_a_history_the_last_sync_is_in_it_or_was_none() -> None:
+    shop = ArgoApplication()
+    shop.sync("A", "03-05T01:00")
+    succeed_without_history(shop, "B", "03-05T02:00")
+    assert [each.sha for each in read_objects(shop.object).occurrences] == [sha("A")]
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ({}, ("acme/shop", "B")),
+        ({"*": {"repository": "acme/conf"}}, ("acme/conf", "A")),
+        ({"*": {"repository": "acme/pay", "commit": "revision"}}, ("acme/pay", "B")),
+    ],
+    ids=["of-the-run", "of-the-setting", "of-neither"],
+)
+def test_of_several_git_sources_the_one_of_the_deployments_repository_counts(
+    targets: dict[str, object], expected: tuple[str, str]
+) -> None:
+    shop = ArgoApplication()
+    sources = [{"repoURL": f"https://github.com/acme/{name}"} for name in ("conf", "Shop")]
+    shop.sync("A", "03-05T01:00", revision="", revisions=[sha("A"), sha("B")], sources=sources, source={})
+    occurrences = read_objects(shop.object).occurrences
+    (made,) = new_deployments(occurrences, [], GitOpsTargets.parse(targets), "acme/shop").deployments
+    assert (made.repository.lower(), made.sha) == (expected[0], sha(expected[1]))
+
+
+def test_of_a_long_history_the_newest_syncs_are_read_and_that_is_said() -> None:
+    shop = ArgoApplication()
+    shop.sync("A", "03-05T01:00")
+    made = shop.object
+    made["status"]["history"] = [{**shop.history[0], "deployedAt": "none"}] * 3_000 + shop.history * MAX_SYNCS
+    reading = read_objects(made)
+    assert len(reading.occurrences) == MAX_SYNCS
+    assert reading.partly_read == ("Application argocd/shop: only the newest 1,000 of 4,000 syncs are read",)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.sources.kubernetes.files import MAX_FILE_BYTES, MAX_OBJECTS, ClusterFile, read_file, read_stream
+from dora_metrics.sources.kubernetes.read import read_cluster
 from support.cluster import FluxKustomization, canary, git_repository, kubectl_list, read_objects
 from support.facts import at
 
@@ -53,6 +54,43 @@ class TestShapes:
 
     def test_a_byte_order_mark_is_no_text(self) -> None:
         assert len(read(b"\xef\xbb\xbf" + kubectl_list(canary("one", "03-05"))).objects) == 1
+
+    @pytest.mark.parametrize("metadata", [b"null", b'"x"', b'{"continue": 5}', b'{"remainingItemCount": "3"}'])
+    def test_odd_metadata_of_a_list_are_no_reason_to_leave_it(self, metadata: bytes) -> None:
+        file = read(b'{"kind": "List", "metadata": ' + metadata + b', "items": [{"kind": "Pod"}]}')
+        assert [each.kind for each in file.objects] == ["Pod"]
+        assert file.is_cut is (b":" in metadata)
+
+    @pytest.mark.parametrize("odd", ["x", None, 5, [], {"kind": 5}, {"metadata": None}])
+    def test_an_odd_item_is_set_aside(self, odd: object) -> None:
+        content = json.dumps({"kind": "List", "items": [canary("one", "03-05"), odd]}).encode()
+        reading = read_cluster(read(content).objects, at("12-31"), "https://github.com")
+        assert [each.revision for each in reading.occurrences] == ["one"]
+        assert reading.unknown_counts == {"no kind": 1}
+
+
+class TestHalfCharacters:
+    """An escape of one surrogate alone, or bytes that are not UTF-8, which no decoder takes."""
+
+    @pytest.mark.parametrize(
+        ("written", "expected"),
+        [
+            (rb"a\ud800b", "a?b"),
+            (rb"\udc00\ud800", "??"),
+            (rb"\uD83D\uDE00", "\U0001f600"),
+            (rb"\ud83d\ud83d\ude00", "?\U0001f600"),
+            (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"),
+            (rb"\\ud800", r"\ud800"),
+            (rb"\\\ud800", "\\?"),
+        ],
+    )
+    def test_only_that_character_is_lost(self, written: bytes, expected: str) -> None:
+        made = canary("one", "03-05")
+        made["metadata"]["annotations"] = {"note": "NOTE"}
+        content = kubectl_list(made, canary("two", "03-05")).replace(b"NOTE", written)
+        reading = read_cluster(read(content).objects, at("12-31"), "https://github.com")
+        assert not reading.unread
+        assert [dict(each.annotations).get("note") for each in reading.occurrences] == [expected, None]
 
 
 class TestProblems:
@@ -143,7 +181,14 @@ class TestObjects:
 
     @pytest.mark.parametrize(
         "metadata",
-        [None, {}, {"name": "shop"}, {"name": "", "namespace": "apps"}, {"name": "a" * 300, "namespace": "apps"}, []],
+        [
+            None,
+            {},
+            {"namespace": "shop"},
+            {"name": "", "namespace": "apps"},
+            {"name": "a" * 300, "namespace": "apps"},
+            [],
+        ],
     )
     def test_an_object_without_a_name_is_set_aside(self, metadata: object) -> None:
         reading = read_objects({**canary("one", "03-05T12:00"), "metadata": metadata})

@@ -50,7 +50,7 @@ def test_a_release_that_has_not_ended_is_none() -> None:
     shop.release("1.0.0", "03-05T12:00", "pending-install")
     reading = read_objects(shop.object)
     assert not reading.occurrences
-    assert reading.idle_counts == {"HelmRelease: no release of its history has ended": 1}
+    assert reading.idle_counts == {"HelmRelease: no release of its history has ended (pending-install)": 1}
 
 
 def test_tests_that_failed_reject_a_release_unless_they_are_ignored() -> None:
@@ -114,3 +114,15 @@ def test_before_flux_2_2_there_is_no_history() -> None:
     assert ledger.rollouts[1:] == [("03-11T04:00", "1.1.0", "failure")]
     made["status"]["conditions"] = [condition("Ready", "False", "ArtifactFailed", "03-05T12:00")]  # type: ignore[index]
     assert not read_objects(made, asked_at=at("03-12")).occurrences
+
+
+def test_a_release_without_a_chart_version_says_why_it_is_none() -> None:
+    shop = FluxHelmRelease()
+    shop.release("1.0.0", "03-05T12:00")
+    made = shop.object
+    for version in ({"chartVersion": ""}, {}):
+        release = {name: value for name, value in shop.history[0].items() if name != "chartVersion"}
+        made["status"]["history"] = [{**release, **version}]
+        reading = read_objects(made)
+        assert (reading.occurrences, reading.unread) == ((), ())
+        assert reading.idle_counts == {"HelmRelease: its release names no chart version": 1}

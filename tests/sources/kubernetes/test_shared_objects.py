@@ -90,9 +90,10 @@ def test_an_application_that_synced_one_revision_ten_times() -> None:
 
 def test_the_history_of_a_helm_release() -> None:
     release = load("helmrelease_history.json")
-    assert read_objects(release).unread  # the example of the documentation has no namespace
-    release["metadata"] = {"name": "podinfo", "namespace": "podinfo"}
+    assert read_objects(release).unread  # the example of the documentation has a placeholder for its name
+    release["metadata"]["name"] = "podinfo"
     first, second = read_objects(release).occurrences
+    assert first.deployer.path == "default/podinfo"
     assert (first.version, first.finished_at) == ("6.6.0+cdd538a0167e", at("2024-05-07T04:54:21"))
     assert (second.version, second.finished_at) == ("6.6.1+0cc9a8446c95", at("2024-05-07T04:54:55"))
     assert (first.succeeded, second.succeeded) == (True, True)

@@ -1,6 +1,6 @@
 """The words with which Argo CD says how a sync ended, and what a sync of several sources deployed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -33,12 +33,18 @@ class SyncedRevision(Struct, frozen=True):
         sha: the commit of the first source that is a git repository.
         version: the first chart version or tag.
         url: the address of the repository that the commit is of.
+        commits: the address and the commit of each source that is a git repository, in order.
     """
 
     text: str
     sha: str | None
     version: str | None
     url: str
+    commits: tuple[tuple[str, str], ...] = ()
+
+    def commits_by(self, repository_of: Callable[[str], str | None]) -> tuple[tuple[str, str], ...]:
+        """Return the repository and the commit of each source whose address leads to one, for an `Occurrence`."""
+        return tuple((name, sha) for url, sha in self.commits if (name := repository_of(url)))
 
 
 def synced_revision(sources: Iterable[SyncedSource]) -> SyncedRevision:
@@ -51,4 +57,5 @@ def synced_revision(sources: Iterable[SyncedSource]) -> SyncedRevision:
         sha=sha_in_revision(in_git.revision),
         version=next(filter(ref_reads_as_version, names), None),
         url=in_git.url,
+        commits=tuple((source.url, sha) for source in deployed if (sha := sha_in_revision(source.revision))),
     )

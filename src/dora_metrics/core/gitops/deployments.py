@@ -12,12 +12,13 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.gitops.commits import CommitOfRollout, FullSha, commit_of, short_revision
-from dora_metrics.core.gitops.occurrence import Occurrence
+from dora_metrics.core.gitops.occurrence import Occurrence, from_repository
 from dora_metrics.core.gitops.rollouts import (
     SAME_OCCURRENCE,
     Rollout,
     RolloutKey,
     is_new,
+    is_outdated_state,
     is_present_state,
     rollout_of,
     rollout_order,
@@ -64,21 +65,43 @@ def new_deployments(
     timelines = _timelines(recorded)
     deployments: list[Deployment] = []
     reasons: dict[str, str] = {}
-    skipped_count = 0
-    for occurrence in sorted(occurrences, key=_order):
-        target = targets.target_of(occurrence.deployer.path)
-        if target is None:
-            skipped_count += 1
-            continue
-        deployment = _deployment_of(occurrence, target, repository)
-        if not _is_new(deployment, occurrence, timelines):
+    occurrences = list(occurrences)
+    placed = list(_placed(occurrences, targets, repository))
+    shared = _shared_names(placed)
+    for occurrence, target, deployment in placed:
+        if not _is_new(deployment, occurrence, timelines, shared):
             continue
         commit = _commit_of(occurrence, target, deployment.repository, repository, full_sha)
         deployments.append(_with_commit(deployment, commit, occurrence.revision))
         if commit.because:
             reasons.setdefault(occurrence.deployer.path, commit.because)
-    notes = (*_skip_notes(skipped_count), *_lead_time_notes(reasons))
+    skipped_count = len(occurrences) - len(placed)
+    notes = (*_shared_name_notes(shared), *_skip_notes(skipped_count), *_lead_time_notes(reasons))
     return NewDeployments(tuple(deployments), notes, skipped_count)
+
+
+def _placed(
+    occurrences: Iterable[Occurrence], targets: GitOpsTargets, repository: str
+) -> Iterator[tuple[Occurrence, GitOpsTarget, Deployment]]:
+    """Yield the rollouts that are not skipped, in order of time, with what they deploy and as deployments."""
+    for occurrence in sorted(occurrences, key=_order):
+        if target := targets.target_of(occurrence.deployer.path):
+            chosen = from_repository(occurrence, filter(None, (target.repository, repository)))
+            yield chosen, target, _deployment_of(chosen, target, repository)
+
+
+def _shared_names(placed: Iterable[tuple[Occurrence, GitOpsTarget, Deployment]]) -> frozenset[RolloutKey]:
+    """Return what objects of several clusters have in common, where one of these keeps no time.
+
+    One object that keeps no time says one thing in one reading. So whatever else is said there is of another object.
+    """
+    revisions: defaultdict[RolloutKey, set[str]] = defaultdict(set)
+    undated: set[RolloutKey] = set()
+    for occurrence, _, deployment in placed:
+        if rollout := rollout_of(deployment):
+            revisions[rollout.key].add(rollout.revision)
+            undated |= {rollout.key} if occurrence.is_time_of_asking else set()
+    return frozenset(key for key in undated if len(revisions[key]) > 1)
 
 
 def completed_deployments(
@@ -95,10 +118,9 @@ def completed_deployments(
     """
     timelines = _timelines(recorded)
     completed: dict[str, Deployment] = {}
-    for occurrence in sorted(occurrences, key=_order):
-        target = targets.target_of(occurrence.deployer.path)
-        earlier = target and _recorded_of(_deployment_of(occurrence, target, repository), occurrence, timelines)
-        if target and earlier and earlier.sha is None:
+    for occurrence, target, deployment in _placed(occurrences, targets, repository):
+        earlier = _recorded_of(deployment, occurrence, timelines)
+        if earlier and earlier.sha is None:
             sha = _commit_of(occurrence, target, earlier.repository, repository, full_sha).sha
             observed_at = max(occurrence.observed_at, earlier.observed_at + timedelta(microseconds=1))
             completed |= {earlier.id: replace(earlier, sha=sha, observed_at=observed_at)} if sha else {}
@@ -132,13 +154,20 @@ def _timelines(recorded: Iterable[Deployment]) -> defaultdict[RolloutKey, list[R
     return timelines
 
 
-def _is_new(deployment: Deployment, occurrence: Occurrence, timelines: defaultdict[RolloutKey, list[Rollout]]) -> bool:
+def _is_new(
+    deployment: Deployment,
+    occurrence: Occurrence,
+    timelines: defaultdict[RolloutKey, list[Rollout]],
+    shared: frozenset[RolloutKey],
+) -> bool:
     """Whether a deployment is new; if so, it is among the known ones from now on."""
     rollout = rollout_of(deployment)
     if rollout is None:
         return False
     recorded, is_state = timelines[rollout.key], occurrence.is_time_of_asking or occurrence.unchanged_since is not None
     if is_state and is_present_state(rollout, recorded, occurrence.unchanged_since):
+        return False
+    if occurrence.is_time_of_asking and is_outdated_state(rollout, recorded, is_shared=rollout.key in shared):
         return False
     if not is_new(rollout, recorded):
         return False
@@ -178,6 +207,16 @@ def _with_commit(deployment: Deployment, commit: CommitOfRollout, revision: str)
     if commit.sha:
         return replace(deployment, sha=commit.sha)
     return replace(deployment, version=deployment.version or short_revision(revision))
+
+
+def _shared_name_notes(shared: Iterable[RolloutKey]) -> Iterator[str]:
+    """Yield why returns to former revisions are not recorded of some objects."""
+    names = sorted({f"{key.path} ({key.environment})" for key in shared})
+    if names:
+        yield (
+            f"Several objects of one name, at different revisions: {formatting.join_first(names, _MAX_NOTES)}. Their "
+            "rollbacks are not recorded, because they keep no time; give each cluster an `environment`"
+        )
 
 
 def _skip_notes(count: int) -> Iterator[str]:

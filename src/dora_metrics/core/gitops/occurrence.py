@@ -1,9 +1,11 @@
 """What a GitOps tool says about one rollout, before the settings decide whose deployment it is."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Tool = Literal["flux", "flagger", "argocd", "argo-rollouts"]
 """The tools, by the names that `source` has in facts."""
@@ -42,6 +44,8 @@ class Occurrence(Struct, frozen=True, kw_only=True):
         reached_users: whether a failed rollout reached users.
         environment: what the sender says; None if it does not.
         source_repository: `owner/name` of the repository that the sha is of, if the tool says so.
+        source_commits: of a rollout from several repositories, each repository with its commit. The one that the
+            deployment belongs to counts; without it, `source_repository` and `sha`.
         images: the images that it rolls out, as `registry/name:tag` or `registry/name@digest`.
         annotations: annotations of the object or of its artefact that may name the application's commit.
         url: a page about it.
@@ -61,11 +65,21 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     reached_users: bool = False
     environment: str | None = None
     source_repository: str | None = None
+    source_commits: tuple[tuple[str, str], ...] = ()
     images: tuple[str, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     url: str | None = None
     is_time_of_asking: bool = False
     unchanged_since: datetime | None = None
+
+
+def from_repository(occurrence: Occurrence, names: Iterable[str]) -> Occurrence:
+    """Return a rollout with the commit in the first of some repositories that it is of; unchanged if it is of none."""
+    for name in names:
+        for repository, sha in occurrence.source_commits:
+            if repository.casefold() == name.casefold():
+                return replace(occurrence, source_repository=repository, sha=sha)
+    return occurrence
 
 
 def start_before(start: datetime | None, end: datetime) -> datetime | None:

@@ -146,6 +146,25 @@ def is_present_state(rollout: Rollout, recorded: Sequence[Rollout], unchanged_si
     return any(each.revision == rollout.revision and rollout.status in (each.status, "failure") for each in last)
 
 
+def is_outdated_state(rollout: Rollout, recorded: Sequence[Rollout], *, is_shared: bool) -> bool:
+    """Whether a state whose only time is that of the reading leads to no deployment, although it is not the last one.
+
+    Args:
+        rollout: the state, which is not the present one.
+        recorded: the recorded rollouts of the object, in order of time.
+        is_shared: whether the same reading has another object of this name. A revision that is recorded may then be
+            that of a cluster where nothing changed, so it is no return to it.
+    """
+    if not recorded:
+        return False
+    if recorded[-1].time > rollout.time:
+        return True  # it was read before the newest rollout ended
+    is_return = recorded[-1].revision != rollout.revision and any(
+        each.revision == rollout.revision for each in recorded
+    )
+    return is_shared and is_return
+
+
 def repeated_ids(deployments: Iterable[Deployment]) -> frozenset[str]:
     """Return the ids of the deployments that only report again what another one reports."""
     by_key: defaultdict[RolloutKey, list[Rollout]] = defaultdict(list)

@@ -161,8 +161,10 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
         return EventStory(headline, (_failed_run_sentence(deployment, context.policy),))
-    if history is None or not context.policy.is_production(environment):
+    if not context.policy.is_production(environment):
         return EventStory(md("📦 {} reached {}, which is not production", name, environment))
+    if history is None:
+        return EventStory(md("🚀 {} reached {}", name, environment))
     measured = (each for each in history.lead_times.measured if each.deployment_id == deployment.id)
     lead_times_seconds = sorted(each.seconds for each in measured)
     headline = _success_headline(deployment, environment, lead_times_seconds)

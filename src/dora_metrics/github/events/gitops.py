@@ -1,7 +1,7 @@
 """Rollouts that Flux, Flagger and Argo CD report by repository_dispatch; docs/gitops.md has their configurations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Annotated
@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from dora_metrics.core.facts.merge import CLOCK_SKEW
+from dora_metrics.core.facts.model import EPOCH, Deployment
 from dora_metrics.core.gitops import argocd, flux
 from dora_metrics.core.gitops.commits import sha_in_revision, version_in_revision
 from dora_metrics.core.gitops.deployments import NewDeployments, new_deployments
@@ -88,10 +89,23 @@ def observe_rollout(run: Run, payload: Body, setting: Mapping[str, object], reco
     if not new.deployments:
         return nothing_to_record(_why_none(new, read))
     (deployment,) = new.deployments
-    return deployment_observation(deployment, new.notes)
+    return deployment_observation(deployment, (*_elsewhere_notes(run, read, deployment, targets), *new.notes))
+
+
+def _elsewhere_notes(run: Run, read: Occurrence, deployment: Deployment, targets: GitOpsTargets) -> Iterator[str]:
+    """Yield a note if a deployment belongs to another repository than the run's, and no setting says so."""
+    path = read.deployer.path
+    target = targets.target_of(path)
+    if target and not target.repository and deployment.repository.casefold() != run.repository.casefold():
+        yield (
+            f"The deployment of {path} belongs to {deployment.repository}, which its revision is of. If it deploys "
+            f"{run.repository}, set `repository` and `commit` in `gitops`"
+        )
 
 
 def _read(run: Run, payload: Body) -> Occurrence | NoOccurrence:
+    if FLAGGER_KEY in payload and ARGO_CD_KEY in payload:
+        raise EventError(f"client_payload: expected `{FLAGGER_KEY}` or `{ARGO_CD_KEY}`, not both; send two events")
     if FLAGGER_KEY in payload:
         return _read_flagger(run, _parse_object(FlaggerHook, payload, FLAGGER_KEY))
     if ARGO_CD_KEY in payload:
@@ -116,8 +130,10 @@ def _checked_end(time: datetime, run: Run, place: str) -> datetime:
     """Return the end of a rollout.
 
     Raises:
-        EventError: if it is in the future.
+        EventError: if it is in the future, or is the zero time of a program.
     """
+    if time.year <= EPOCH.year:
+        raise EventError(f"{place}: expected the time of a deployment, which is after {EPOCH.year}")
     if time > run.now + CLOCK_SKEW:
         raise EventError(f"{place}: expected a time that is not in the future")
     return time
@@ -320,6 +336,7 @@ def _read_argo_cd(run: Run, sync: ArgoCdSync) -> Occurrence | NoOccurrence:
         reached_users=sync.applied and sync.phase != argocd.SUCCEEDED,
         environment=sync.environment or None,
         source_repository=repository_at(synced.url, run.server_url),
+        source_commits=synced.commits_by(lambda url: repository_at(url, run.server_url)),
         images=tuple(filter(None, sync.images)),
         url=text.first_http_url(sync.url),
     )

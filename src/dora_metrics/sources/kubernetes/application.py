@@ -1,7 +1,8 @@
-"""An Application of Argo CD: the syncs in its history, and the last one if that failed; pure.
+"""An Application of Argo CD: the syncs in its history, and the last one if that is not in it; pure.
 
 Argo CD syncs a revision again and again, so only the first sync of a revision after another one is a deployment. Which
-that is depends on what is recorded: the history has at most ten syncs, and none that failed.
+that is depends on what is recorded: the history has ten syncs by default, none with `revisionHistoryLimit: 0`, and none
+that failed.
 """
 
 from collections.abc import Iterator
@@ -9,15 +10,16 @@ from datetime import datetime
 from itertools import zip_longest
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from dora_metrics.core.facts.model import Time
-from dora_metrics.core.gitops.argocd import FAILURES, SyncedRevision, SyncedSource, synced_revision
+from dora_metrics.core.gitops.argocd import FAILURES, SUCCEEDED, SyncedRevision, SyncedSource, synced_revision
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence, start_before
 from dora_metrics.sources.kubernetes.objects import (
     ClusterObject,
     ClusterView,
     ObjectReading,
+    PartlyRead,
     short_reason,
     usable,
 )
@@ -50,6 +52,10 @@ class _Synced(Struct, frozen=True, rename="camel"):
 
 def _synced_source(revision: str, source: _SyncSource) -> SyncedSource:
     return SyncedSource(revision, source.repo_url, source.target_revision)
+
+
+MAX_SYNCS = 1_000
+"""In the history of an Application. Argo CD keeps ten unless `revisionHistoryLimit` says otherwise."""
 
 
 class _HistoryItem(_Synced, frozen=True, kw_only=True, rename="camel"):
@@ -88,7 +94,7 @@ class _Summary(Struct, frozen=True):
 
 
 class _ApplicationStatus(Struct, frozen=True, rename="camel"):
-    history: list[_HistoryItem] | None = None
+    history: list[Raw] | None = None
     operation_state: _OperationState | None = None
     summary: _Summary | None = None
 
@@ -107,37 +113,45 @@ class _End(Struct, frozen=True):
 
 
 def read_application(text: bytes, cluster: ClusterView) -> ObjectReading:
-    """Return the syncs of an Application: those in its history, and the last one if it failed.
+    """Return the syncs of an Application: those in its history, and the last one if it failed or there is no history.
 
     Raises:
         msgspec.DecodeError: if it has another shape.
     """
     application = msgspec.json.decode(text, type=_Application)
-    occurrences = [*_successes(application, cluster), *_failures(application, cluster)]
+    occurrences = [*_successes(application, cluster), *_last_operation(application, cluster)]
+    if (count := len(application.status.history or ())) > MAX_SYNCS:
+        return PartlyRead(occurrences, f"only the newest {MAX_SYNCS:,} of {count:,} syncs are read")
     state = application.status.operation_state
     return occurrences or NoOccurrence(f"no sync has ended ({short_reason(state.phase if state else '')})")
 
 
 def _successes(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
-    history = application.status.history or []
+    newest = (application.status.history or [])[-MAX_SYNCS:]
+    history = [msgspec.json.decode(item, type=_HistoryItem) for item in newest]
     for item in history:
         if (deployed_at := usable(item.deployed_at)) and item.synced.text:
             end = _End(succeeded=True, started_at=item.deploy_started_at, finished_at=deployed_at)
             yield _occurrence(application, item.synced, end, cluster, is_present=item is history[-1])
 
 
-def _failures(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
-    """Yield the last sync if it failed; not one that was only tried, or only for some resources, as in the history."""
+def _last_operation(application: _Application, cluster: ClusterView) -> Iterator[Occurrence]:
+    """Yield the last sync if it failed, or succeeded and nothing keeps a history.
+
+    One that was only tried, or only of some resources, is in no history, and is not yielded either.
+    """
     state = application.status.operation_state or _OperationState()
     requested = state.operation.sync or _RequestedSync()
     finished_at = usable(state.finished_at)
-    if state.phase not in FAILURES or finished_at is None or requested.dry_run or requested.resources:
+    ends = FAILURES if application.status.history else (SUCCEEDED, *FAILURES)
+    if state.phase not in ends or finished_at is None or requested.dry_run or requested.resources:
         return
     result = state.sync_result or _SyncResult()
     synced = result.synced if result.synced.text else requested.synced
     if synced.text:
         is_applied = any(each.status == "Synced" and each.sync_phase == "Sync" for each in result.resources or ())
-        end = _End(False, state.started_at, finished_at, reached_users=is_applied)  # noqa: FBT003 - succeeded
+        has_failed = state.phase in FAILURES
+        end = _End(not has_failed, state.started_at, finished_at, reached_users=has_failed and is_applied)
         yield _occurrence(application, synced, end, cluster, is_present=True)
 
 
@@ -157,6 +171,7 @@ def _occurrence(
         version=synced.version,
         reached_users=end.reached_users,
         source_repository=cluster.artefacts.repository_of(synced.url),
+        source_commits=synced.commits_by(cluster.artefacts.repository_of),
         images=tuple(summary.images or ()) if summary and is_present else (),
         annotations=application.annotations if is_present else (),
     )

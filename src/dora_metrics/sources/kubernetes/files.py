@@ -1,18 +1,28 @@
 """Files that kubectl wrote: a list, one object, or a page of the API, read within limits."""
 
+import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 MAX_FILE_BYTES = 64_000_000
 """Of one file. A Kustomization that applies 100 objects has about 10,000."""
 
 MAX_OBJECTS = 20_000
 """In one file."""
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\[^u]"
+)
+"""Both halves of a character, one half alone (the group), or an escape of another kind."""
 
 _BOM = b"\xef\xbb\xbf"
 _LIST = "List"
@@ -21,11 +31,12 @@ _TOO_LARGE = f"larger than {MAX_FILE_BYTES:,} bytes; read fewer kinds or namespa
 
 
 class ObjectText(Struct, frozen=True):
-    """One object: the group of its API, its kind, and its JSON."""
+    """One object: the group of its API, its kind, its JSON, and when its file was written, if that is known."""
 
     group: str
     kind: str
     text: bytes
+    written_at: datetime | None = None
 
 
 class ClusterFile(Struct, frozen=True):
@@ -46,11 +57,6 @@ class ClusterFile(Struct, frozen=True):
     problem: str = ""
 
 
-class _PageMetadata(Struct, frozen=True):
-    continue_token: str | None = msgspec.field(default=None, name="continue")
-    remaining_item_count: int | None = msgspec.field(default=None, name="remainingItemCount")
-
-
 class _Head(Struct, frozen=True, rename="camel"):
     """What an object says about itself, and the error of an API server."""
 
@@ -64,8 +70,14 @@ class _ServerError(Struct, frozen=True):
 
 
 class _List(Struct, frozen=True):
-    metadata: _PageMetadata = _PageMetadata()
+    metadata: object = None
     items: list[Raw] | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it says, in any form, that there is more."""
+        metadata = self.metadata if isinstance(self.metadata, Mapping) else {}
+        return bool(metadata.get("continue") or metadata.get("remainingItemCount"))
 
 
 def read_file(name: str, path: Path, *, may_be_a_pipe: bool = False) -> ClusterFile:
@@ -75,18 +87,25 @@ def read_file(name: str, path: Path, *, may_be_a_pipe: bool = False) -> ClusterF
         if not (stat.S_ISREG(mode) or (may_be_a_pipe and stat.S_ISFIFO(mode))):
             return ClusterFile(name, problem="not a regular file")
         with path.open("rb") as file:
-            return read_stream(name, file)
+            read = read_stream(name, file)
+            return _with_time(read, os.fstat(file.fileno())) if stat.S_ISREG(mode) else read
     except FileNotFoundError:
         return ClusterFile(name, is_empty=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name is not valid"
         return ClusterFile(name, problem=f"cannot be read ({reason})")
+
+
+def _with_time(file: ClusterFile, status: os.stat_result) -> ClusterFile:
+    """Return a regular file whose objects say when it was written. kubectl writes it once the cluster has answered."""
+    written_at = datetime.fromtimestamp(status.st_mtime, UTC)
+    return replace(file, objects=[replace(each, written_at=written_at) for each in file.objects])
 
 
 def read_stream(name: str, stream: BinaryIO) -> ClusterFile:
     """Read what kubectl prints."""
     try:
-        content = stream.read(MAX_FILE_BYTES + 1).removeprefix(_BOM)
+        content = _with_whole_characters(stream.read(MAX_FILE_BYTES + 1).removeprefix(_BOM))
     except OSError as error:
         return ClusterFile(name, problem=f"cannot be read ({error.strerror})")
     if len(content) > MAX_FILE_BYTES:
@@ -94,6 +113,15 @@ def read_stream(name: str, stream: BinaryIO) -> ClusterFile:
     if not content.strip():
         return ClusterFile(name, is_empty=True)
     return _read_content(name, content)
+
+
+def _with_whole_characters(content: bytes) -> bytes:
+    """Return JSON without what is only a part of a character, in UTF-8 or as an escape: one spoils the whole text."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        content = content.decode(errors="replace").encode()
+    return _ESCAPES.sub(lambda match: b"?" if match[1] else match[0], content) if _HALF.search(content) else content
 
 
 def _read_content(name: str, content: bytes) -> ClusterFile:
@@ -117,8 +145,15 @@ def _parse(name: str, content: bytes) -> ClusterFile:
     items = page.items or []
     if len(items) > MAX_OBJECTS:
         return ClusterFile(name, problem=f"more than {MAX_OBJECTS:,} objects; read fewer kinds into one file")
-    is_cut = bool(page.metadata.continue_token or page.metadata.remaining_item_count)
-    return ClusterFile(name, [_object(bytes(item), head) for item in items], is_cut=is_cut)
+    return ClusterFile(name, [_item(bytes(item), head) for item in items], is_cut=page.is_cut)
+
+
+def _item(text: bytes, document: _Head) -> ObjectText:
+    """Return an object of a list; one of no group and kind if it is none."""
+    try:
+        return _object(text, document)
+    except msgspec.ValidationError:
+        return ObjectText("", "", text)
 
 
 def _object(text: bytes, document: _Head) -> ObjectText:

@@ -33,10 +33,10 @@ class _TestHook(Struct, frozen=True):
 
 
 class _Release(Struct, frozen=True, rename="camel"):
-    chart_version: str
     version: int
     status: str
     last_deployed: Time
+    chart_version: str = ""
     oci_digest: str = ""
     test_hooks: dict[str, _TestHook | None] | None = None
 
@@ -92,7 +92,14 @@ def read_helm_release(text: bytes, cluster: ClusterView) -> ObjectReading:
         for release in releases
         for occurrence in _rollouts(helm_release, release, cluster, is_present=release is releases[-1])
     ]
-    return occurrences or NoOccurrence("no release of its history has ended")
+    return occurrences or NoOccurrence(_why_none(releases[-1]))
+
+
+def _why_none(newest: _Release) -> str:
+    is_without_chart = newest.status in (*_SUCCEEDED, _FAILED) and not newest.chart_version
+    if is_without_chart:
+        return "its release names no chart version"
+    return f"no release of its history has ended ({short_reason(newest.status)})"
 
 
 def _rollouts(
@@ -100,7 +107,7 @@ def _rollouts(
 ) -> Iterator[Occurrence]:
     """Yield the rollout of a release that ended, at a known time. Annotations are about the present one only."""
     began_at = usable(release.last_deployed)
-    if began_at is None or release.status not in (*_SUCCEEDED, _FAILED):
+    if began_at is None or not release.chart_version or release.status not in (*_SUCCEEDED, _FAILED):
         return
     is_rejected = release.has_failed_test and helm_release.spec.counts_failed_tests
     artefact = _artefact(helm_release, release, cluster)

@@ -14,7 +14,15 @@ from dora_metrics.sources.kubernetes.artefacts import Artefacts
 Name = Annotated[str, Meta(pattern=rf"^{OBJECT_NAME}\Z")]
 """A name of an object or a namespace."""
 
-ObjectReading = Sequence[Occurrence] | NoOccurrence
+
+class PartlyRead(Struct, frozen=True):
+    """Some of the rollouts that an object says, and what is left out."""
+
+    occurrences: Sequence[Occurrence]
+    left_out: str
+
+
+ObjectReading = Sequence[Occurrence] | PartlyRead | NoOccurrence
 """What an object says: the rollouts that ended, or why there are none."""
 
 _MAX_REASON_LENGTH = 60
@@ -22,10 +30,10 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 class ObjectMetadata(Struct, frozen=True, rename="camel"):
-    """Name and generation of an object."""
+    """Name and generation of an object. Without a namespace it is in `default`, as kubectl takes it."""
 
     name: Name
-    namespace: Name
+    namespace: Name = "default"
     generation: int | None = None
     annotations: dict[str, str] | None = None
 

@@ -18,7 +18,7 @@ from dora_metrics.sources.kubernetes.canary import read_canary
 from dora_metrics.sources.kubernetes.files import ObjectText, name_in
 from dora_metrics.sources.kubernetes.helm_release import read_helm_release
 from dora_metrics.sources.kubernetes.kustomization import read_kustomization
-from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader
+from dora_metrics.sources.kubernetes.objects import ClusterView, ObjectReader, PartlyRead, usable
 from dora_metrics.sources.kubernetes.rollout import read_rollout
 
 _READERS: Mapping[tuple[str, str], ObjectReader] = {
@@ -40,6 +40,7 @@ class ClusterReading(Struct, frozen=True):
         idle_counts: how many of these say nothing about a rollout that ended, by kind and reason.
         unknown_counts: how many objects of each other kind there are.
         unread: which objects have another shape than documented, and what is wrong with each.
+        partly_read: which objects say more than is read, and what is left out of each.
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -47,6 +48,7 @@ class ClusterReading(Struct, frozen=True):
     idle_counts: Mapping[str, int]
     unknown_counts: Mapping[str, int]
     unread: tuple[str, ...]
+    partly_read: tuple[str, ...]
 
 
 @dataclass
@@ -60,6 +62,7 @@ class _ObjectReadings:
     idle_counts: Counter[str] = field(default_factory=Counter)
     unknown_counts: Counter[str] = field(default_factory=Counter)
     unread: list[str] = field(default_factory=list)
+    partly_read: list[str] = field(default_factory=list)
     sources: dict[SourceKey, Artefact] = field(default_factory=dict)
 
     def add_source(self, text: ObjectText) -> None:
@@ -72,12 +75,16 @@ class _ObjectReadings:
     def add_deployer(self, text: ObjectText, read: ObjectReader) -> None:
         """Read an object that deploys something."""
         with self._named_problems(text):
-            reading = read(text.text, ClusterView(self.at, Artefacts(self.sources, self.server_url)))
+            read_at = min(usable(text.written_at) or self.at, self.at)
+            reading = read(text.text, ClusterView(read_at, Artefacts(self.sources, self.server_url)))
             self.read_counts[text.kind] += 1
             if isinstance(reading, NoOccurrence):
                 self.idle_counts[f"{text.kind}: {reading.reason}"] += 1
-            else:
-                self.occurrences += map(_storable, reading)
+                return
+            if isinstance(reading, PartlyRead):
+                self.partly_read.append(f"{text.kind} {name_in(text.text)}: {reading.left_out}")
+                reading = reading.occurrences
+            self.occurrences += map(_storable, reading)
 
     @contextmanager
     def _named_problems(self, text: ObjectText) -> Iterator[None]:
@@ -89,7 +96,7 @@ class _ObjectReadings:
     @property
     def result(self) -> ClusterReading:
         counts = (self.read_counts, self.idle_counts, self.unknown_counts)
-        return ClusterReading(tuple(self.occurrences), *counts, tuple(self.unread))
+        return ClusterReading(tuple(self.occurrences), *counts, tuple(self.unread), tuple(self.partly_read))
 
 
 def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -> ClusterReading:
@@ -97,7 +104,7 @@ def read_cluster(objects: Iterable[ObjectText], at: datetime, server_url: str) -
 
     Args:
         objects: in any order.
-        at: when the cluster was read.
+        at: when the files are read. The cluster was read when a file was written, or now if nobody knows when.
         server_url: the run's GitHub, whose repositories are recognised by the addresses of sources.
     """
     objects = list(objects)
