@@ -212,6 +212,7 @@ class _EntryParser:
             next=self._expression("page.next", page.next) if page.next is not None else None,
             more=self._expression("page.more", page.more) if page.more is not None else None,
             size=page.size,
+            is_size_certain=self._preset is not None,
             first=page.first,
             end=page.end,
         )

@@ -57,6 +57,7 @@ class Paging(Struct, frozen=True):
         next: finds the token of the next page.
         more: finds whether there is another page; without it a page that is not full is the last one.
         size: items of a full page; 0 if unknown, then an empty page is the last one.
+        is_size_certain: whether `size` is what the vendor documents, not what a user asks for.
         first: the number of the first page.
         end: the first offset that the system refuses; 0 for no such limit.
     """
@@ -66,6 +67,7 @@ class Paging(Struct, frozen=True):
     next: Expression | None = None
     more: Expression | None = None
     size: int = 0
+    is_size_certain: bool = False
     first: int = 1
     end: int = 0
 

@@ -38,7 +38,6 @@ _OK, _NOT_FOUND = 200, 404
 _TOO_MANY_STATUSES = (420, 429)
 _RETRIED_STATUSES = (*_TOO_MANY_STATUSES, 500, 502, 503, 504)
 _RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
-_LINK = re.compile(r"<([^<>\s]{1,2000})>([^<>]{0,500})")
 
 
 class IncidentSystemError(Exception):
@@ -58,10 +57,10 @@ class IncidentSystemError(Exception):
 
 
 class Answer(Struct, frozen=True):
-    """A page: its JSON, and the addresses in its header `Link` by relation."""
+    """A page: its JSON, and its header `Link`, empty without one."""
 
     body: Any
-    links: Mapping[str, str]
+    link_header: str
 
 
 class RequestLimits(Struct, frozen=True):
@@ -146,7 +145,7 @@ class IncidentApi:
             raise IncidentSystemError(f"a page is larger than {MAX_BODY_BYTES // 1_000_000} MB; ask for smaller pages")
         if response.body_problem:
             raise IncidentSystemError(f"the answer is {response.body_problem.value}; the next sync asks again")
-        return Answer(_decode(response.body), _links(response.headers.get("link", "")))
+        return Answer(_decode(response.body), response.headers.get("link", ""))
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -205,16 +204,6 @@ def _retry_after_seconds(response: HttpResponse | ExchangeFailure, now: datetime
         return float(text)
     time = parse_http_date(text)
     return None if time is None else max(0.0, (time - now).total_seconds())
-
-
-def _links(header: str) -> dict[str, str]:
-    """Return the addresses of a header `Link`, by relation. Sentry says `results="false"` of a page without items."""
-    links = {}
-    for address, parameters in _LINK.findall(header[:10_000]):
-        relation = re.search(r"""\brel\s*=\s*["']?([\w-]+)""", parameters)
-        if relation and not re.search(r"""\bresults\s*=\s*["']?false""", parameters):
-            links[relation[1]] = address
-    return links
 
 
 def _decode(body: bytes) -> Any:  # noqa: ANN401 - JSON
