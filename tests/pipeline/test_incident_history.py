@@ -16,6 +16,7 @@ from fakes.incident_systems import (
     PLAIN_FIELDS,
     TOKEN,
     USER,
+    FakeCapped,
     FakeIncidentIo,
     FakeJira,
     FakeLinked,
@@ -23,6 +24,7 @@ from fakes.incident_systems import (
     FakeSingle,
     FakeStatuspage,
     FakeSystem,
+    answer_json,
     running_system,
 )
 from support.incident_shop import DAY, HOUR, UNREAD, IncidentShop, incident_io, jira, pagerduty, statuspage, text
@@ -369,6 +371,54 @@ class TestReading:
         shop.sync(pagerduty(duty), now=NOW + HOUR)
         assert shop.incidents()["pagerduty:A1"]["retracted"] is True
 
+    @pytest.mark.parametrize(
+        "correction",
+        [{"retracted": True}, {"deployment": "v1.2.0"}, {"also": ["jira:OPS-1"]}, {"severity": "low"}],
+        ids=lambda correction: next(iter(correction)),
+    )
+    def test_a_correction_wins_over_a_later_change_in_the_system_and_keeps_the_rest(
+        self, shop: IncidentShop, duty: FakePagerDuty, correction: dict[str, object]
+    ) -> None:
+        duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR, changed=NOW - HOUR)
+        shop.sync(pagerduty(duty))
+        before = shop.incidents()["pagerduty:A1"]
+        ran = shop.dispatch(NOW + MINUTE, id="pagerduty:A1", detected_at=text(NOW - 3 * HOUR), **correction)
+        after = shop.incidents()["pagerduty:A1"]
+        changed = {"source": "dispatch", "observed_at": after["observed_at"], **correction}
+        assert after == {**before, **changed}
+        assert after["observed_at"] == text(NOW - HOUR + timedelta(microseconds=1))
+        assert "Nothing to record" not in ran.summary
+        lines = shop.lines()
+        shop.dispatch(NOW + HOUR, id="pagerduty:A1", detected_at=text(NOW - 3 * HOUR), **correction)
+        duty.change("A1", title="New title", changed=NOW + HOUR)
+        shop.sync(pagerduty(duty), now=NOW + 2 * HOUR)
+        assert shop.lines() == lines
+        assert shop.incidents()["pagerduty:A1"] == after
+
+    def test_a_withdrawal_with_an_id_alone_keeps_the_times(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
+        duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)
+        shop.sync(pagerduty(duty))
+        shop.dispatch(NOW + MINUTE, id="pagerduty:A1", retracted=True)
+        assert shop.times() == [("pagerduty:A1", text(NOW - 3 * HOUR), text(NOW - 2 * HOUR))]
+        assert shop.incidents()["pagerduty:A1"]["retracted"] is True
+
+    def test_a_report_that_begins_an_incident_may_arrive_after_the_one_that_ends_it(self, shop: IncidentShop) -> None:
+        begin = {"id": "X1", "detected_at": text(NOW - 2 * HOUR), "title": "Down"}
+        shop.dispatch(NOW, **begin, resolved_at=text(NOW - HOUR))
+        ended = shop.incidents()
+        ran = shop.dispatch(NOW + MINUTE, **begin)
+        assert shop.incidents() == ended
+        assert "Incident dispatch:X1 was resolved" in ran.log
+        assert "The ledger already has this" in ran.summary
+
+    def test_what_a_newer_record_beats_is_not_announced(self, shop: IncidentShop) -> None:
+        begin = {"id": "X1", "detected_at": text(NOW - 2 * HOUR)}
+        shop.dispatch(NOW, **begin, resolved_at=text(NOW - HOUR))
+        ran = shop.dispatch(NOW, **begin, retracted=True, observed_at=text(NOW - 2 * HOUR))
+        assert shop.incidents()["dispatch:X1"]["retracted"] is False
+        assert "Nothing to record: the ledger has a newer state of it" in ran.summary
+        assert "is withdrawn" not in ran.summary
+
 
 class TestServices:
     def test_a_service_that_nobody_mapped_is_named_with_its_count_and_not_recorded(
@@ -612,6 +662,48 @@ class TestBadAnswers:
             duty.answers = {1: Answer(307, headers={"Location": f"{other.url}/incidents"})}
             shop.sync(pagerduty(duty), hosts=f"{duty.host}\n{other.host}")
             assert other.requests == []
+
+    def test_short_pages_that_say_that_more_follow_are_read_to_the_end(
+        self, shop: IncidentShop, duty: FakePagerDuty
+    ) -> None:
+        duty.largest_page = 40
+        for number in range(250):
+            duty.add(f"A{number:03}", NOW - 60 * DAY + number * HOUR, NOW - 30 * DAY)
+        assert shop.sync(pagerduty(duty), strict="true").code == 0
+        assert len(shop.incidents()) == 250
+
+    def test_an_empty_page_that_says_that_more_follow_leaves_the_list_unread(
+        self, shop: IncidentShop, duty: FakePagerDuty
+    ) -> None:
+        duty.answers = {1: answer_json({"incidents": [], "more": True})}
+        ran = shop.sync(pagerduty(duty))
+        assert UNREAD in ran.summary
+        assert "says that more follow" in ran.summary
+
+    @pytest.mark.parametrize("page", [{"offset": "offset", "size": 100}, {"number": "page", "size": 100}])
+    @pytest.mark.parametrize("count", [0, 3, 10, 30])
+    def test_a_server_may_show_fewer_incidents_than_a_full_page_has(
+        self, shop: IncidentShop, start: Start[FakeCapped], page: dict[str, object], count: int
+    ) -> None:
+        fake = start(FakeCapped())
+        for number in range(count):
+            fake.add(f"A{number}", NOW - DAY - number * MINUTE, NOW - DAY)
+        assert shop.sync(linked(fake, page=page), strict="true").code == 0
+        assert len(shop.incidents()) == count
+        assert len(fake.requests) == count // FakeCapped.page_size + 1 + (0 < count < FakeCapped.page_size)
+
+    @pytest.mark.parametrize(
+        ("token", "is_read"),
+        [(None, True), (False, True), ("", True), (1.5, False), (["a"], False), ({"a": 1}, False), (True, False)],
+    )
+    def test_a_token_that_cannot_be_sent_leaves_the_list_unread(
+        self, shop: IncidentShop, start: Start[FakeSingle], token: object, *, is_read: bool
+    ) -> None:
+        fake = start(FakeSingle())
+        fake.answers = {1: answer_json({"data": [], "next": token})}
+        ran = shop.sync(linked(fake, page={"token": "after", "next": "next"}))
+        assert (UNREAD not in ran.summary) is is_read
+        assert ("the token of its next page is neither" in ran.summary) is not is_read
 
 
 class TestManyIncidents:
