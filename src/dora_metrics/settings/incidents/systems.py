@@ -112,6 +112,7 @@ class IncidentSystem(Struct, frozen=True):
         fields: find the fields of an item.
         times: how it writes times.
         parameters: what the user set for the placeholders of the preset.
+        is_of_account: whether its list has all incidents of an account, not only those that the user's query selects.
         services: where its services belong; None for those that are skipped.
         severities: further words for severities, in lower case.
         environments: its names of environments to those in the ledger.
@@ -132,6 +133,7 @@ class IncidentSystem(Struct, frozen=True):
     fields: Mapping[FieldName, Expression]
     times: TimeFormat
     parameters: Mapping[str, str]
+    is_of_account: bool
     services: Mapping[str, ServicePlace | None]
     severities: Mapping[str, Severity]
     environments: Mapping[str, str]
