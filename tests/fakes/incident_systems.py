@@ -7,10 +7,11 @@ PagerDuty pages by offset, Jira and incident.io by token, Statuspage by number, 
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -117,6 +118,7 @@ class FakePagerDuty(FakeSystem):
     """`GET /incidents` and `/incidents/{id}`, as in PagerDuty's OpenAPI description of 2026-08-14."""
 
     largest_page = 100
+    single_answers: Mapping[str, Answer] = MappingProxyType({})
 
     @property
     def authorization(self) -> str:
@@ -124,7 +126,10 @@ class FakePagerDuty(FakeSystem):
 
     def answer(self, path: str, query: Query) -> Answer:
         if path.startswith("/incidents/"):
-            incident = self.single(path.removeprefix("/incidents/"))
+            key = path.removeprefix("/incidents/")
+            if key in self.single_answers:
+                return self.single_answers[key]
+            incident = self.single(key)
             return (
                 answer_json({"incident": self._item(incident)})
                 if incident

@@ -41,6 +41,7 @@ def read_pages(
     while position is not None:
         answer = _read(api, path, query, paging, position)
         items = items_of(answer, each)
+        _check_has_no_errors(answer)
         _check_is_new(items, digests)
         full_count = max(full_count, len(items))
         following = _next_position(paging, position, answer, items, full_count)
@@ -63,6 +64,13 @@ def items_of(answer: Answer, each: Expression) -> list[object]:
         place = f"at {each.text!r}" if each.text != "@" else "of incidents"
         raise IncidentSystemError(f"its answer has no list {place}; it may be an error, or that of another service")
     return items
+
+
+def _check_has_no_errors(answer: Answer) -> None:
+    """Refuse a list that an error stands beside: what is missing in it is unread."""
+    errors = [answer.body.get(name) for name in ("error", "errors")] if isinstance(answer.body, dict) else []
+    if any(isinstance(each, str | list | dict) and each for each in errors):
+        raise IncidentSystemError("its answer names an error besides the list; the query may be wrong, or it is busy")
 
 
 def _read(
