@@ -7,10 +7,11 @@ PagerDuty pages by offset, Jira and incident.io by token, Statuspage by number, 
 import base64
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -116,13 +117,19 @@ def instant(time: datetime | None) -> str | None:
 class FakePagerDuty(FakeSystem):
     """`GET /incidents` and `/incidents/{id}`, as in PagerDuty's OpenAPI description of 2026-08-14."""
 
+    largest_page = 100
+    single_answers: Mapping[str, Answer] = MappingProxyType({})
+
     @property
     def authorization(self) -> str:
         return f"Token token={self.token}"
 
     def answer(self, path: str, query: Query) -> Answer:
         if path.startswith("/incidents/"):
-            incident = self.single(path.removeprefix("/incidents/"))
+            key = path.removeprefix("/incidents/")
+            if key in self.single_answers:
+                return self.single_answers[key]
+            incident = self.single(key)
             return (
                 answer_json({"incident": self._item(incident)})
                 if incident
@@ -132,6 +139,7 @@ class FakePagerDuty(FakeSystem):
         if offset + limit > 10_000:
             return Answer(400, b'{"error": {"message": "Invalid Input Provided"}}')
         matching = sorted(self._matching(query), key=lambda each: each.began)
+        limit = min(limit, self.largest_page)
         page = matching[offset : offset + limit]
         body = {"incidents": [self._item(each) for each in page], "limit": limit, "offset": offset, "total": None}
         return answer_json({**body, "more": offset + limit < len(matching)})
@@ -323,6 +331,17 @@ class FakeSingle(FakeSystem):
     def answer(self, path: str, query: Query) -> Answer:  # noqa: ARG002 - as of the others
         assert path == "/api/incidents"
         return answer_json({"data": [plain_item(each) for each in self.incidents]})
+
+
+class FakeCapped(FakeSystem):
+    """A list by offset or page number, of which it shows ten a page, however many it is asked for."""
+
+    page_size = 10
+
+    def answer(self, path: str, query: Query) -> Answer:
+        assert path == "/api/incidents"
+        begin = int(query["offset"][0]) if "offset" in query else (int(query["page"][0]) - 1) * self.page_size
+        return answer_json({"data": [plain_item(each) for each in self.incidents[begin : begin + self.page_size]]})
 
 
 def plain_item(incident: Incident) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def test_the_default_branchs_systems_are_read_in_place_of_a_planted_one(
         trusted = [{"system": "pagerduty", "url": duty.url}]
         ran = shop.sync([{"system": "pagerduty", "url": outside.url}], default_branch=trusted, incident_hosts=duty.host)
         assert WITHHELD in ran.summary
-        assert len(duty.requests) == 1
+        assert len(duty.requests) == 2
     assert outside.requests == []
 
 

@@ -118,7 +118,7 @@ def test_the_numbers_are_those_worked_out_by_hand(shop: Shop, duty: FakePagerDut
     before = len(duty.requests)
     again = shop.sync(NOW + DAY + timedelta(hours=2))
     assert again["incident_restore"]["p50_seconds"] == 10_800
-    assert len(duty.requests) - before == 1
+    assert len(duty.requests) - before == 2
 
 
 def test_a_sync_that_cannot_read_says_so_in_the_numbers_until_one_can(shop: Shop, duty: FakePagerDuty) -> None:

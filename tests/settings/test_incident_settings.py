@@ -409,3 +409,52 @@ class TestAccess:
 
     def test_a_value_in_a_path_is_one_segment(self) -> None:
         assert fill_path("/pages/${id}", {"id": "a/b?c#d%"}) == "/pages/a%2Fb%3Fc%23d%25"
+
+
+class TestWhatIsWrong:
+    @pytest.mark.parametrize(
+        ("changes", "problem"),
+        [
+            ({"severities": {"A": "crit"}}, "severities.A: 'crit' is not one of critical, high, medium, low"),
+            ({"severities": {3: 4}}, "severities.3: 4 is not one of critical, high, medium, low"),
+            ({"services": {"Checkout": "ignore"}}, "services.Checkout: 'ignore' is not skip"),
+            ({"services": {"Checkout": {"servce": "x"}}}, "services.Checkout: Object contains unknown field `servce`"),
+            ({"headers": {"X-Key": 1}}, "headers.X-Key: Expected `str`, got `int`"),
+            ({"environments": {"prod": 1}}, "environments.prod: Expected `str`, got `int`; it is 1"),
+            ({"page": {"offset": "", "size": 5}}, "page.offset: it is empty; name the parameter"),
+        ],
+    )
+    def test_a_problem_names_the_key_the_value_and_the_choices(self, changes: dict[str, Any], problem: str) -> None:
+        (text,) = problems({**CUSTOM, **changes})
+        assert text.startswith(f"{CUSTOM['name']}: {problem}")
+
+    def test_numbers_are_keys(self) -> None:
+        system = custom(severities={1: "critical"}, environments={2: "staging"})
+        assert (system.severities, system.environments) == ({"1": "critical"}, {"2": "staging"})
+
+    @pytest.mark.parametrize("preset", ["incident-io", "statuspage"])
+    def test_services_by_name_need_a_field_that_names_them(self, preset: str) -> None:
+        entry = {"system": preset, "services": {"Checkout": {}}, **({"page-id": "x"} if preset == "statuspage" else {})}
+        (text,) = problems(entry)
+        assert text.startswith(f"{preset}: fields.service: it is missing, so the line 'Checkout' of `services` cannot")
+        assert "`fields: {service: …}`" in text
+        parse_systems([{**entry, "fields": {"service": "team"}}])
+        parse_systems([{**entry, "services": {"*": {"service": "shop"}}}])
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("fields.a.b", ["a"]),
+        ("fields.[a, b.c]", ["a", "b"]),
+        ("fields | a", ["a"]),
+        ("fields.{x: a.c, y: d}", ["a", "d"]),
+        ("fields.labels[?x=='y'].z | [0]", ["labels"]),
+        ('fields."custom-x"', ["custom-x"]),
+        ("join(',', fields.c[*].n)", ["c"]),
+        ("fields.a || fields.b", ["a", "b"]),
+        ("key", []),
+    ],
+)
+def test_the_names_below_fields_are_those_that_the_expression_reads(expression: str, names: list[str]) -> None:
+    assert Expression.parse(expression).names_below("fields") == names

@@ -63,6 +63,11 @@ class IncidentShop:
             limits=limits,
         )
 
+    def dispatch(self, now: datetime, **incident: object) -> ActionRun:
+        """Send a `repository_dispatch` about an incident."""
+        payload = {"action": "dora-incident", "client_payload": incident}
+        return run_action(self.folder, "repository_dispatch", payload, now=now)
+
     def incidents(self) -> dict[str, dict[str, Any]]:
         """The newest record of each incident, by id."""
         if not (self.folder / "ledger").exists():

@@ -37,7 +37,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     reading ended early, `refused_at` since when.
 
     For incident systems: `newest` is when the newest incident that was read changed, `open` has a digest of what
-    selects them. `refused` and `refused_at` as for alerts.
+    selects them, and then what the system calls the open ones that it does not show any more. `refused` and
+    `refused_at` as for alerts.
 
     For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
     when security alerts were last read.

@@ -85,6 +85,16 @@ class Observation(Struct, frozen=True):
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def title_with(self, facts: tuple[Fact, ...]) -> str:
+        """Return the title with the state of a single incident as it is recorded, which the event may say a part of."""
+        match self.facts, facts:
+            case (Incident() as observed,), (Incident() as recorded,):
+                state = incident_state(observed)
+                is_named = self.title.endswith(state)
+                return self.title.removesuffix(state) + incident_state(recorded) if is_named else self.title
+            case _:
+                return self.title
+
     def with_more(self, facts: Iterable[Fact], news: str, notes: Iterable[str]) -> "Observation":
         """Return the observation with what was read besides the event; `news` says what, and is empty for nothing."""
         title = "; ".join(filter(None, (self.title, news)))

@@ -28,12 +28,14 @@ from dora_metrics.settings.incidents.parsing import parse_systems
 from dora_metrics.settings.incidents.systems import IncidentSystem
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources.incidents.api import IncidentApi, RequestLimits
-from dora_metrics.sources.incidents.facts import SystemFacts, facts_of, missing_note
+from dora_metrics.sources.incidents.facts import SystemFacts, facts_of, left_note, missing_note
 from dora_metrics.sources.incidents.read import ReadingRequest, SystemReading, read_system
 
 _MAX_NOTE_LENGTH = 1_500
 _READ_AGAIN = timedelta(hours=1)
 """How much of what the last sync read is read again: a search may show a change late."""
+_MAX_REMEMBERED = 1_000
+"""Open incidents that a system does not show any more, in the cursor."""
 _LONGEST_HISTORY = timedelta(days=5 * 365)
 _LONGEST_UNCHANGED = timedelta(days=1)
 """How far back a sync reads at most if the last one was complete, however long nothing has changed."""
@@ -82,7 +84,7 @@ class SystemReader:
         """Read a system; without a token that it needs, or where it may not get it, it is unread and not asked."""
         token = self.tokens.get(system.name)
         if problem := self._token_problem(system, token):
-            return SystemReading((), (), (), None, problem)
+            return SystemReading((), (), request.missing_keys, None, problem)
         return read_system(self._api(system, token), request)
 
     def _token_problem(self, system: IncidentSystem, token: IncidentToken | None) -> str | None:
@@ -132,7 +134,7 @@ class SystemSync:
         if self._reading is not None:
             return
         self._cursor.begin(contents)
-        request = ReadingRequest(self._since, self.run.now, self._open_keys(contents))
+        request = ReadingRequest(self._since, self.run.now, self._open_keys(contents), self._cursor.last_missing)
         self._reading = self.reader.read(self.system, request)
         self.note(reading_outcome(self.system, self._reading, request.since))
 
@@ -144,7 +146,8 @@ class SystemSync:
         incidents = _changed_incidents(facts.incidents, contents)
         count = formatting.count(len(incidents), "incident")
         news = f"{count} of {self.system.name} added or updated" if incidents else ""
-        next_cursor = self._cursor.after(self._newest(self._reading), self._reading.problem)
+        newest, missing = self._newest(self._reading), self._reading.missing_keys[:_MAX_REMEMBERED]
+        next_cursor = self._cursor.after(newest, self._reading.problem, missing)
         files = self._cursor.with_next(observation.ledger_files, contents, next_cursor)
         return replace(observation.with_more(incidents, news, facts.notes), ledger_files=files)
 
@@ -184,7 +187,9 @@ def reading_outcome(system: IncidentSystem, reading: SystemReading, since: datet
     """Return how the reading of a system went."""
     if reading.problem is None:
         count = formatting.count(len(reading.incidents), "incident")
-        return Outcome(_outcome_name(system), "done", f"{count} read, changed since {since:%Y-%m-%d}")
+        withdrawn_count = sum(incident.is_retracted for incident in reading.incidents)
+        withdrawn = f", {withdrawn_count:,} of them withdrawn" if withdrawn_count else ""
+        return Outcome(_outcome_name(system), "done", f"{count} read{withdrawn}, changed since {since:%Y-%m-%d}")
     begin = max(since, reading.reached or since)
     unread = f"those after {begin:%Y-%m-%d %H:%M} UTC are unread, which does not mean that there were none"
     return Outcome(_outcome_name(system), "failed", f"{unread}: {reading.problem}")
@@ -208,7 +213,11 @@ def system_facts(
     facts = facts_of(system, reading, repository_of)
     prepared = (prepare_fact(incident, settings) for incident in facts.incidents)
     missing = [ids.incident(system.name, key) for key in reading.missing_keys]
-    notes = (*facts.notes, *([missing_note(system.name, missing)] if missing else []))
+    notes = (
+        *facts.notes,
+        *([missing_note(system.name, missing)] if missing else []),
+        *([left_note(system.name, reading.left_count)] if reading.left_count else []),
+    )
     return SystemFacts(
         tuple(fact for fact in prepared if isinstance(fact, Incident)),
         tuple(text.one_line(note)[:_MAX_NOTE_LENGTH] for note in notes),

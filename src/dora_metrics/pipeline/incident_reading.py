@@ -66,14 +66,19 @@ class ReadingCursor:
     @property
     def last(self) -> Cursor:
         """The cursor of the last reading with this selection; an empty one if there is none."""
-        return self._read_from if self._read_from.open == (self.selection,) else Cursor()
+        return self._read_from if self._read_from.open[:1] == (self.selection,) else Cursor()
 
-    def after(self, newest: datetime | None, problem: str | None) -> Cursor:
-        """Return the cursor of a reading that got to a time, and why it ended early if it did."""
+    @property
+    def last_missing(self) -> tuple[str, ...]:
+        """What the system did not show any more in the last reading."""
+        return self.last.open[1:]
+
+    def after(self, newest: datetime | None, problem: str | None, missing: tuple[str, ...] = ()) -> Cursor:
+        """Return the cursor of a reading that got to a time, why it ended early if it did, and what it missed."""
+        cursor = Cursor(newest=newest, open=(self.selection, *missing))
         if problem is None:
-            return Cursor(newest=newest, open=(self.selection,))
-        refused_at = self.last.refused_at or self.run.now
-        return Cursor(newest=newest, open=(self.selection,), refused=problem, refused_at=refused_at)
+            return cursor
+        return replace(cursor, refused=problem, refused_at=self.last.refused_at or self.run.now)
 
     def with_next(
         self, files: Mapping[str, bytes], contents: LedgerContents, next_cursor: Cursor

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts, win_over_future
-from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
@@ -16,6 +16,9 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
 _RECORDED_ALREADY = "The ledger already has this; nothing changes."
+_NEWER_IS_RECORDED = (
+    "the ledger has a newer state of it, so this changes nothing; a correction of that needs a later `observed_at`"
+)
 _COMPUTED = "all numbers were computed again from the ledger"
 
 
@@ -92,8 +95,16 @@ def _with_ledger(observation: Observation, contents: LedgerContents, now: dateti
     if observation.facts and not facts:
         earlier = nothing_to_record("a later attempt of this run is recorded and counts instead")
         return replace(earlier, may_repeat_since=observation.may_repeat_since)
+    if facts and all(_is_outdated(contents.fact_by_id(fact.id), fact) for fact in facts):
+        return replace(observation, facts=(), title=nothing_to_record(_NEWER_IS_RECORDED).title)
+    observation = replace(observation, title=observation.title_with(facts))
     is_recorded = bool(facts) and all(is_same_information(contents.fact_by_id(fact.id), fact) for fact in facts)
     return replace(observation, facts=facts, notes=(*observation.notes, *([_RECORDED_ALREADY] if is_recorded else ())))
+
+
+def _is_outdated(record: Fact | None, fact: Fact) -> bool:
+    """Whether the ledger has a newer record that says something else, so that merging drops the fact."""
+    return record is not None and record.observed_at > fact.observed_at and not is_same_information(record, fact)
 
 
 def _enricher(context: RunContext) -> Enrich:

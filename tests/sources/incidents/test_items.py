@@ -84,11 +84,17 @@ def test_without_an_end_it_is_open(end: object) -> None:
         *(("P1", "critical"), ("p0", "critical"), ("P2 - High", "high"), ("SEV3", "medium"), ("sev-4", "low")),
         *(("Sev 5", "low"), ("Priority 1", "critical"), ("Critical", "critical"), ("major outage", "high")),
         *(("Minor", "low"), ("HIGHEST", "critical"), ("none", None), ("P9", None), ("", None), ("spread", None)),
-        ("Critical (SEV2)", "critical"),
+        *(("Critical (SEV2)", "critical"), ("1", "critical"), ("1.0", "critical"), ("4", "low"), ("7", None)),
+        *(("1 - Critical", "critical"), ("2 - High", "high"), ("Not critical", None)),
     ],
 )
 def test_usual_words_and_numbers_are_severities(word: str, severity: Severity | None) -> None:
     assert severity_of(word or None, {}) == severity
+
+
+def test_a_password_in_an_address_is_not_kept() -> None:
+    assert read(url="https://ada:s3cret@pager.example/1@2").url == "https://pager.example/1@2"
+    assert read(url="https://pager.example/@ada").url == "https://pager.example/@ada"
 
 
 def test_words_of_the_user_come_first() -> None:

@@ -43,6 +43,11 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 _ADDED_TO_ALERTS = ("environment", "service", "severity", "deployment", "title", "url", "also")
 """Fields of an alert's incident that its labels may lack."""
 
+_KEPT_IN_CORRECTIONS = (
+    "environment", "service", "severity", "deployment", "title", "url", "also", "retracted", "resolved_at",
+)  # fmt: skip
+"""Fields of an incident that a correction may leave out."""
+
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("ref", "version", "sha", "environment", "started_at", *JOB_FIELDS),
     Change: ("sha", "branch", "first_review_at", "opened_at", "title", "url"),
@@ -102,13 +107,41 @@ def prepare_event_facts(
     Args:
         records: the ledger's records of the same deployment and of its other occurrences; others are ignored.
         observed: the fact of the event.
-        unstated_times: its fields with the time of the run, because the event does not state one.
+        unstated_times: its times that the event does not state; they follow from others or are that of the run.
     """
     recorded = {fact.id: fact for fact in records}
     if isinstance(observed, Deployment) and may_occur_again(observed):
         return _prepare_occurrence(recorded, observed)
     record = recorded.get(observed.id)
-    return (_with_recorded_times(record, prepare_event_fact(record, observed), unstated_times),)
+    fact = _with_recorded_times(record, prepare_event_fact(record, observed), unstated_times)
+    if isinstance(record, Incident) and isinstance(fact, Incident) and "observed_at" in unstated_times:
+        return (_corrected(record, fact, unstated_times),)
+    return (fact,)
+
+
+def _corrected(recorded: Incident, observed: Incident, unstated_times: Collection[str]) -> Incident:
+    """Return what a report that states no time of its own makes of a record: it wins, and keeps what it leaves out.
+
+    So it is for a record of another source, whose times say when that system changed something, and for one that would
+    otherwise win. A report that says nothing new gives the record, so it may arrive again, and after its successors.
+    """
+    is_beaten = recorded.source != observed.source or recorded.observed_at >= observed.observed_at
+    if not is_beaten or is_same_information(recorded, observed):
+        return observed
+    detected_at = recorded.detected_at if "detected_at" in unstated_times else observed.detected_at
+    fact = _with_kept_values(recorded, replace(observed, detected_at=detected_at))
+    if is_same_information(recorded, replace(fact, source=recorded.source)):
+        return recorded
+    return replace(fact, observed_at=max(observed.observed_at, recorded.observed_at + _MICROSECOND))
+
+
+def _with_kept_values(recorded: Incident, observed: Incident) -> Incident:
+    """Return a correction with what it leaves out; an end only if it is not before the corrected beginning."""
+    kept = {name: getattr(observed, name) or getattr(recorded, name) for name in _KEPT_IN_CORRECTIONS}
+    is_before_beginning = recorded.resolved_at is not None and recorded.resolved_at < observed.detected_at
+    resolved_at = observed.resolved_at if is_before_beginning else kept.pop("resolved_at")
+    repository = observed.repository if recorded.source == observed.source else recorded.repository
+    return replace(observed, **{**kept, "resolved_at": resolved_at, "repository": repository})
 
 
 def _with_recorded_times(recorded: Fact | None, observed: Fact, unstated_times: Collection[str]) -> Fact:

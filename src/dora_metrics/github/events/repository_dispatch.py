@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -205,7 +204,7 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
         **{name: getattr(payload, name) for name in JOB_FIELDS},
     )
     observation = deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
-    return replace(observation, unstated_times=_unstated_times("finished_at", payload.finished_at, payload.observed_at))
+    return replace(observation, unstated_times=_unstated_times(payload))
 
 
 def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
@@ -231,15 +230,16 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
     )
     notes = _unknown_field_notes(payload, fields, prefix)
     title = f"Incident {incident.id} {incident_state(incident)}"
-    unstated_times = _unstated_times("detected_at", payload.detected_at, payload.observed_at)
+    times = {"detected_at": payload.detected_at, "observed_at": payload.observed_at}
+    unstated_times = tuple(name for name, time in times.items() if time is None)
     return Observation((incident,), title, notes, unstated_times=unstated_times)
 
 
-def _unstated_times(name: str, defining_time: datetime | None, observed_at: datetime | None) -> tuple[str, ...]:
-    """Return the fields that have the run's time: the one with this name, and `observed_at`, which follows it."""
-    if defining_time:
+def _unstated_times(payload: DispatchedDeployment) -> tuple[str, ...]:
+    """Return the fields that have the run's time: `finished_at`, and `observed_at`, which follows it."""
+    if payload.finished_at:
         return ()
-    return (name,) if observed_at else (name, "observed_at")
+    return ("finished_at",) if payload.observed_at else ("finished_at", "observed_at")
 
 
 _DEPLOYMENT_IDENTITY = ("sha", "ref", "version", "started_at", "finished_at")

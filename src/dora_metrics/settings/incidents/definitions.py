@@ -110,7 +110,13 @@ def _are_mappings(first: Mapping[str, Any], second: Mapping[str, Any], name: str
 
 def mappings_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an entry says about services, severities and environments, in the shape of `Mappings`."""
-    services = entry.get("services") or {}
-    if isinstance(services, Mapping):  # ids may be numbers, and `Checkout:` alone means the defaults
-        services = {str(name): {} if place is None else place for name, place in services.items()}
-    return {"services": services, **{key: entry.get(key) or {} for key in _MAPPING_KEYS[1:]}}
+    services, others = _with_text_keys(entry, "services"), _MAPPING_KEYS[1:]
+    if isinstance(services, Mapping):  # `Checkout:` alone means the defaults
+        services = {name: {} if place is None else place for name, place in services.items()}
+    return {"services": services, **{key: _with_text_keys(entry, key) for key in others}}
+
+
+def _with_text_keys(entry: Mapping[str, Any], key: str) -> object:
+    """Return a mapping whose keys are texts, since the system's ids and severities may be numbers; others unchanged."""
+    value = entry.get(key) or {}
+    return {str(name): each for name, each in value.items()} if isinstance(value, Mapping) else value

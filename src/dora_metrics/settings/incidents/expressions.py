@@ -6,8 +6,8 @@ multiply is computed from its syntax, and too much is refused.
 """
 
 import math
-import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import jmespath
@@ -28,6 +28,8 @@ _Node = dict[str, Any]
 _FUNCTIONS = Functions.FUNCTION_TABLE
 _SUMMED = {"multi_select_list", "multi_select_dict", "or_expression", "and_expression", "comparator"}
 """Syntax whose parts all read the same value, and stand next to each other in the result."""
+
+_OF_THE_SAME_VALUE = {"function_expression", "not_expression", "key_val_pair"}
 
 _INAPPLICABLE = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError)
 """What the library raises for a value that an expression cannot be applied to; its own errors are a ValueError."""
@@ -70,8 +72,11 @@ class Expression(Struct, frozen=True):
             raise ValueError("the expression does not fit the value there") from None
 
     def names_below(self, name: str) -> list[str]:
-        """Return the names that it reads below a name: `summary` in `fields.summary`."""
-        return re.findall(rf"\b{re.escape(name)}\.\"?(\w+)", self.text)
+        """Return the names that it reads below a name: `summary` in `fields.summary`, or in `fields.[summary]`."""
+        root: Any = self._parsed.parsed
+        steps = (node["children"] for node in _nodes(root) if node["type"] in ("subexpression", "pipe"))
+        followed = (after for children in steps for before, after in pairwise(children) if _is_name(before, name))
+        return list(dict.fromkeys(read for node in followed for read in _first_names(node)))
 
 
 def _parse(text: str) -> ParsedResult:
@@ -113,7 +118,20 @@ def _nodes(root: _Node) -> Iterator[_Node]:
     while pending:
         node = pending.pop()
         yield node
-        pending += _children(node)
+        pending += reversed(_children(node))
+
+
+def _is_name(node: _Node, name: str) -> bool:
+    return bool(node["type"] == "field" and node["value"] == name)
+
+
+def _first_names(node: _Node) -> list[str]:
+    """Return the names that a part of an expression reads of the value before it, in the order of its text."""
+    if node["type"] == "field":
+        return [node["value"]]
+    children = _children(node)
+    parts = children if node["type"] in _SUMMED | _OF_THE_SAME_VALUE else children[:1]
+    return [name for part in parts for name in _first_names(part)]
 
 
 def _children(node: _Node) -> list[_Node]:

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -26,6 +26,7 @@ from dora_metrics.settings.incidents.definitions import (
 )
 from dora_metrics.settings.incidents.expressions import Expression
 from dora_metrics.settings.incidents.systems import (
+    EVERY_SERVICE,
     FIELD_NAMES,
     FieldName,
     IncidentList,
@@ -143,8 +144,8 @@ class _EntryParser:
         try:
             return msgspec.convert(value, shape)
         except msgspec.ValidationError as error:
-            text, _, path = str(error).partition(" - at ")
-            self._add(re.sub(r"[`$.]+", " ", path).strip().replace(" ", ".") or "", text)
+            for place, problem in shape_problems(shape, value) or [_place_and_text(error)]:
+                self._add(place, problem)
             return None
 
     def _system_of(self, definition: Definition, mappings: Mappings) -> IncidentSystem:
@@ -172,7 +173,8 @@ class _EntryParser:
             fields=self._fields(definition, url),
             times=self._checked("times", lambda: TimeFormat.parse(definition.times), TimeFormat()),
             parameters=self._parameters(definition),
-            services=self._places(mappings),
+            is_of_account=self._preset is not None and not definition.needs,
+            services=self._places(mappings, definition),
             severities={word.strip().lower(): severity for word, severity in mappings.severities.items()},
             environments=mappings.environments,
             digest=self._digest(definition),
@@ -204,6 +206,8 @@ class _EntryParser:
             self._add("page", "token and next belong together: the parameter, and the expression that finds its value")
         if page.size < 0 or page.end < 0 or page.first < 0:
             self._add("page", "size, first and end cannot be negative")
+        if chosen and not str(getattr(page, kind)).strip():
+            self._add(f"page.{kind}", "it is empty; name the parameter or, for `link`, the relation")
         if kind == "offset" and not page.size:
             self._add("page", "offset needs size, the number of incidents on a full page")
         return Paging(
@@ -212,6 +216,7 @@ class _EntryParser:
             next=self._expression("page.next", page.next) if page.next is not None else None,
             more=self._expression("page.more", page.more) if page.more is not None else None,
             size=page.size,
+            is_size_certain=self._preset is not None,
             first=page.first,
             end=page.end,
         )
@@ -246,8 +251,15 @@ class _EntryParser:
     def _parameters(self, definition: Definition) -> dict[str, str]:
         return {name: str(self._entry[name]).strip() for name in definition.needs}
 
-    def _places(self, mappings: Mappings) -> dict[str, ServicePlace | None]:
+    def _places(self, mappings: Mappings, definition: Definition) -> dict[str, ServicePlace | None]:
         places: dict[str, ServicePlace | None] = {}
+        names = [name for name in mappings.services if name.strip() != EVERY_SERVICE]
+        if names and definition.fields.get("service") is None:
+            self._add(
+                "fields.service",
+                f"it is missing, so the line {names[0]!r} of `services` cannot apply; say where an incident has its "
+                "service, with `fields: {service: …}`",
+            )
         for name, place in mappings.services.items():
             if isinstance(place, str):
                 places[name.strip()] = None
@@ -286,6 +298,41 @@ class _EntryParser:
     def _digest(self, definition: Definition) -> str:
         content = msgspec.json.encode([definition, mappings_of(self._entry)], order="sorted")
         return hashlib.sha256(content).hexdigest()[:16]
+
+
+def shape_problems(shape: type[Any], value: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return what is wrong with the parts of a mapping that users name themselves, by place: `severities.Sev A`."""
+    return [
+        (f"{field.encode_name}.{name}", problem)
+        for field in msgspec.structs.fields(shape)
+        if get_origin(field.type) is dict and isinstance(value.get(field.encode_name), Mapping)
+        for name, item in value[field.encode_name].items()  # type: ignore[attr-defined] # a mapping
+        if (problem := _problem_of(item, get_args(field.type)[1], is_shown=field.encode_name != "headers"))
+    ]
+
+
+def _problem_of(item: object, kind: Any, *, is_shown: bool) -> str | None:  # noqa: ANN401 - a type
+    """Return what is wrong with a value; None if nothing is. A header may hold a token, so its value is not named."""
+    try:
+        msgspec.convert(item, kind)
+    except msgspec.ValidationError as error:
+        inner, text = _place_and_text(error)
+        choices = [each for each in (get_args(kind) or [kind]) if isinstance(each, str)] or _literals(kind)
+        named = f"{item!r:.80}" if is_shown and isinstance(item, str | int | float) else ""
+        if named and choices:
+            return f"{named} is not {'one of ' if len(choices) > 1 else ''}{', '.join(choices)}"
+        return ": ".join(filter(None, (inner, text))) + (f"; it is {named}" if named else "")
+    return None
+
+
+def _literals(kind: Any) -> list[str]:  # noqa: ANN401 - a type
+    """Return the words among the alternatives of a type."""
+    return [word for each in get_args(kind) if get_origin(each) is Literal for word in get_args(each)]
+
+
+def _place_and_text(error: msgspec.ValidationError) -> tuple[str, str]:
+    text, _, path = str(error).partition(" - at ")
+    return re.sub(r"[`$.]+", " ", path).strip().replace(" ", "."), text
 
 
 def _texts(query: Mapping[str, QueryValue]) -> list[str]:

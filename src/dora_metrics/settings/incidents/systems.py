@@ -57,6 +57,7 @@ class Paging(Struct, frozen=True):
         next: finds the token of the next page.
         more: finds whether there is another page; without it a page that is not full is the last one.
         size: items of a full page; 0 if unknown, then an empty page is the last one.
+        is_size_certain: whether `size` is what the vendor documents, not what a user asks for.
         first: the number of the first page.
         end: the first offset that the system refuses; 0 for no such limit.
     """
@@ -66,6 +67,7 @@ class Paging(Struct, frozen=True):
     next: Expression | None = None
     more: Expression | None = None
     size: int = 0
+    is_size_certain: bool = False
     first: int = 1
     end: int = 0
 
@@ -110,6 +112,7 @@ class IncidentSystem(Struct, frozen=True):
         fields: find the fields of an item.
         times: how it writes times.
         parameters: what the user set for the placeholders of the preset.
+        is_of_account: whether its list has all incidents of an account, not only those that the user's query selects.
         services: where its services belong; None for those that are skipped.
         severities: further words for severities, in lower case.
         environments: its names of environments to those in the ledger.
@@ -130,6 +133,7 @@ class IncidentSystem(Struct, frozen=True):
     fields: Mapping[FieldName, Expression]
     times: TimeFormat
     parameters: Mapping[str, str]
+    is_of_account: bool
     services: Mapping[str, ServicePlace | None]
     severities: Mapping[str, Severity]
     environments: Mapping[str, str]

@@ -3,10 +3,11 @@
 Nothing of an answer is quoted, and no redirect is followed: the request may hold a token.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlencode, urljoin
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.markdown import storable
 from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     BodyProblem,
@@ -34,22 +36,27 @@ MAX_REQUESTS = 200
 """In one reading of a system."""
 LONGEST_RETRY_AFTER_SECONDS = 120
 
-_OK, _NOT_FOUND = 200, 404
+_OK, _UNAUTHORISED, _NOT_FOUND = 200, 401, 404
 _TOO_MANY_STATUSES = (420, 429)
 _RETRIED_STATUSES = (*_TOO_MANY_STATUSES, 500, 502, 503, 504)
 _RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
-_LINK = re.compile(r"<([^<>\s]{1,2000})>([^<>]{0,500})")
 
 
 class IncidentSystemError(Exception):
     """A request has no usable answer. The text says what happened and what to do.
 
-    `status` is that of the answer; None if there was none, or if the problem is another one.
+    `status` is that of the answer; None if there was none, or if the problem is another one. `is_last`: whether no
+    further request can be sent in this reading.
     """
 
-    def __init__(self, text: str, status: int | None = None) -> None:
+    def __init__(self, text: str, status: int | None = None, *, is_last: bool = False) -> None:
         super().__init__(text)
-        self.status = status
+        self.status, self._is_last = status, is_last
+
+    @property
+    def ends_reading(self) -> bool:
+        """Whether another request would have no answer either."""
+        return self._is_last or self.status in (_UNAUTHORISED, *_TOO_MANY_STATUSES)
 
     @property
     def is_not_found(self) -> bool:
@@ -58,10 +65,10 @@ class IncidentSystemError(Exception):
 
 
 class Answer(Struct, frozen=True):
-    """A page: its JSON, and the addresses in its header `Link` by relation."""
+    """A page: its JSON, and its header `Link`, empty without one."""
 
     body: Any
-    links: Mapping[str, str]
+    link_header: str
 
 
 class RequestLimits(Struct, frozen=True):
@@ -146,7 +153,7 @@ class IncidentApi:
             raise IncidentSystemError(f"a page is larger than {MAX_BODY_BYTES // 1_000_000} MB; ask for smaller pages")
         if response.body_problem:
             raise IncidentSystemError(f"the answer is {response.body_problem.value}; the next sync asks again")
-        return Answer(_decode(response.body), _links(response.headers.get("link", "")))
+        return Answer(_decode(response.body), response.headers.get("link", ""))
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -173,9 +180,9 @@ class IncidentApi:
 
     def _send(self, request: HttpRequest) -> HttpResponse | ExchangeFailure:
         if self.request_count == MAX_REQUESTS:
-            raise IncidentSystemError(f"more than {MAX_REQUESTS} requests are not sent in one reading")
+            raise IncidentSystemError(f"more than {MAX_REQUESTS} requests are not sent in one reading", is_last=True)
         if not self.seconds_left():
-            raise IncidentSystemError("the time for one reading is over")
+            raise IncidentSystemError("the time for one reading is over", is_last=True)
         self.request_count += 1
         return self._session.exchange(request, lambda status: status == _OK, self.seconds_left())
 
@@ -201,28 +208,41 @@ def _may_pass(response: HttpResponse | ExchangeFailure) -> bool:
 def _retry_after_seconds(response: HttpResponse | ExchangeFailure, now: datetime) -> float | None:
     """Return how long the header `Retry-After` says to wait; None without one that can be read."""
     text = "" if isinstance(response, ExchangeFailure) else response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
+    if re.fullmatch(r"[0-9]{1,15}", text):
         return float(text)
     time = parse_http_date(text)
     return None if time is None else max(0.0, (time - now).total_seconds())
 
 
-def _links(header: str) -> dict[str, str]:
-    """Return the addresses of a header `Link`, by relation. Sentry says `results="false"` of a page without items."""
-    links = {}
-    for address, parameters in _LINK.findall(header[:10_000]):
-        relation = re.search(r"""\brel\s*=\s*["']?([\w-]+)""", parameters)
-        if relation and not re.search(r"""\bresults\s*=\s*["']?false""", parameters):
-            links[relation[1]] = address
-    return links
-
-
 def _decode(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(body)
     try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _storable(json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant))
+    except (ValueError, RecursionError):
         raise IncidentSystemError(_NOT_JSON) from None
-    return decoded
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON with texts that can be stored. Half a character, as of an emoji that was cut, is common."""
+    match value:
+        case str():
+            return storable(value)
+        case list():
+            return [_storable(each) for each in value]
+        case dict():
+            return {storable(name): _storable(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _refuse_constant(name: str) -> None:
+    """JSON has no such numbers.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not JSON")
 
 
 _NOT_JSON = "its answer is not JSON; the address may be that of a page that asks to sign in, or the answer was cut off"

@@ -30,12 +30,15 @@ def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: Repo
     """Return what was read of a system as facts."""
     incidents: list[Incident] = []
     unmapped: Counter[str] = Counter()
+    unplaced: Counter[str] = Counter()
     uncovered: Counter[str] = Counter()
     for reported in reading.incidents:
         name = _service_line(system, reported)
         if name is None and reported.services:
-            unmapped[reported.services[-1]] += 1
-            continue
+            if system.services or system.is_of_account:
+                unmapped[reported.services[-1]] += 1
+                continue
+            unplaced[reported.services[-1]] += 1
         place = ServicePlace() if name is None else system.services[name]
         if place is None:
             continue  # `skip`
@@ -44,7 +47,12 @@ def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: Repo
             uncovered[place.repository or ""] += 1
         else:
             incidents.append(_incident(system, reported, place, repository))
-    notes = (*_unmapped_notes(unmapped), *_uncovered_notes(uncovered), *_unusable_notes(reading.unusable))
+    notes = (
+        *_unmapped_notes(unmapped, "not recorded"),
+        *_unmapped_notes(unplaced, "recorded without a service"),
+        *_uncovered_notes(uncovered),
+        *_unusable_notes(reading.unusable),
+    )
     return SystemFacts(tuple(incidents), tuple(f"{system.name}: {note}" for note in notes))
 
 
@@ -52,6 +60,7 @@ def _service_line(system: IncidentSystem, reported: SystemIncident) -> str | Non
     """Return the line of `services` that an incident has; None if there is none.
 
     An incident without a service and a line belongs to this repository: what the system was asked for has selected it.
+    So does one with a service without any lines, unless the list has all incidents of an account.
     """
     return next((name for name in (*reported.services, EVERY_SERVICE) if name in system.services), None)
 
@@ -80,17 +89,23 @@ def missing_note(system_name: str, missing_ids: Sequence[str]) -> str:
     """Return the note on open incidents that the system does not have any more."""
     named, is_single = formatting.join_first(missing_ids, _MAX_NAMED), len(missing_ids) == 1
     return (
-        f"{system_name}: {named} {'is' if is_single else 'are'} open in the ledger, and no longer in "
-        f"the system under {'this id' if is_single else 'these ids'}. A dispatch can end or withdraw an incident "
-        "(docs/incidents.md)."
+        f"{system_name}: {named} {'is' if is_single else 'are'} open in the ledger, and the system does not show "
+        f"{'it under its id' if is_single else 'them under their ids'} any more. A dispatch can end or withdraw an "
+        "incident (docs/incidents.md)."
     )
 
 
-def _unmapped_notes(unmapped: Mapping[str, int]) -> list[str]:
+def left_note(system_name: str, count: int) -> str:
+    """Return the note on open incidents that were not asked for."""
+    incidents = formatting.count(count, "more open incident")
+    return f"{system_name}: {incidents} not asked for by now, because the system did not show many others."
+
+
+def _unmapped_notes(unmapped: Mapping[str, int], outcome: str) -> list[str]:
     if not unmapped:
         return []
     total = formatting.count(sum(unmapped.values()), "incident")
-    return [f"{total} of services that `services` does not name, not recorded: {_counted(unmapped)}."]
+    return [f"{total} of services that `services` does not name, {outcome}: {_counted(unmapped)}."]
 
 
 def _uncovered_notes(uncovered: Mapping[str, int]) -> list[str]:

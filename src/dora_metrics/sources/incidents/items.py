@@ -18,6 +18,7 @@ _MAX_TEXT_LENGTH = 300
 _MAX_ALSO = 20
 
 _NUMBERED_SEVERITY = re.compile(r"\b(?:p|s|sev|severity|priority)[ _-]?([0-5])\b", re.IGNORECASE)
+_BARE_NUMBER = re.compile(r"([0-5])(?:\.0)?")
 _SEVERITY_BY_NUMBER: tuple[Severity, ...] = ("critical", "critical", "high", "medium", "low", "low")
 _SEVERITY_WORDS: Mapping[str, Severity] = {
     "blocker": "critical",
@@ -37,6 +38,10 @@ _SEVERITY_WORDS: Mapping[str, Severity] = {
     "minor": "low",
     "trivial": "low",
 }
+
+
+_USER_IN_URL = re.compile(r"^(\w+://)[^/?#]*@")
+_FALSE_WORDS = ("", "false", "no", "0")
 
 
 class UnusableItemError(Exception):
@@ -85,7 +90,7 @@ def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> Sys
     key = reader.key()
     detected_at = reader.required_time("detected_at")
     resolved_at = reader.time("resolved_at")
-    is_retracted = reader.value("retracted") not in (None, False, "", [], {}, 0)
+    is_retracted = reader.is_true("retracted")
     if not is_retracted:  # planned maintenance is in the future
         reader.check_has_happened(max(detected_at, resolved_at or detected_at), now)
     reader.check_order(detected_at, resolved_at)
@@ -97,7 +102,7 @@ def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> Sys
         resolved_at=resolved_at,
         observed_at=min(changed_at, now),
         title=reader.text("title"),
-        url=first_http_url(*reader.texts("url")),
+        url=first_http_url(*map(without_user, reader.texts("url"))),
         severity=severity_of(reader.text("severity"), system.severities),
         environment=reader.text("environment"),
         deployment=reader.text("deployment"),
@@ -107,14 +112,20 @@ def incident_of_item(system: IncidentSystem, item: object, now: datetime) -> Sys
 
 
 def severity_of(text: str | None, words: Mapping[str, Severity]) -> Severity | None:
-    """Return what a word for a severity means: one of `words`, a usual one, or a number as in `P1`; None for others."""
+    """Return what a severity means: one of `words`, a usual word, or a number as in `P1` or alone; None for others."""
     if text is None:
         return None
-    whole, first = text.lower(), re.split(r"[^a-z]", text.lower(), maxsplit=1)[0]
+    whole = text.lower()
+    first = "".join(re.findall(r"[a-z]+", whole)[:1])
     if known := words.get(whole) or _SEVERITY_WORDS.get(whole) or _SEVERITY_WORDS.get(first):
         return known
-    number = _NUMBERED_SEVERITY.search(text)
+    number = _NUMBERED_SEVERITY.search(text) or _BARE_NUMBER.fullmatch(text)
     return _SEVERITY_BY_NUMBER[int(number[1])] if number else None
+
+
+def without_user(url: str) -> str:
+    """Return an address without the user and password that it may have, since everybody can read the ledger."""
+    return _USER_IN_URL.sub(r"\1", url)
 
 
 class _ItemReader:
@@ -153,6 +164,11 @@ class _ItemReader:
         value = self.value(name)
         candidates = value if isinstance(value, list) else [value]
         return [text for each in candidates if (text := one_line(_scalar_text(each)))]
+
+    def is_true(self, name: FieldName) -> bool:
+        """Whether a field holds anything but nothing, false, no or 0."""
+        value = self.value(name)
+        return value.strip().lower() not in _FALSE_WORDS if isinstance(value, str) else bool(value)
 
     def time(self, name: FieldName) -> datetime | None:
         """Return a field as a time; None if it is missing."""

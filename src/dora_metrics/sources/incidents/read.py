@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from dora_metrics.github.text import one_line
 from dora_metrics.settings.incidents.systems import (
     IncidentList,
     IncidentSystem,
@@ -25,7 +26,13 @@ _SHORTEST_RANGE = timedelta(seconds=1)
 _OPEN_IN_ONE_LIST = 50
 """Ids of open incidents in one request, which an address can hold."""
 _CLIENT_ERRORS = range(400, 500)
+_MAX_FAILED_SINGLES = 20
+"""Incidents of which nothing can be read, one by one, in one reading; the next one asks for the others."""
+_MAX_ASKED_AGAIN = 3
+"""Incidents that the system did not show before, in one reading."""
+_HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_MAX_SHOWN_KEY = 80
 
 
 class ReadingRequest(Struct, frozen=True):
@@ -35,11 +42,13 @@ class ReadingRequest(Struct, frozen=True):
         since: what changed since then.
         now: the present, where the reading ends.
         open_keys: the incidents that had not ended so far, by what the system calls them.
+        missing_keys: those of them that the system did not show under their ids when it was last asked.
     """
 
     since: datetime
     now: datetime
     open_keys: tuple[str, ...] = ()
+    missing_keys: tuple[str, ...] = ()
 
 
 class SystemReading(Struct, frozen=True):
@@ -48,7 +57,8 @@ class SystemReading(Struct, frozen=True):
     Attributes:
         incidents: each in its newest state.
         unusable: the items that are not recorded, and why.
-        missing_keys: the open incidents that the system does not have any more.
+        missing_keys: the open incidents that the system does not show under their ids any more.
+        left_count: of how many open incidents the state is left to the next reading.
         reached: up to when everything was read; None if a problem left that open.
         problem: why the reading ended early; None if it did not.
     """
@@ -58,6 +68,7 @@ class SystemReading(Struct, frozen=True):
     missing_keys: tuple[str, ...]
     reached: datetime | None
     problem: str | None = None
+    left_count: int = 0
 
     @property
     def newest_change(self) -> datetime | None:
@@ -77,7 +88,9 @@ class _SystemReader:
     request: ReadingRequest
     _incidents: dict[str, SystemIncident] = field(default_factory=dict)
     _unusable: dict[str, None] = field(default_factory=dict)
-    _missing_keys: list[str] = field(default_factory=list)
+    _missing_keys: dict[str, None] = field(default_factory=dict)
+    _failed_count: int = 0
+    _left_count: int = 0
     _reached: datetime | None = None
 
     @property
@@ -86,14 +99,21 @@ class _SystemReader:
 
     def read(self) -> SystemReading:
         problem = None
+        self._missing_keys = dict.fromkeys(key for key in self.request.missing_keys if key in self.request.open_keys)
         try:
             self._read_changed()
             self._read_open()
             self._reached = self.request.now
         except IncidentSystemError as error:
             problem = str(error)
-        incidents = tuple(self._incidents.values())
-        return SystemReading(incidents, tuple(self._unusable), tuple(self._missing_keys), self._reached, problem)
+        return SystemReading(
+            incidents=tuple(self._incidents.values()),
+            unusable=tuple(self._unusable),
+            missing_keys=tuple(key for key in self._missing_keys if key not in self._incidents),
+            reached=self._reached,
+            problem=problem,
+            left_count=self._left_count,
+        )
 
     def _read_changed(self) -> None:
         """Read range after range. Each begins where the one before ended, or where the system would not go on."""
@@ -158,16 +178,16 @@ class _SystemReader:
         return kept
 
     def _read_open(self) -> None:
-        """Read what became of the incidents that were open and that nothing that was read so far has."""
-        if self._system.open and self._unread_open_keys:
+        """Read what is open, which may be older than what was read so far, and what became of what was open."""
+        if self._system.open:
             self._read_open_lists(self._system.open)
         if self._system.single:
-            for key in self._unread_open_keys:
-                self._read_single(self._system.single, key)
+            self._read_singles(self._system.single)
 
     @property
     def _unread_open_keys(self) -> list[str]:
-        return [key for key in self.request.open_keys if key not in self._incidents]
+        """The incidents that were open, that nothing that was read so far has, and that the system had before."""
+        return [key for key in self.request.open_keys if key not in self._incidents and key not in self._missing_keys]
 
     def _read_open_lists(self, open_list: IncidentList) -> None:
         """Read the list of open incidents; for a system that needs to be told which, a few in each request."""
@@ -176,26 +196,65 @@ class _SystemReader:
         parts = [keys[at : at + _OPEN_IN_ONE_LIST] for at in range(0, len(keys), _OPEN_IN_ONE_LIST)]
         for part in parts if names_keys else [[]]:
             try:
-                for page in self._pages(open_list, {**self._present, "open": ",".join(part), "id": ""}):
-                    self._keep(page.items)
+                self._read_open_list(open_list, part)
             except IncidentSystemError as error:
                 if not (names_keys and error.status in _CLIENT_ERRORS):
                     raise
                 # one of them may not exist any more: each is asked for by itself
 
+    def _read_open_list(self, open_list: IncidentList, keys: Sequence[str]) -> None:
+        """Read one list to its end.
+
+        Raises:
+            IncidentSystemError: if a page cannot be read, or the system does not show the end.
+        """
+        for page in self._pages(open_list, {**self._present, "open": ",".join(keys), "id": ""}):
+            self._keep(page.items)
+            if page.is_cut:
+                raise IncidentSystemError(
+                    f"it does not show what follows {self._system.paging.end:,} open incidents; read fewer, for "
+                    "example with a parameter in `query`"
+                )
+
+    def _read_singles(self, single: SingleIncident) -> None:
+        """Read one by one what became of the others, and of a few that the system did not show before."""
+        unread = self._unread_open_keys
+        for position, key in enumerate([*unread, *self._asked_again()]):
+            if self._failed_count == _MAX_FAILED_SINGLES:
+                self._left_count = max(0, len(unread) - position)
+                return
+            self._read_single(single, key)
+
+    def _asked_again(self) -> list[str]:
+        """Return a few of the incidents that the system did not show before, others in each hour."""
+        keys = [key for key in self._missing_keys if key not in self._incidents]
+        if len(keys) <= _MAX_ASKED_AGAIN:
+            return keys
+        hours = int(self.request.now.timestamp() // _HOUR.total_seconds())
+        first = hours * _MAX_ASKED_AGAIN % len(keys)
+        return [*keys[first:], *keys[:first]][:_MAX_ASKED_AGAIN]
+
     def _read_single(self, single: SingleIncident, key: str) -> None:
-        """Read one incident by its id. The system may not have it any more, or under another id."""
+        """Read one incident by its id. The system may not have it any more, not show it, or under another id.
+
+        Raises:
+            IncidentSystemError: if the others cannot be read either.
+        """
         path, query = self._filled(single.request, {**self._present, "open": "", "id": key})
-        try:
-            items = items_of(self.api.get(path, query), single.each)
-        except IncidentSystemError as error:
-            if not error.is_not_found:
-                raise
-            items = []
         unusable_before = len(self._unusable)
-        self._keep(items)
-        if key not in self._incidents and len(self._unusable) == unusable_before:
-            self._missing_keys.append(key)
+        try:
+            self._keep(items_of(self.api.get(path, query), single.each))
+        except IncidentSystemError as error:
+            if error.ends_reading:
+                raise
+            if not error.is_not_found:
+                self._unusable[f"{one_line(key)[:_MAX_SHOWN_KEY]}: {error}"] = None
+        if key in self._incidents:
+            self._missing_keys.pop(key, None)
+            return
+        self._failed_count += 1
+        if len(self._unusable) == unusable_before:
+            self._missing_keys[key] = None
 
     @property
     def _present(self) -> dict[str, str]:
