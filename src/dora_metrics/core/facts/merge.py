@@ -122,11 +122,12 @@ def prepare_event_facts(
 def _corrected(recorded: Incident, observed: Incident, unstated_times: Collection[str]) -> Incident:
     """Return what a report that states no time of its own makes of a record: it wins, and keeps what it leaves out.
 
-    So it is for a record of another source, whose times say when that system changed something, and for one that would
-    otherwise win. A report that says nothing new gives the record, so it may arrive again, and after its successors.
+    So it is for a record of another source, whose times say when that system changed something, and for a withdrawal.
+    Other reports of one source may arrive in any order, so their times decide. A correction that says nothing new gives
+    the record, so it may arrive again.
     """
-    is_beaten = recorded.source != observed.source or recorded.observed_at >= observed.observed_at
-    if not is_beaten or is_same_information(recorded, observed):
+    is_correction = recorded.source != observed.source or observed.retracted
+    if not is_correction or is_same_information(recorded, observed):
         return observed
     detected_at = recorded.detected_at if "detected_at" in unstated_times else observed.detected_at
     fact = _with_kept_values(recorded, replace(observed, detected_at=detected_at))
