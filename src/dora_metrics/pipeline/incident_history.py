@@ -89,7 +89,8 @@ class SystemReader:
 
     def _token_problem(self, system: IncidentSystem, token: IncidentToken | None) -> str | None:
         if token is None and not system.is_token_optional:
-            return f"it has no token; add a line `{system.name}: TOKEN` to the input `incident-tokens`"
+            addition = f"add a line `{system.name}: TOKEN` to the input `incident-tokens`"
+            return f"it has no token; {addition}, or to INCIDENT_TOKENS in a terminal"
         if token is None or system.may_get_token(self.hosts):
             return None
         origin = system.origin

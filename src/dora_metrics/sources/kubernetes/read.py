@@ -91,7 +91,7 @@ class _ObjectReadings:
         try:
             yield
         except (msgspec.DecodeError, RecursionError) as error:
-            self.unread.append(f"{text.kind} {name_in(text.text)}: {error}")
+            self.unread.append(f"{text.kind} {name_in(text.text)}: {_problem_text(error)}")
 
     @property
     def result(self) -> ClusterReading:
@@ -128,3 +128,9 @@ def _storable(occurrence: Occurrence) -> Occurrence:
 
 def _is_source(each: ObjectText) -> bool:
     return each.group == _SOURCE_GROUP and each.kind in SOURCE_KINDS
+
+
+def _problem_text(error: Exception) -> str:
+    """Return what is wrong with an object; of a text that lacks a form not the form, which is an expression."""
+    text = str(error)
+    return f"Kubernetes has no such text{text[text.index(' - at') :]}" if "matching regex" in text else text
