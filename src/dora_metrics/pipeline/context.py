@@ -452,7 +452,7 @@ class RunContext:
         repositories = {fact.repository for fact in facts if fact.repository.casefold() != own_name}
         with self.client.until(_SECONDS_TO_ENRICH):
             own = tuple(fact for fact in facts if fact.repository not in repositories)
-            enriched = self._enricher_of(self.run.repository)(own, contents)
+            enriched = self._enricher_of(self.run.repository)(own, contents) if own else own
             for repository in sorted(repositories):
                 others = tuple(fact for fact in facts if fact.repository == repository)
                 covers = is_selected(repository, self.settings.repositories)
@@ -479,7 +479,9 @@ class RunContext:
         return CommitLookup(ask, may_ask, self.note)
 
     def _enricher_of(self, repository: str) -> "Enricher":
-        return self._enrichers.setdefault(repository, self._make_enricher(repository))
+        if repository not in self._enrichers:
+            self._enrichers[repository] = self._make_enricher(repository)
+        return self._enrichers[repository]
 
     @cached_property
     def _enrichers(self) -> "dict[str, Enricher]":
