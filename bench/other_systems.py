@@ -11,8 +11,9 @@ from run import Measurement, measure
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from fakes.incident_systems import NOW, TOKEN, FakePagerDuty, running_system  # noqa: E402 - from tests
+from fakes.incident_systems import NOW, TOKEN, FakePagerDuty  # noqa: E402 - from tests
 from support.cluster import FluxKustomization, kubectl_list  # noqa: E402 - from tests
+from support.servers import listening  # noqa: E402 - from tests
 
 INCIDENTS = 10_000
 KUSTOMIZATIONS = 5_000
@@ -28,7 +29,7 @@ def main() -> None:
 
 def incident_rows(folder: Path) -> list[str]:
     """Rows for one reading of many incidents of PagerDuty."""
-    with running_system(FakePagerDuty()) as pager:
+    with listening(FakePagerDuty()) as pager:
         for number in range(INCIDENTS):
             began = NOW - timedelta(days=89) + number * _BETWEEN
             pager.add(f"A{number:05}", began, began + timedelta(hours=1))

@@ -4,7 +4,7 @@ Every exchange has a deadline and a size limit, and follows no redirect. A failu
 and urllib3 hold the request, and with it the token, so none of them leaves this module.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -46,6 +46,12 @@ class FailureKind(Enum):
     DEADLINE = "the exchange took too long"
     BAD_ADDRESS = "the address is not valid"
     BAD_HEADER = "a header cannot be sent"
+
+
+TRANSIENT_FAILURES = frozenset({
+    FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE,
+})  # fmt: skip
+"""After these, the same request may be answered a little later."""
 
 
 class BodyProblem(Enum):
@@ -99,6 +105,17 @@ class ExchangeFailure(Struct, frozen=True):
 
     kind: FailureKind
     name: str
+
+
+def may_pass(
+    response: HttpResponse | ExchangeFailure,
+    statuses: Collection[int],
+    failures: Collection[FailureKind] = TRANSIENT_FAILURES,
+) -> bool:
+    """Whether the same request may be answered a little later: after one of these statuses or failures."""
+    if isinstance(response, ExchangeFailure):
+        return response.kind in failures
+    return response.status in statuses
 
 
 class BearerAuth(AuthBase):

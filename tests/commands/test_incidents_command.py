@@ -9,15 +9,15 @@ import pytest
 
 from dora_metrics import cli
 from dora_metrics.runtime import Runtime
-from fakes.incident_systems import TOKEN, FakePagerDuty, FakeSystem, running_system
+from fakes.incident_systems import TOKEN, FakePagerDuty, FakeSystem
 from support.incident_shop import DAY, HOUR, pagerduty, text
 from support.runs import FAST_LIMITS, NOW, check_out
-from support.servers import Answer
+from support.servers import Answer, listening
 
 
 @pytest.fixture
 def duty() -> Iterator[FakePagerDuty]:
-    with running_system(FakePagerDuty()) as system:
+    with listening(FakePagerDuty()) as system:
         system.add("A2", NOW - DAY, None)
         system.add("A1", NOW - 2 * DAY, NOW - 2 * DAY + HOUR)
         system.add("B1", NOW - DAY, None, service="Search")

@@ -14,11 +14,11 @@ from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.incidents.parsing import parse_systems
 from dora_metrics.settings.loading import load_settings
 from fakes.github import FakeGitHub
-from fakes.incident_systems import TOKEN, FakeSystem, Incident, Query, answer_json, instant, running_system
+from fakes.incident_systems import TOKEN, FakeSystem, Incident, Query, answer_json, instant
 from support.incident_shop import DAY, HOUR, IncidentShop, text
 from support.paths import ROOT
 from support.runs import NOW
-from support.servers import Answer
+from support.servers import Answer, listening
 
 EXAMPLES = sorted((ROOT / "examples" / "incidents").glob("*.yml"))
 PAGE = (ROOT / "docs" / "incidents.md").read_text("utf-8")
@@ -127,7 +127,7 @@ def shop_in(folder: Path) -> Iterator[IncidentShop]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_reads_what_its_vendor_describes(path: Path, tmp_path: Path) -> None:
     (system,) = yaml.safe_load(path.read_text("utf-8"))["incidents"]
-    with running_system(FAKES[path.stem]()) as fake, shop_in(tmp_path) as shop:
+    with listening(FAKES[path.stem]()) as fake, shop_in(tmp_path) as shop:
         fake.add("A1", NOW - 30 * DAY, NOW - 30 * DAY + HOUR)
         fake.add("A2", NOW - 5 * DAY, NOW - 4 * DAY)
         fake.add("A3", NOW - 2 * HOUR, None)

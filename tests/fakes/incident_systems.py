@@ -7,16 +7,16 @@ PagerDuty pages by offset, Jira and incident.io by token, Statuspage by number, 
 import base64
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.runs import NOW
-from support.servers import Answer, Listener, Request, listen
+from support.servers import Answer, ListeningFake, Request
 
 TOKEN = "s3cret-t0ken"
 USER = "ada@example.com"
@@ -43,7 +43,7 @@ class Incident:
 
 
 @dataclass
-class FakeSystem:
+class FakeSystem(ListeningFake):
     """What a system has, and what it was asked.
 
     Attributes:
@@ -57,22 +57,6 @@ class FakeSystem:
     answers: dict[int, Answer] = field(default_factory=dict)
     token: str | None = TOKEN
     now: datetime = NOW
-    listener: Listener | None = None
-
-    @property
-    def url(self) -> str:
-        assert self.listener
-        return self.listener.url
-
-    @property
-    def host(self) -> str:
-        assert self.listener
-        return self.listener.host
-
-    @property
-    def requests(self) -> list[Request]:
-        assert self.listener
-        return self.listener.requests
 
     @property
     def paths(self) -> list[str]:
@@ -99,8 +83,9 @@ class FakeSystem:
     def authorization(self) -> str:
         return f"Bearer {self.token}"
 
+    @abstractmethod
     def answer(self, path: str, query: Query) -> Answer:
-        raise NotImplementedError
+        """Answer a request that may see the incidents."""
 
     def single(self, key: str) -> Incident | None:
         return next((each for each in self.incidents if each.key == key), None)
@@ -366,20 +351,3 @@ PLAIN_FIELDS = {
     "severity": "level",
     "service": "team",
 }
-
-System = TypeVar("System", bound=FakeSystem)
-
-
-@contextmanager
-def running_system(system: System) -> Iterator[System]:
-    """Let a system answer at its `url`."""
-    with listen() as listener:
-        log = listener.answer_to
-
-        def answer_to(request: Request) -> Answer:
-            log(request)
-            return system.answer_to(request)
-
-        listener.answer_to = answer_to  # type: ignore[method-assign] # a listener with answers of its own
-        system.listener = listener
-        yield system

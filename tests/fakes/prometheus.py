@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from support.servers import Answer, Listener, Request, listen
+from support.servers import Answer, ListeningFake, Request
 
 _LOOK_BACK_MS = 300_000
 _UNITS_MS = {"d": 86_400_000, "s": 1_000, "ms": 1}
@@ -32,7 +31,7 @@ class AlertSeries:
 
 
 @dataclass
-class FakePrometheus:
+class FakePrometheus(ListeningFake):
     """What it has, and what it was asked.
 
     Attributes:
@@ -52,17 +51,10 @@ class FakePrometheus:
     knows_rules: bool = True
     clock: datetime | None = None
     date: str | None = None
-    listener: Listener | None = None
-
-    @property
-    def url(self) -> str:
-        assert self.listener
-        return self.listener.url
 
     @property
     def queries(self) -> list[str]:
-        assert self.listener
-        asked = (parse_qs(urlsplit(request.path).query) for request in self.listener.requests)
+        asked = (parse_qs(urlsplit(request.path).query) for request in self.requests)
         return [parameters["query"][0] for parameters in asked if "query" in parameters]
 
     def fire(
@@ -132,19 +124,3 @@ def _ms(duration: timedelta) -> int:
 
 def _time_ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)
-
-
-@contextmanager
-def fake_prometheus(**attributes: Any) -> Iterator[FakePrometheus]:  # noqa: ANN401 - of the fake
-    """Start one; it is reached at its `url`."""
-    made = FakePrometheus(**attributes)
-    with listen() as listener:
-        own_log = listener.answer_to
-
-        def answer_to(request: Request) -> Answer:
-            own_log(request)
-            return made.answer_to(request)
-
-        listener.answer_to = answer_to  # type: ignore[method-assign] # a listener with answers of its own
-        made.listener = listener
-        yield made

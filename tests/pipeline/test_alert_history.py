@@ -9,10 +9,10 @@ import pytest
 
 from dora_metrics.runtime import HttpLimits
 from fakes.github import FakeGitHub
-from fakes.prometheus import FakePrometheus, fake_prometheus
+from fakes.prometheus import FakePrometheus
 from support.alerted_shop import TOKEN, AlertedShop, alert
 from support.runs import NOW, ActionRun
-from support.servers import Answer, Listener, dripping, flooding, free_port, listen
+from support.servers import Answer, Listener, dripping, flooding, free_port, listen, listening
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 UNREAD = "are unread, which does not mean that there were none"
@@ -27,7 +27,7 @@ def github() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def prometheus() -> Iterator[FakePrometheus]:
-    with fake_prometheus() as made:
+    with listening(FakePrometheus()) as made:
         yield made
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fakes.github import FakeGitHub
-from fakes.incident_systems import PLAIN_FIELDS, TOKEN, FakeLinked, FakePagerDuty, running_system
+from fakes.incident_systems import PLAIN_FIELDS, TOKEN, FakeLinked, FakePagerDuty
 from support.runs import NOW, ActionRun, check_out, run_action
-from support.servers import Answer, Listener, listen
+from support.servers import Answer, Listener, listen, listening
 
 CONFIG = ".github/dora.yml"
 WITHHELD = "has a `url` on a host that the input `incident-hosts` does not name"
@@ -121,7 +121,7 @@ def test_a_file_cannot_name_hosts(shop: CheckedOutShop, outside: Listener) -> No
 def test_the_default_branchs_systems_are_read_in_place_of_a_planted_one(
     shop: CheckedOutShop, outside: Listener
 ) -> None:
-    with running_system(FakePagerDuty()) as duty:
+    with listening(FakePagerDuty()) as duty:
         trusted = [{"system": "pagerduty", "url": duty.url}]
         ran = shop.sync([{"system": "pagerduty", "url": outside.url}], default_branch=trusted, incident_hosts=duty.host)
         assert WITHHELD in ran.summary
@@ -130,7 +130,7 @@ def test_the_default_branchs_systems_are_read_in_place_of_a_planted_one(
 
 
 def test_a_host_that_the_workflow_names_is_enough(shop: CheckedOutShop) -> None:
-    with running_system(FakePagerDuty()) as duty:
+    with listening(FakePagerDuty()) as duty:
         ran = shop.sync([{"system": "pagerduty", "url": duty.url}], incident_hosts=duty.host)
         assert duty.requests[0].headers["Authorization"] == f"Token token={TOKEN}"
         assert WITHHELD not in ran.summary
@@ -154,7 +154,7 @@ def test_a_system_whose_address_a_file_changes_does_not_use_a_token_of_another(
 @pytest.mark.parametrize("link", ["{url}/next", "//{host}/next", "http://x@{host}/next", "http:{host}"])
 def test_no_link_of_an_answer_leads_elsewhere(shop: CheckedOutShop, outside: Listener, link: str) -> None:
     header = f'<{link.format(url=outside.url, host=outside.host)}>; rel="next"'
-    with running_system(FakeLinked()) as fake:
+    with listening(FakeLinked()) as fake:
         body = json.dumps({"data": []}).encode()
         fake.answers = {1: Answer(200, body, {"Link": header})}
         system = {
@@ -171,6 +171,6 @@ def test_no_link_of_an_answer_leads_elsewhere(shop: CheckedOutShop, outside: Lis
 
 
 def test_an_event_asks_no_system(shop: CheckedOutShop) -> None:
-    with running_system(FakePagerDuty()) as duty:
+    with listening(FakePagerDuty()) as duty:
         shop.sync([{"system": "pagerduty", "url": duty.url}], incident_hosts=duty.host, mode="rebuild")
         assert duty.requests == []

@@ -25,11 +25,10 @@ from fakes.incident_systems import (
     FakeStatuspage,
     FakeSystem,
     answer_json,
-    running_system,
 )
 from support.incident_shop import DAY, HOUR, UNREAD, IncidentShop, incident_io, jira, pagerduty, statuspage, text
 from support.runs import FAST_LIMITS, NOW, run_action
-from support.servers import Answer, dripping, flooding, listen
+from support.servers import Answer, dripping, flooding, listen, listening
 
 MINUTE = timedelta(minutes=1)
 System = TypeVar("System", bound=FakeSystem)
@@ -52,12 +51,12 @@ def shop(github: FakeGitHub, tmp_path: Path) -> IncidentShop:
 @pytest.fixture
 def start() -> Iterator[Callable[[FakeSystem], FakeSystem]]:
     with ExitStack() as stack:
-        yield lambda system: stack.enter_context(running_system(system))
+        yield lambda system: stack.enter_context(listening(system))
 
 
 @pytest.fixture
 def duty() -> Iterator[FakePagerDuty]:
-    with running_system(FakePagerDuty()) as system:
+    with listening(FakePagerDuty()) as system:
         yield system
 
 

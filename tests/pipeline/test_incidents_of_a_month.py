@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from fakes.github import FakeGitHub
-from fakes.incident_systems import TOKEN, FakePagerDuty, running_system
+from fakes.incident_systems import TOKEN, FakePagerDuty
 from support.runs import NOW, check_out, run_action
+from support.servers import listening
 
 DAY = timedelta(days=1)
 SHA = "80827a6600000000000000000000000000000000"
@@ -22,7 +23,7 @@ def on(day: int, hour: int, minute: int = 0) -> datetime:
 
 @pytest.fixture
 def duty() -> Iterator[FakePagerDuty]:
-    with running_system(FakePagerDuty()) as system:
+    with listening(FakePagerDuty()) as system:
         # 40 min after the deployment of the 3rd, for 50 min
         system.add("P1", on(3, 9, 40), on(3, 10, 30))
         # names the deployment of the 10th by its version, for 2 h

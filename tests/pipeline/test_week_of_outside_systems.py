@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from fakes.github import FakeGitHub
-from fakes.incident_systems import TOKEN, FakePagerDuty, running_system
+from fakes.incident_systems import TOKEN, FakePagerDuty
 from support.cluster import FluxKustomization, canary
 from support.gitops_events import flagger_hook, flux_event
 from support.gitops_shop import GitOpsShop, cluster_time, hours
 from support.runs import ActionRun
+from support.servers import listening
 
 DAY, HOUR = 24, 3600
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = (DAY * number for number in range(7))
@@ -81,7 +82,7 @@ class Week:
 
 @pytest.fixture
 def week(tmp_path: Path) -> Iterator[Week]:
-    with FakeGitHub(now=lambda: hours(SUNDAY + 21)) as github, running_system(FakePagerDuty()) as pager:
+    with FakeGitHub(now=lambda: hours(SUNDAY + 21)) as github, listening(FakePagerDuty()) as pager:
         yield Week(GitOpsShop(github, tmp_path), pager)
 
 

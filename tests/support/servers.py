@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -98,6 +99,50 @@ def listen(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[List
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@dataclass
+class ListeningFake(ABC):
+    """A fake service that answers by itself, at an address inside `listening`."""
+
+    listener: Listener | None = field(default=None, init=False)
+
+    @abstractmethod
+    def answer_to(self, request: Request) -> Answer:
+        """Answer as the service does."""
+
+    @property
+    def url(self) -> str:
+        assert self.listener
+        return self.listener.url
+
+    @property
+    def host(self) -> str:
+        assert self.listener
+        return self.listener.host
+
+    @property
+    def requests(self) -> list[Request]:
+        assert self.listener
+        return self.listener.requests
+
+
+Fake = TypeVar("Fake", bound=ListeningFake)
+
+
+@contextmanager
+def listening(fake: Fake) -> Iterator[Fake]:
+    """Let a fake service answer at its `url`."""
+    with listen() as listener:
+        log = listener.answer_to
+
+        def answer_to(request: Request) -> Answer:
+            log(request)
+            return fake.answer_to(request)
+
+        listener.answer_to = answer_to  # type: ignore[method-assign] # a listener with answers of its own
+        fake.listener = listener
+        yield fake
 
 
 class _Server(ThreadingHTTPServer):

@@ -16,11 +16,11 @@ from dora_metrics.http_session import (
     HttpRequest,
     HttpResponse,
     HttpSession,
+    may_pass,
 )
 from dora_metrics.runtime import Deadline, HttpLimits
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
-_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
 _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
 
@@ -86,7 +86,7 @@ def send_with_retries(
                 request, lambda status: reads_bodies and not is_success(status), deadline.seconds_left
             )
             final = interpret(response) if interpret and isinstance(response, HttpResponse) else None
-            if final or not _may_pass(response) or earlier_tries + 1 == limits.tries:
+            if final or not may_pass(response, _RETRIED_STATUSES) or earlier_tries + 1 == limits.tries:
                 break
             time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
     if isinstance(response, ExchangeFailure):
@@ -124,13 +124,6 @@ def _exchange_limits(limits: HttpLimits) -> ExchangeLimits:
         max_body_bytes=_MAX_BODY_BYTES,
         body_seconds=limits.read_seconds,
     )
-
-
-def _may_pass(response: HttpResponse | ExchangeFailure) -> bool:
-    """Whether the same message may be accepted a little later."""
-    if isinstance(response, ExchangeFailure):
-        return response.kind in _RETRIED_FAILURES
-    return response.status in _RETRIED_STATUSES
 
 
 def _pause_seconds(response: HttpResponse | ExchangeFailure, limits: HttpLimits, earlier_tries: int) -> float:

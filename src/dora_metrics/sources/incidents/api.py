@@ -26,6 +26,7 @@ from dora_metrics.http_session import (
     HttpRequest,
     HttpResponse,
     HttpSession,
+    may_pass,
 )
 from dora_metrics.settings.incident_access import IncidentToken, Origin, names_token
 from dora_metrics.settings.incidents.systems import IncidentSystem, QueryValue
@@ -39,7 +40,6 @@ LONGEST_RETRY_AFTER_SECONDS = 120
 _OK, _UNAUTHORISED, _NOT_FOUND = 200, 401, 404
 _TOO_MANY_STATUSES = (420, 429)
 _RETRIED_STATUSES = (*_TOO_MANY_STATUSES, 500, 502, 503, 504)
-_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
 
 
 class IncidentSystemError(Exception):
@@ -169,7 +169,7 @@ class IncidentApi:
         for earlier_tries in range(self.limits.tries):
             response = self._send(request)
             retry_after = _retry_after_seconds(response, self.now)
-            is_last = earlier_tries + 1 == self.limits.tries or not _may_pass(response)
+            is_last = earlier_tries + 1 == self.limits.tries or not may_pass(response, _RETRIED_STATUSES)
             if is_last or (retry_after is not None and (has_waited or not self._can_wait(retry_after))):
                 break
             has_waited = has_waited or retry_after is not None
@@ -196,13 +196,6 @@ def _values(value: QueryValue) -> list[str | int | bool]:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _may_pass(response: HttpResponse | ExchangeFailure) -> bool:
-    """Whether the same request may be answered a little later."""
-    if isinstance(response, ExchangeFailure):
-        return response.kind in _RETRIED_FAILURES
-    return response.status in _RETRIED_STATUSES
 
 
 def _retry_after_seconds(response: HttpResponse | ExchangeFailure, now: datetime) -> float | None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
+    TRANSIENT_FAILURES,
     BearerAuth,
     BodyProblem,
     ExchangeFailure,
@@ -23,6 +24,7 @@ from dora_metrics.http_session import (
     HttpRequest,
     HttpResponse,
     HttpSession,
+    may_pass,
 )
 
 T = TypeVar("T")
@@ -31,7 +33,7 @@ MAX_BODY_BYTES = 8_000_000
 """Of one answer: about 350,000 samples. More are read in shorter ranges."""
 
 _RETRIED_STATUSES = (429, 502, 503, 504)
-_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT)
+_RETRIED_FAILURES = TRANSIENT_FAILURES - {FailureKind.SILENCE}
 _SLOW_FAILURES = (FailureKind.SILENCE, FailureKind.DEADLINE)
 _OK, _TOO_MUCH = 200, 422
 
@@ -205,7 +207,8 @@ class PrometheusApi:
     def _exchange(self, request: HttpRequest) -> HttpResponse:
         for earlier_tries in range(self.tries):
             response = self._session.exchange(request, lambda status: status == _OK, self.seconds_left())
-            if not _may_pass(response) or earlier_tries + 1 == self.tries or not self.seconds_left():
+            is_final = not may_pass(response, _RETRIED_STATUSES, _RETRIED_FAILURES)
+            if is_final or earlier_tries + 1 == self.tries or not self.seconds_left():
                 break
             self.pause()
         if isinstance(response, ExchangeFailure):
@@ -219,13 +222,6 @@ def _duration(duration: timedelta) -> str:
     milliseconds = math.ceil(duration / timedelta(milliseconds=1))
     units = (("d", 86_400_000), ("s", 1_000), ("ms", 1))
     return next(f"{milliseconds // size}{unit}" for unit, size in units if milliseconds % size == 0)
-
-
-def _may_pass(response: HttpResponse | ExchangeFailure) -> bool:
-    """Whether the same query may be answered a little later."""
-    if isinstance(response, ExchangeFailure):
-        return response.kind in _RETRIED_FAILURES
-    return response.status in _RETRIED_STATUSES
 
 
 def _decode(body: bytes, shape: type[T]) -> T:
