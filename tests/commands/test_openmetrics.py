@@ -135,6 +135,16 @@ def test_every_series_has_the_static_labels() -> None:
     assert all('cluster="eu-1"' in line.series and 'team="payments"' in line.series for line in lines_of(ran.out))
 
 
+def test_series_of_scopes_have_their_team_and_stay_valid(tmp_path: Path) -> None:
+    config = tmp_path / "dora.yml"
+    config.write_text("teams: {pay: [pay, ledger]}", "utf-8")
+    scopes = [replace(deployment(n, f"03-0{n}"), service=name) for n, name in enumerate(["pay", "web", "ledger"], 1)]
+    ran = openmetrics(scopes, "--config", str(config))
+    assert_valid_order(ran.out)
+    deployments = [line.series for line in lines_of(ran.out) if line.family == "dora_deployments"]
+    assert all(('team="pay"' in series) == ('service="web"' not in series) for series in deployments)
+
+
 def test_another_format_has_the_static_labels_too() -> None:
     ran = openmetrics(shop(), "--format", "prometheus", "--labels", "cluster=eu-1")
     series = [line for line in ran.out.splitlines() if not line.startswith("#")]

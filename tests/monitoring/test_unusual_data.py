@@ -122,6 +122,52 @@ def test_a_cluster_can_be_selected(cluster: str, expected: float, clusters: View
     assert len(viewer.panel("dora-overview", "Every scope")["A"]) == 1
 
 
+# --- Teams ---
+
+
+SCOPES_OF_TEAMS = [fact for n in (1, 2, 3) for fact in week(f"acme/r{n % 2}", n + 1, 1, first=10 * n, service=f"s{n}")]
+
+
+def past_of_teams(folder: Path, now: datetime, *teams: str) -> str:
+    """The past of three scopes, of which the first ones are in a team each."""
+    config = folder / "dora.yml"
+    patterns = {team: f"s{number}" for number, team in enumerate(teams, 1)}
+    config.write_text(json.dumps({"teams": patterns, "goals": {"lead_time": {"target": "2h"}}}), "utf-8")
+    return past_text(SCOPES_OF_TEAMS, now, "30d", "--config", str(config))
+
+
+def answers(viewer: Viewer) -> dict[str, list[tuple[str, str]]]:
+    """What each query returns: labels except `team`, and values."""
+    return {str(query): sorted(map(_without_team, viewer.ask(query))) for query in all_queries()}
+
+
+def _without_team(result: Mapping[str, Any]) -> tuple[str, str]:
+    labels = sorted((name, value) for name, value in result["metric"].items() if name != "team")
+    return str(labels), str(result.get("values", result.get("value")))
+
+
+def shown_with(folder: Path, *teams: str) -> dict[str, list[tuple[str, str]]]:
+    past = past_of_teams(folder, NOW, *teams)
+    assert all(f'team="{team}"' in past for team in teams)
+    (shown,) = [answers(viewer) for viewer in viewing(folder, past)]
+    return shown
+
+
+def test_with_teams_every_panel_shows_what_it_shows_without(tmp_path: Path) -> None:
+    (tmp_path / "without").mkdir()
+    without = shown_with(tmp_path / "without")
+    assert any("lead_time" in labels for results in without.values() for labels, _ in results)
+    assert shown_with(tmp_path, "pay", "web") == without
+
+
+def test_a_team_with_a_new_name_is_no_error_and_no_second_row(tmp_path: Path) -> None:
+    past = past_of_teams(tmp_path, NOW - DAY / 2, "pay", "web")
+    for viewer in viewing(tmp_path, past, past_of_teams(tmp_path, NOW, "payments", "web")):
+        assert_no_error(viewer)
+        rows = viewer.panel("dora-overview", "Every scope")["A"]
+        assert sorted(row["metric"]["service"] for row in rows) == ["s1", "s2", "s3"]
+
+
 # --- Benchmarks ---
 
 

@@ -21,6 +21,7 @@ from support.ledger_runs import DAY, START, InMemoryLedger, deployment, incident
 from support.prometheus_text import SeriesKey, counter_values, shop_value
 
 NOW = START + 5 * DAY
+DEPLOYMENTS = "dora_deployments_total"
 SCOPE = Scope("acme/shop", "shop", "production")
 FIRST, SECOND = (deployment(number, START + number * DAY) for number in (1, 2))
 OUTAGE = incident(9, START + DAY + timedelta(hours=1), START + DAY + timedelta(hours=2))
@@ -119,6 +120,32 @@ def test_marks_of_sealed_months_stay_when_a_fact_of_them_is_withdrawn() -> None:
         record_facts_at(ledger, moment, deployment(number, moment))
         found.append(written_deployments(ledger))
     assert found == [9, 9, 10]
+
+
+@pytest.mark.parametrize("teams", [{"pay": "acme/*"}, {"payments": "shop"}, {"pay": "acme/other"}, {}])
+def test_a_scope_that_joins_or_leaves_a_team_keeps_its_counters(ledger: InMemoryLedger, teams: dict[str, str]) -> None:
+    """Two were deployed, one was withdrawn: the mark is 2, the total 1."""
+    record_facts_at(ledger, NOW, teams={"pay": "acme/shop"})
+    marks = ledger.files[COUNTERS_FILE]
+    record_facts_at(ledger, NOW, teams=teams)
+    assert ledger.files[COUNTERS_FILE] == marks
+    values = counter_values(ledger.files["metrics.prom"].decode())
+    counts = {
+        dict(labels).get("team"): value for (name, labels), value in values.items() if name == DEPLOYMENTS and value
+    }
+    team = next((name for name, pattern in teams.items() if pattern != "acme/other"), None)
+    assert counts == {team: 2}
+
+
+def test_another_team_leaves_the_checkpoint_as_it_is() -> None:
+    ledger = InMemoryLedger()
+    for month in range(9):
+        moment = START + 30 * DAY * month
+        record_facts_at(ledger, moment, deployment(month, moment), teams={"pay": "acme/*"})
+    sealed = ledger.files["checkpoint.json"]
+    record_facts_at(ledger, moment, teams={"web": "shop"})
+    assert ledger.files["checkpoint.json"] == sealed
+    assert 'team="web"' in ledger.files["metrics.prom"].decode()
 
 
 def test_a_ledger_without_facts_has_no_marks() -> None:

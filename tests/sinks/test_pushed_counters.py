@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from support.sink_payloads import NOW, SHOP, at, deployment, sink_payload
 FAST_LIMITS = HttpLimits(connect_seconds=0.5, read_seconds=0.5, tries=1, pause_seconds=0)
 SLOW_LIMITS = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
 GROUP = {"job": "dora", "repository": SHOP}
+DEPLOYMENTS = "dora_deployments_total"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class PushingRuns:
     repository: str = SHOP
     limits: HttpLimits = SLOW_LIMITS
 
-    def record_and_push(self, *facts: Deployment) -> Outcome:
-        settings = Settings.model_validate({"pushgateway-url": self.url})
+    def record_and_push(self, *facts: Deployment, teams: Mapping[str, str] | None = None) -> Outcome:
+        settings = Settings.model_validate({"pushgateway-url": self.url, "teams": teams or {}})
         run = events.make_run("push", repository=self.repository)
         result = record_facts(self.ledger, *facts, run=run, settings=settings)
         (outcome,) = deliver(result, settings, run, self.limits)
@@ -63,6 +65,17 @@ class PushingRuns:
         group = PushgatewayGroups.read(self.url).group(self.repository) or {}
         (histogram,) = group["dora_deployment_duration_seconds"]["metrics"]
         return {name: histogram[name] for name in ("count", "sum", "buckets")}
+
+
+def test_a_team_that_is_renamed_takes_its_counters_along_and_leaves_no_series(runs: PushingRuns) -> None:
+    """Also where the ledger has lost its marks: what the gateway holds is of a scope, whatever its team is called."""
+    first, second = (runs.deployment(number) for number in (1, 2))
+    runs.record_and_push(first, second, teams={"pay": "acme/*"})
+    shutil.rmtree(runs.ledger)
+    runs.record_and_push(first, teams={"payments": "acme/*"})
+    groups = PushgatewayGroups.read(runs.url)
+    teams = {labels["team"]: value for labels, value in groups.samples(runs.repository, DEPLOYMENTS) if value}
+    assert teams == {"payments": 2}
 
 
 @pytest.fixture

@@ -307,11 +307,15 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 class ScopeMetrics(Struct, frozen=True, kw_only=True):
-    """One (repository, service, environment). `previous` is null if there is no window to compare with."""
+    """One (repository, service, environment). `previous` is null if there is no window to compare with.
+
+    `team`: present only if the setting `teams` has a pattern that matches the scope.
+    """
 
     repository: str
     service: str
     environment: str
+    team: str | UnsetType = UNSET
     metrics: Metrics
     previous: Metrics | None
     weeks: list[Week]

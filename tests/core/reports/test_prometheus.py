@@ -30,6 +30,7 @@ from dora_metrics.sources import fact_files
 from support.paths import ROOT
 from support.property_cases import cases
 from support.sink_payloads import NOW, SHOP, at, deployment
+from support.strategies import fact_lists
 from support.tools import require_tool
 
 SAMPLE = Path(dora_metrics.__file__).parent / "sample" / "ledger"
@@ -297,6 +298,43 @@ def test_static_labels_are_on_every_series() -> None:
     assert {(each.name, frozenset(each.labels.items())): each.value for each in samples} == {
         (name, frozenset({**dict(labels), **added}.items())): value for (name, labels), value in plain.items()
     }
+
+
+def of_teams(*facts: Fact, **teams: str) -> Series:
+    return parsed_series(facts, {"teams": teams})
+
+
+def test_every_series_of_a_scope_has_its_team_and_no_other_series() -> None:
+    plain = parsed_series(hand_counted_facts())
+    assert of_teams(*hand_counted_facts(), pay="acme/*") == {
+        (name, labels | {("team", "pay")} if "service" in dict(labels) else labels): value
+        for (name, labels), value in plain.items()
+    }
+
+
+def test_a_scope_without_a_team_has_no_such_label() -> None:
+    facts = [deployment(1), deployment(2, service="cart")]
+    series = of_teams(*facts, pay="cart")
+    teams = {(dict(labels).get("service"), dict(labels).get("team")) for _, labels in series}
+    assert teams == {("shop", None), ("cart", "pay"), (None, None)}
+
+
+@pytest.mark.parametrize("team", [text for text in HOSTILE if text.isprintable()])
+def test_a_team_keeps_its_name(team: str) -> None:
+    series = of_teams(deployment(1), **{team: "acme/*"})
+    assert {dict(labels)["team"] for _, labels in series if "service" in dict(labels)} == {team}
+
+
+@settings(max_examples=cases(25))
+@given(facts=fact_lists(), pattern=st.sampled_from(["acme/*", "shop", "*", "acme/shop:s*", "nothing"]))
+def test_teams_change_no_value(facts: list[Fact], pattern: str) -> None:
+    with_teams = of_teams(*facts, pay=pattern)
+    without_label = {
+        (name, frozenset(pair for pair in labels if pair[0] != "team")): value
+        for (name, labels), value in with_teams.items()
+    }
+    assert without_label == parsed_series(facts)
+    assert len(without_label) == len(with_teams)
 
 
 def test_no_static_label_can_have_the_name_of_a_label_of_the_metrics() -> None:

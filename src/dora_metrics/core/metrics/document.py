@@ -66,6 +66,7 @@ def build_scope_metrics(
         repository=history.scope.repository,
         service=history.scope.service,
         environment=history.scope.environment,
+        team=policy.team_of(history.scope) or UNSET,
         metrics=metrics,
         previous=previous,
         weeks=summarise_weeks(history, window, touched_weeks, policy),

@@ -3,17 +3,18 @@
 from datetime import datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from dora_metrics.core.schema import SCHEMA, Document, Evidence, Metrics, Outlook, WindowBounds
+from dora_metrics.core.schema import SCHEMA, Document, Evidence, Metrics, Outlook, ScopeMetrics, WindowBounds
 
 
 class ScopeNumbers(Struct, frozen=True, kw_only=True):
-    """One scope in `metrics.json`."""
+    """One scope in `metrics.json`. `team`: present only if the scope has one."""
 
     repository: str
     service: str
     environment: str
+    team: str | UnsetType = UNSET
     metrics: Metrics
     previous: Metrics | None
     outlook: Outlook
@@ -52,7 +53,26 @@ class EvidenceFile(Struct, frozen=True, kw_only=True):
 
 def numbers_of(document: Document) -> Numbers:
     """Return the content of `metrics.json`. It is small, since every event writes it."""
-    return msgspec.convert(document, Numbers, from_attributes=True)
+    return Numbers(
+        generated_at=document.generated_at,
+        window=document.window,
+        timezone=document.timezone,
+        benchmark=document.benchmark,
+        scopes=[_scope_numbers(scope) for scope in document.scopes],
+        notes=document.notes,
+    )
+
+
+def _scope_numbers(scope: ScopeMetrics) -> ScopeNumbers:
+    return ScopeNumbers(
+        repository=scope.repository,
+        service=scope.service,
+        environment=scope.environment,
+        team=scope.team,
+        metrics=scope.metrics,
+        previous=scope.previous,
+        outlook=scope.outlook,
+    )
 
 
 def evidence_of(document: Document) -> EvidenceFile:

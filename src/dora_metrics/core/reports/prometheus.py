@@ -66,8 +66,9 @@ class LedgerCollector(Collector):
     """Custom collector that yields every family.
 
     `histories`: one per scope, the source of the gauges. `counters`: the values of counters and histograms, also those
-    of scopes without a history. `fact_counts`: the number of facts in the ledger, by repository. `sequence`: number of
-    the ledger's state; None without a ledger that numbers its states. `labels`: what every series gets besides its own.
+    of scopes without a history. `fact_counts`: the number of facts in the ledger, by repository. `policy`: also says
+    which scopes have a label `team`. `sequence`: number of the ledger's state; None without a ledger that numbers its
+    states. `labels`: what every series gets besides its own.
     """
 
     histories: Sequence[ScopeHistory]
@@ -82,6 +83,8 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families; called by the registry."""
         families = self._families()
+        if self.policy.teams:
+            families = (_with_teams(family, self.policy) for family in families)
         return (_with_labels(family, self.labels) for family in families) if self.labels else families
 
     def _families(self) -> Iterator[Metric]:
@@ -201,6 +204,20 @@ class LedgerCollector(Collector):
 def _with_labels(family: Metric, labels: Mapping[str, str]) -> Metric:
     family.samples = [sample._replace(labels={**sample.labels, **labels}) for sample in family.samples]
     return family
+
+
+def _with_teams(family: Metric, policy: Policy) -> Metric:
+    """Add a label `team` to each series of a scope that has one. High-water marks do not have it: teams may change."""
+    family.samples = [
+        sample._replace(labels={**sample.labels, "team": team}) if (team := _team_of(sample.labels, policy)) else sample
+        for sample in family.samples
+    ]
+    return family
+
+
+def _team_of(labels: Mapping[str, str], policy: Policy) -> str | None:
+    is_of_scope = all(label in labels for label in _SCOPE_LABELS)
+    return policy.team_of(Scope(*(labels[label] for label in _SCOPE_LABELS))) if is_of_scope else None
 
 
 def exposition_text(collector: LedgerCollector) -> str:
