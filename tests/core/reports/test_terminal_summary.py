@@ -9,6 +9,7 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.styled_text import Style, StyledLine
 from dora_metrics.core.reports.terminal_summary import explain_hint, summary_blocks
 from dora_metrics.core.scope import Scope
+from dora_metrics.core.teams import Teams
 from support.facts import at, change, deployment, incident, results_of
 
 SHOP = Scope("acme/shop", "shop", "production")
@@ -110,6 +111,37 @@ def test_other_scopes_are_a_table_of_the_busiest() -> None:
     busiest = ["acme/shop", "·", "s06", "·", "production", "1.6", "a", "week", "–", "0", "of", "7", "–"]
     assert texts[header + 1].split() == busiest
     assert texts[header + 21] == "  and 9 more; --format html and --format json show all scopes."
+
+
+TEAMS = Teams.parse({"payments": ["s01", "shop"], "platform": "s02"})
+
+
+def test_teams_are_a_column_of_other_scopes_and_a_table_of_their_own() -> None:
+    others = [deployment(100 + number, "03-05", service=f"s{number:02}") for number in (1, 2, 3)]
+    texts = texts_of(*FAILED, *others, teams=TEAMS)
+    assert texts[-8:] == [
+        "  Other scopes                  Team      Deployments   Lead time  Failed  Recovery",
+        "  acme/shop · s01 · production  payments  1 in 31 days  –          0 of 1  –",
+        "  acme/shop · s02 · production  platform  1 in 31 days  –          0 of 1  –",
+        "  acme/shop · s03 · production  –         1 in 31 days  –          0 of 1  –",
+        "",
+        "  Teams     Scopes  Deployments   Lead time  Failed  Recovery",
+        "  payments  2       3 in 31 days  5 d        1 of 3  –",
+        "  platform  1       1 in 31 days  –          0 of 1  –",
+    ]
+
+
+def test_teams_that_match_nothing_change_nothing() -> None:
+    others = [deployment(100, "03-05", service="s09")]
+    assert texts_of(*FAILED, *others, teams=Teams.parse({"x": "y"})) == texts_of(*FAILED, *others)
+
+
+def test_of_many_teams_the_first_are_listed_and_the_others_counted() -> None:
+    names = [f"s{number:02}" for number in range(25)]
+    facts = [deployment(100 + number, "03-05", service=name) for number, name in enumerate(names)]
+    texts = texts_of(*FAILED, *facts, teams=Teams.parse({f"team {name}": name for name in names}))
+    assert texts[-2].startswith("  team s19 ")
+    assert texts[-1] == "  and 5 more."
 
 
 def test_the_deployment_to_explain_is_the_newest_failure_otherwise_the_newest() -> None:

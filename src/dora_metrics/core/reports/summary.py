@@ -1,6 +1,7 @@
 """The content of the job summary, as text. The template only loops over it."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -33,13 +34,20 @@ from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.targets.thresholds import Violation
 from dora_metrics.core.windows import Window, week_start
 
+if TYPE_CHECKING:
+    from dora_metrics.core.reports.teams import TeamTable
+
 _MAX_OTHER_SCOPES = 200
 
 
 class OtherScope(Struct, frozen=True):
-    """A table row of a scope that the event does not concern; its name links to the repository."""
+    """A table row of a scope that the event does not concern; its name links to the repository.
+
+    `team`: its team, or a dash; shown only if a scope has one.
+    """
 
     name: Md
+    team: str
     cells: tuple[str, ...]
 
 
@@ -47,7 +55,8 @@ class SummaryReport(Struct, frozen=True):
     """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `previous_heading`: column heading of the previous window. `alarms`: violated thresholds. `slowest_stage`: the stage
-    that takes at least half of the lead time, or what hides the stages. `making`: how the numbers were calculated.
+    that takes at least half of the lead time, or what hides the stages. `teams`: the scopes of each team together,
+    None if no scope has a team. `making`: how the numbers were calculated.
     `is_in_ledger`: whether a ledger has the numbers as files. `unrecorded`: facts that are in no ledger.
     """
 
@@ -63,6 +72,7 @@ class SummaryReport(Struct, frozen=True):
     chart: Chart | None = None
     other_scopes: Sequence[OtherScope] = ()
     omitted_scope_count: int = 0
+    teams: "TeamTable | None" = None
     is_in_ledger: bool = False
     outcomes: Sequence[Outcome] = ()
     making: Derivation | None = None
@@ -108,6 +118,7 @@ def build(
         chart=weekly_chart(_chart_weeks(history, results), history, results.policy),
         other_scopes=other_scopes[:_MAX_OTHER_SCOPES],
         omitted_scope_count=len(other_scopes[_MAX_OTHER_SCOPES:]),
+        teams=_teams(results),
         is_in_ledger=results.is_in_ledger,
         outcomes=outcomes,
         making=derive(history, scope_metrics, results.window, results.policy),
@@ -185,6 +196,14 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     return md("Slowest stage: **{}**, {} {} (median); {}.", name, median, span, breakdown.longest_share_text())
 
 
+def _teams(results: Results) -> "TeamTable | None":
+    if results.policy.teams is None:
+        return None
+    from dora_metrics.core.reports.teams import team_table  # noqa: PLC0415 - most repositories set none
+
+    return team_table(results, units.format_brief)
+
+
 def _other_scopes(
     results: Results, scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory]
 ) -> list[OtherScope]:
@@ -205,7 +224,7 @@ def _other_scope(
         formatting.duration(metrics.recovery_time.p50_seconds),
         overall_level_name(metrics, benchmark) or formatting.NO_VALUE,
     )
-    return OtherScope(name, cells)
+    return OtherScope(name, scope_metrics.team or formatting.NO_VALUE, cells)
 
 
 def repository_url(history: ScopeHistory | None) -> str | None:

@@ -25,6 +25,7 @@ from dora_metrics.core.windows import Window
 _INDENT = 2
 _MAX_FAILURES = 5
 _MAX_OTHER_SCOPES = 20
+_MAX_TEAMS = 20
 _HALF = 0.5
 
 
@@ -59,7 +60,8 @@ def summary_blocks(
         *blocks,
         *(EMPTY_LINE, Table([_header(results.policy.benchmark), *rows], _INDENT)),
         *((EMPTY_LINE, Table(details, _INDENT)) if details else ()),
-        *_other_scopes([each for each in results.document.scopes if each is not scope_metrics]),
+        *_other_scopes([each for each in results.document.scopes if each is not scope_metrics], results),
+        *_teams(results),
         *_notes([*scope_metrics.outlook.remarks, *notes]),
     ]
 
@@ -209,29 +211,53 @@ def _last_deployment(history: ScopeHistory, results: Results) -> Iterator[str]:
 # --- Other scopes and notes ---
 
 
-def _other_scopes(scopes: list[schema.ScopeMetrics]) -> Iterator[Block]:
-    """A table of the other scopes with the most deployments, and how many more there are."""
+def _other_scopes(scopes: list[schema.ScopeMetrics], results: Results) -> Iterator[Block]:
+    """A table of the other scopes with the most deployments, and how many more there are; with teams if any has one."""
     if not scopes:
         return
     busiest_first = sorted(scopes, key=lambda each: -each.metrics.deployment_frequency.deployments)
-    titles = ("Other scopes", "Deployments", "Lead time", "Failed", "Recovery")
-    header = tuple(Span(title, "muted") for title in titles)
-    yield from (EMPTY_LINE, Table([header, *map(_scope_row, busiest_first[:_MAX_OTHER_SCOPES])], _INDENT))
+    has_teams = any(each.team for each in results.document.scopes)
+    rows = [_scope_row(each, has_team=has_teams) for each in busiest_first[:_MAX_OTHER_SCOPES]]
+    header = _muted("Other scopes", *(("Team",) if has_teams else ()), *_TITLES)
+    yield from (EMPTY_LINE, Table([header, *rows], _INDENT))
     if len(scopes) > _MAX_OTHER_SCOPES:
         text = f"and {len(scopes) - _MAX_OTHER_SCOPES:,} more; --format html and --format json show all scopes."
         yield Paragraph((Span(text, "muted"),), _INDENT)
 
 
-def _scope_row(scope_metrics: schema.ScopeMetrics) -> tuple[Span, ...]:
+_TITLES = ("Deployments", "Lead time", "Failed", "Recovery")
+
+
+def _muted(*titles: str) -> tuple[Span, ...]:
+    return tuple(Span(title, "muted") for title in titles)
+
+
+def _scope_row(scope_metrics: schema.ScopeMetrics, *, has_team: bool) -> tuple[Span, ...]:
     metrics = scope_metrics.metrics
     scope = Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment)
     return (
         Span(f"{scope.repository} · {scope_label(scope)}"),
+        *((Span(scope_metrics.team or formatting.NO_VALUE),) if has_team else ()),
         Span(units.format_result(metrics.deployment_frequency)),
         Span(units.format_result(metrics.lead_time)),
         Span(units.format_counts(metrics.change_failure_rate)),
         Span(formatting.duration(metrics.recovery_time.p50_seconds)),
     )
+
+
+def _teams(results: Results) -> Iterator[Block]:
+    """A table of the teams, each with the pooled numbers of its scopes, and how many more there are."""
+    if results.policy.teams is None:
+        return
+    from dora_metrics.core.reports.teams import team_table  # noqa: PLC0415 - most repositories set none
+
+    table = team_table(results, units.format_counts, _MAX_TEAMS)
+    if table is None:
+        return
+    rows = [(Span(row.name), *map(Span, row.cells)) for row in table.rows]
+    yield from (EMPTY_LINE, Table([_muted("Teams", "Scopes", *_TITLES), *rows], _INDENT))
+    if table.omitted_count:
+        yield Paragraph((Span(f"and {table.omitted_count:,} more.", "muted"),), _INDENT)
 
 
 _CODE_MARKS = re.compile(r"(?<![^\s(])`(.{1,300}?)`(?=[.,;:)]*(?:\s|$))")

@@ -13,6 +13,7 @@ from dora_metrics.core.reports.periodic.content import ReportInput
 from dora_metrics.core.reports.periodic.issue_body import MAX_BODY_UTF16_LENGTH, render_all_scopes_body, utf16_length
 from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.targets.goals import GoalSpec
+from dora_metrics.core.teams import Teams
 from dora_metrics.pipeline.reports import render_reports
 from dora_metrics.settings.model import Settings
 from dora_metrics.templates import load_template
@@ -200,6 +201,78 @@ def test_what_is_clearly_better_and_what_has_gone_quiet_is_named() -> None:
     assert f"No deployment for 30 days or more: {names} and 2 more." in report
 
 
+# Teams
+
+
+TEAMS = Teams.parse({"web": "web-*", "till": ["till", "cash"], "empty": "nothing"})
+
+
+def team_rows_of(report: str) -> dict[str, list[str]]:
+    section = report.partition("### Teams\n\n")[2].partition("\n\n")[0]
+    return {name: cells for name, cells in rows_of(section).items() if name not in ("team", "---")}
+
+
+def test_a_team_is_pooled_from_the_values_of_its_scopes() -> None:
+    """Changes of 1, 1 and 9 days: their median is 1 day; a mean of the medians of the scopes would be 5 days."""
+    report = report_on(
+        *(
+            deployment(number, "03-01", service=service)
+            for number, service in enumerate(("web-a", "web-b", "cash"), 90)
+        ),
+        *(change(number, began) for number, began in ((1, "03-12"), (2, "03-12"), (3, "03-04"), (4, "03-10"))),
+        deployment(1, "03-13", service="web-a", changes=[1, 2]),
+        deployment(2, "03-13T01", service="web-b", changes=[3]),
+        failed_deployment(3, "03-13T02", service="web-b", reached_users=True),
+        deployment(4, "03-13T04", service="web-b"),
+        deployment(5, "03-13", service="cash", changes=[4]),
+        deployment(6, "03-13", service="other"),
+        teams=TEAMS,
+    )
+    assert team_rows_of(report) == {
+        "web": ["3", "0", "1 d", "1 of 4", "2 h", "1 of 2 scopes"],
+        "till": ["1", "0", "3 d", "0 of 1", "–", "0 of 1 scope"],
+    }
+    teams = {name: cells[0] for name, cells in rows_of(report.partition("### Teams")[0]).items()}
+    assert teams == {
+        "web-a · production": "web",
+        "web-b · production": "web",
+        "cash · production": "till",
+        "other · production": "–",
+        "**All scopes**": "",
+    }
+    assert "Without a team: other · production." in report
+
+
+def test_without_teams_the_report_has_neither_column_nor_section() -> None:
+    for teams in (None, Teams.parse({"elsewhere": "other/*"})):
+        report = report_on(*services(3), teams=teams)
+        assert report == report_on(*services(3))
+        assert "team" not in report
+
+
+def test_where_every_scope_has_a_team_no_sentence_says_otherwise() -> None:
+    report = report_on(*services(3), teams=Teams.parse({"all": "*"}))
+    assert "Without a team" not in report
+    assert list(team_rows_of(report)) == ["all"]
+
+
+def test_teams_are_in_the_order_of_the_file_and_at_most_fifty() -> None:
+    names = [f"team-{number:02}" for number in reversed(range(60))]
+    teams = Teams.parse({name: f"service-0{name[-2:]}" for name in names})
+    report = report_on(*services(60), teams=teams)
+    assert list(team_rows_of(report)) == names[:50]
+    assert "10 more teams have no row here." in report
+
+
+@pytest.mark.parametrize("name", [text for text in HOSTILE if text.isprintable()])
+def test_hostile_names_of_teams_stay_in_their_cells(name: str) -> None:
+    names = [f"{number}{name}"[:80].strip() for number in range(10)]
+    teams = Teams.parse({each: f"service-00{number}" for number, each in enumerate(names)})
+    report = report_on(*services(10), teams=teams, page_url=PUBLISHED.published)
+    tokens = MarkdownIt("commonmark").enable("table").parse(report)
+    assert sum(token.type == "td_open" for token in tokens) == 11 * 9 + 10 * 7
+
+
 # Longer periods
 
 
@@ -253,3 +326,13 @@ def test_in_an_issue_that_people_have_filled_it_has_fewer_rows() -> None:
     body = render_all_scopes_body(inputs, "weekly:x:y", NO_PAGE, load_template("scopes.md.j2"), 60_000)
     assert utf16_length(body.generated) <= MAX_BODY_UTF16_LENGTH - 60_000
     assert len(rows_of(body.generated)) == 50 + 1
+
+
+def test_where_scopes_have_fewer_rows_teams_have_no_more() -> None:
+    teams = Teams.parse({f"a team with a long name {number:02}": f"service-0{number:02}" for number in range(60)})
+    results = results_of(*services(100), window="30d", now="03-18T06:00", teams=teams)
+    period = due_period("weekly", results.now, ZoneInfo("UTC"), "monday")
+    inputs = [ReportInput.of(results, history, period) for history in results.evaluation.histories]
+    body = render_all_scopes_body(inputs, "weekly:x:y", NO_PAGE, load_template("scopes.md.j2"), 61_500)
+    assert utf16_length(body.generated) <= MAX_BODY_UTF16_LENGTH - 61_500
+    assert len(team_rows_of(body.generated)) == 10

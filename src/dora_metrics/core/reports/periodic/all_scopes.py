@@ -11,8 +11,9 @@ from itertools import chain
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
-from dora_metrics.core.metrics.calculate import failures_in, measured_changes_in, sorted_recovery_seconds
+from dora_metrics.core.metrics.pooled import group_by_team, pool
 from dora_metrics.core.periods import Period
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.attention import (
     AttentionReason,
     compare_periods,
@@ -21,8 +22,8 @@ from dora_metrics.core.reports.periodic.attention import (
 from dora_metrics.core.reports.periodic.content import ReportInput, previous_period_title, title_of
 from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.reports.summary import repository_url
+from dora_metrics.core.reports.teams import MAX_TEAM_ROWS, lead_time_text
 from dora_metrics.core.scope import Scope, scope_label
-from dora_metrics.core.statistics import quantile
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.metric import METRICS
 
@@ -43,10 +44,12 @@ class ScopeRow:
     """A row of the table. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `before`: deployments of the previous period. `failed`: failed deployments of all that reached users. `attention`:
-    the weightiest reason why the scope needs attention; empty if it does not.
+    the weightiest reason why the scope needs attention; empty if it does not. Of several scopes together, `attention`
+    says how many need it. `team`: empty for several scopes.
     """
 
     name: Md
+    team: str
     deployments: str
     before: str
     lead_time: str
@@ -70,10 +73,12 @@ class AllScopesReport:
 
     `before`: what the previous period is called, `before_in_words` in a sentence. `basis_days`: length of the window
     that decides which scopes are in the report. `folded_rows`: rows of a long table that are shown on a click. `total`:
-    all scopes together, from the raw values. `needy`: the scopes to describe. `other_needy_count`: further ones that
-    need attention. `improved` and `quiet`: sentences, empty if there is nothing to say. `goals`: one line each. `page`:
-    where the page is. `omitted_row_count`: scopes without a row, to save space. `is_in_ledger`: whether a ledger has
-    the numbers as files. `has_tasks`: whether people shall write down what they do about it.
+    all scopes together, from the raw values. `teams`: the same of each team; empty without teams, and then no scope has
+    one. `omitted_team_count`: teams without a row. `teamless`: a sentence on the scopes without a team. `needy`: the
+    scopes to describe. `other_needy_count`: further ones that need attention. `improved` and `quiet`: sentences, empty
+    if there is nothing to say. `goals`: one line each. `page`: where the page is. `omitted_row_count`: scopes without a
+    row, to save space. `is_in_ledger`: whether a ledger has the numbers as files. `has_tasks`: whether people shall
+    write down what they do about it.
     """
 
     title: str
@@ -85,6 +90,9 @@ class AllScopesReport:
     rows: tuple[ScopeRow, ...]
     folded_rows: tuple[ScopeRow, ...]
     total: ScopeRow
+    teams: tuple[ScopeRow, ...]
+    omitted_team_count: int
+    teamless: Md
     needy: tuple[ScopeInNeed, ...]
     other_needy_count: int
     improved: Md
@@ -119,6 +127,10 @@ class ScopeInReport:
     @property
     def scope(self) -> Scope:
         return self.report_input.history.scope
+
+    @property
+    def team(self) -> str | None:
+        return self.report_input.results.policy.team_of(self.scope)
 
     @property
     def metrics(self) -> schema.Metrics:
@@ -160,6 +172,7 @@ def build_all_scopes_report(scopes: Sequence[ScopeInReport], page: PageAddress, 
     rows = tuple(_row(each, names) for each in scopes[: limits.rows])
     unfolded_count = len(rows) if len(rows) <= _MAX_UNFOLDED_ROWS else _UNFOLDED_ROWS
     linked = replace(names, page=page, has_links=True)
+    teams, max_team_rows = _team_rows(scopes), min(MAX_TEAM_ROWS, limits.rows)
     return AllScopesReport(
         title=title_of(_subject(scopes), period),
         period=period,
@@ -169,7 +182,10 @@ def build_all_scopes_report(scopes: Sequence[ScopeInReport], page: PageAddress, 
         basis_days=round(period.basis.days),
         rows=rows[:unfolded_count],
         folded_rows=rows[unfolded_count:],
-        total=_total_row(scopes),
+        total=_pooled_row(Md("**All scopes**"), scopes, Md("")),
+        teams=teams[:max_team_rows],
+        omitted_team_count=len(teams[max_team_rows:]),
+        teamless=_teamless_sentence(scopes, linked) if teams else Md(""),
         needy=tuple(
             ScopeInNeed(linked.of(each), tuple(reason.text for reason in each.reasons))
             for each in needy[:MAX_DESCRIBED_SCOPES]
@@ -231,6 +247,7 @@ def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
     zone, newest = scope.report_input.results.policy.zone, scope.report_input.last_deployment
     return ScopeRow(
         name=names.of(scope),
+        team=scope.team or formatting.NO_VALUE,
         deployments=f"{metrics.deployment_frequency.deployments:,}",
         before=f"{previous.deployment_frequency.deployments:,}" if previous else formatting.NO_VALUE,
         lead_time=units.format_result(metrics.lead_time),
@@ -241,28 +258,42 @@ def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
     )
 
 
-def _total_row(scopes: Sequence[ScopeInReport]) -> ScopeRow:
-    """Return the row of all scopes together: sums of counts, and medians over the values of all scopes."""
-    metrics = [each.metrics for each in scopes]
-    previous = [each.report_input.scope_metrics.previous for each in scopes]
-    windows = [(each.report_input.history, each.report_input.period.window) for each in scopes]
-    lead_times = [change.seconds for pair in windows for change in measured_changes_in(*pair)]
-    recoveries = [seconds for pair in windows for seconds in sorted_recovery_seconds(failures_in(*pair))]
+def _pooled_row(name: Md, scopes: Sequence[ScopeInReport], attention: Md) -> ScopeRow:
+    """Return the row of several scopes together: sums of counts, and medians over the values of all."""
+    first = scopes[0].report_input
+    pooled = pool([(each.report_input.history, each.metrics) for each in scopes], first.period.window, _policy(scopes))
+    previous = filter(None, (each.report_input.scope_metrics.previous for each in scopes))
     return ScopeRow(
-        name=Md("**All scopes**"),
-        deployments=f"{_sum(metrics, lambda each: each.deployment_frequency.deployments):,}",
-        before=f"{_sum(filter(None, previous), lambda each: each.deployment_frequency.deployments):,}",
-        lead_time=_median_text(lead_times),
-        failed=_failed_text(metrics) or formatting.NO_VALUE,
-        recovery=_median_text(recoveries),
+        name=name,
+        team="",
+        deployments=f"{pooled.deployments or 0:,}",
+        before=f"{_sum(previous, lambda each: each.deployment_frequency.deployments):,}",
+        lead_time=lead_time_text(pooled),
+        failed=units.format_counts(pooled.failure_rate),
+        recovery=formatting.duration(pooled.recovery_p50_seconds),
         last_deployment="",
-        attention=Md(""),
+        attention=attention,
     )
 
 
-def _median_text(values: Iterable[float]) -> str:
-    in_order = sorted(values)
-    return formatting.duration(quantile(in_order, 0.5)) if in_order else formatting.NO_VALUE
+def _team_rows(scopes: Sequence[ScopeInReport]) -> tuple[ScopeRow, ...]:
+    """Return a row for each team, in the order of the setting."""
+    by_team = group_by_team(scopes, lambda each: each.scope, _policy(scopes))
+    return tuple(_pooled_row(md("{}", team), members, _share_in_need(members)) for team, members in by_team.items())
+
+
+def _policy(scopes: Sequence[ScopeInReport]) -> Policy:
+    return scopes[0].report_input.results.policy
+
+
+def _share_in_need(scopes: Sequence[ScopeInReport]) -> Md:
+    needy_count = sum(bool(each.reasons) for each in scopes)
+    return md("{} of {}", f"{needy_count:,}", formatting.count(len(scopes), "scope"))
+
+
+def _teamless_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> Md:
+    texts = [names.of(each) for each in scopes if each.team is None]
+    return md("Without a team: {}.", _listing(texts)) if texts else Md("")
 
 
 def _sum(metrics: Iterable[schema.Metrics], count_of: Callable[[schema.Metrics], int]) -> int:
