@@ -54,7 +54,7 @@ function namedWeeks(values) {
 }
 
 for (const scope of PAGE.scopes) {
-  Object.assign(scope, { first: 0, deployments: [], incidents_first: 0, incidents: [], ...scope });
+  Object.assign(scope, { team: "", first: 0, deployments: [], incidents_first: 0, incidents: [], ...scope });
   scope.row = withNames(ROW_FIELDS, scope.row);
   scope.weeks &&= namedWeeks(scope.weeks);
   scope.windows = scope.windows.map((values) => {

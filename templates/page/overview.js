@@ -5,6 +5,12 @@ const SHORT_TITLES = ["Deployments", "Lead time", "Failure rate", "Recovery time
 const METRICS_WITH_COUNTS = ["change_failure_rate", "rework_rate"];
 const SPARK = { width: 56, height: 18, weeks: 13 };
 
+/** The teams of the scopes by name; empty if no scope has one, and then nothing on the page is about teams. */
+const TEAMS = [...new Set(PAGE.scopes.map(({ team }) => team))].filter(Boolean).sort((a, b) => a.localeCompare(b, "en"));
+const NO_TEAM = " "; // in the address; no team has a space at an end
+const TEAM_CHOICES = new Map([["", "All"], ...TEAMS.map((team) => [team, team])]);
+if (PAGE.scopes.some(({ team }) => !team)) TEAM_CHOICES.set(NO_TEAM, "No team");
+
 /** The weekly series that a sparkline draws. */
 const SPARK_FIELDS = {
   deployment_frequency: "deployments",
@@ -18,6 +24,7 @@ const SPARK_FIELDS = {
 const SORT_ORDERS = {
   attention: ["Needs attention", ({ row }) => row.attention.length - (row.values[0] ? 0 : 0.5)],
   name: ["Name", ({ name }) => name.toLowerCase(), true],
+  ...(TEAMS.length && { team: ["Team", ({ team }) => team.toLowerCase() || null, true] }),
   ...Object.fromEntries(METRICS.map((metric, index) =>
     [metric, [SHORT_TITLES[index], ({ row }) => row.values[index]]])),
   latest: ["Last deployment", ({ row }) => row.latest],
@@ -88,6 +95,9 @@ function nameCell(scope) {
     attention.length ? element("p", { class: "attention" }, attention.join(" · ")) : null);
 }
 
+const teamCell = ({ team }) =>
+  element("td", { role: "cell", class: "team", "data-title": "Team" }, element("span", { dir: "auto" }, team || "–"));
+
 function metricCell(scope, metric, index) {
   const card = scope.windows[0].cards[metric], hasValue = !card.reason, [levelName] = card.level.split(/\s*[,(]/);
   const level = levelName ? element("span", { class: `level ${rankClass(card)}` }, levelName) : null;
@@ -106,7 +116,7 @@ function latestCell({ row: { latest } }) {
   return element("td", { role: "cell", "data-title": "Last deployment" }, time);
 }
 
-const scopeRow = (scope) => element("tr", { role: "row" }, nameCell(scope),
+const scopeRow = (scope) => element("tr", { role: "row" }, nameCell(scope), TEAMS.length ? teamCell(scope) : null,
   ...METRICS.map((metric, index) => metricCell(scope, metric, index)), latestCell(scope));
 
 const rows = new Map(); // by key of the scope; each is built when it is shown first
@@ -128,6 +138,16 @@ function columnTitle(key) {
   }, key === "name" ? "Scope" : title, isCurrent ? element("span", { "aria-hidden": "true" }, arrow) : ""));
 }
 
+const COLUMNS_OF_SCOPES = ["name", ...(TEAMS.length ? ["team"] : []), ...METRICS, "latest"];
+
+/** The selected team, `NO_TEAM` for the scopes without one; empty for all scopes. */
+function selectedTeam() {
+  const team = selection().get("team") || "";
+  return TEAMS.length && TEAM_CHOICES.has(team) ? team : "";
+}
+
+const isOfTeam = (scope, team) => !team || scope.team === team.trim();
+
 const ROWS_AT_START = 40; // more than a screen; the others follow as soon as these are drawn
 let nextRows = 0, drawnOverview = "";
 
@@ -140,20 +160,22 @@ function appendRows(scopes, count) {
 /** Draw the rows that match the filter, in the selected order. At the start not all rows are drawn at once. */
 function showOverview(isStart) {
   const order = selectedOrder(), filter = selection().get("filter") || "", text = filter.trim().toLowerCase();
-  const key = JSON.stringify([order, text]);
+  const team = selectedTeam(), key = JSON.stringify([order, text, team]);
   if (document.activeElement !== $("filter")) $("filter").value = filter;
   if (key === drawnOverview) return;
   drawnOverview = key;
-  const matching = sortedScopes(order).filter(({ name }) => name.toLowerCase().includes(text));
+  const matching = sortedScopes(order).filter(
+    (scope) => scope.name.toLowerCase().includes(text) && isOfTeam(scope, team));
   clearTimeout(nextRows);
   keepFocus(() => {
-    $("columns").replaceChildren(...["name", ...METRICS, "latest"].map(columnTitle));
+    $("columns").replaceChildren(...COLUMNS_OF_SCOPES.map(columnTitle));
     $("rows").replaceChildren();
     appendRows(matching, isStart ? ROWS_AT_START : Infinity);
   });
   $("sort").value = order.key;
+  $("team").value = team;
   const total = plural(PAGE.scopes.length, "scope");
-  $("shown").textContent = text ? `${matching.length.toLocaleString("en-US")} of ${total}` : "";
+  $("shown").textContent = text || team ? `${matching.length.toLocaleString("en-US")} of ${total}` : "";
 }
 
 /** By key: how many rows down and how many columns to the right it moves. */
@@ -174,7 +196,16 @@ function moveByArrow(event) {
   link?.focus();
 }
 
+/** Offer the teams to filter by. */
+function startTeamChoice() {
+  const options = [...TEAM_CHOICES].map(([value, text]) => element("option", { value, dir: "auto" }, text));
+  $("team").replaceChildren(...options);
+  $("team").addEventListener("change", (event) => select({ team: event.target.value }));
+  $("team-choice").hidden = !TEAMS.length;
+}
+
 function startOverview() {
+  startTeamChoice();
   const options = Object.entries(SORT_ORDERS).map(([key, [title]]) => element("option", { value: key }, title));
   $("sort").replaceChildren(...options);
   $("sort").addEventListener("change", (event) => selectOrder(event.target.value, false));

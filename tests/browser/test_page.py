@@ -16,6 +16,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.site.feeds import weeks_of_all_scopes
+from dora_metrics.core.teams import Teams
 from dora_metrics.pipeline import publish
 from support.browser import open_watched_page
 from support.facts import (
@@ -245,6 +246,69 @@ def test_many_scopes_are_filtered_and_the_address_keeps_the_filter(browser: Brow
         seen.page.get_by_role("link", name="acme/r59").click()
         seen.page.go_back()
         expect(seen.page.locator("#rows tr")).to_have_count(11)
+
+
+def of_teams(*names: str, **patterns: str) -> Results:
+    """A scope of each name in one repository, as teams."""
+    facts = [deployment(number, f"03-{number:02}", service=name) for number, name in enumerate(names, 1)]
+    return results_of(*facts, teams=Teams.parse(patterns) if patterns else None)
+
+
+def test_scopes_are_filtered_by_team_and_the_address_keeps_the_team(browser: Browser, tmp_path: Path) -> None:
+    with open_page(
+        browser, tmp_path, of_teams("web", "till", "cash", "dns", **{"7": "web", "pay": "till, cash"})
+    ) as seen:
+        assert seen.page.locator("#columns th").nth(1).inner_text() == "Team"
+        assert texts(seen.page.locator("#rows td.team")) == ["–", "pay", "pay", "7"]
+        choice = seen.page.get_by_label("Team")
+        assert texts(choice.locator("option")) == ["All", "7", "pay", "No team"]
+        choice.select_option("pay")
+        assert row_names(seen.page) == ["cash · production", "till · production"]
+        expect(seen.page.locator("#shown")).to_have_text("2 of 4 scopes")
+        assert seen.page.url.endswith("#team=pay")
+        choice.select_option("No team")
+        assert row_names(seen.page) == ["dns · production"]
+        seen.page.go_back()
+        expect(choice).to_have_value("pay")
+        seen.page.get_by_role("link", name="till · production").click()
+        seen.page.go_back()
+        assert row_names(seen.page) == ["cash · production", "till · production"]
+
+
+def test_scopes_are_sorted_by_team_and_those_without_are_last(browser: Browser, tmp_path: Path) -> None:
+    with open_page(browser, tmp_path, of_teams("a", "b", "c", "d", One="b", two="a, d"), "sort=team") as seen:
+        assert texts(seen.page.locator("#rows td.team")) == ["One", "two", "two", "–"]
+        seen.page.get_by_role("button", name="Team").click()
+        assert texts(seen.page.locator("#rows td.team")) == ["two", "two", "One", "–"]
+
+
+@pytest.mark.parametrize("patterns", [{}, {"pay": "nothing"}], ids=["none set", "none matches"])
+@pytest.mark.parametrize("fragment", ["", "team=pay", "sort=team"])
+def test_without_a_team_the_overview_has_nothing_about_teams(
+    browser: Browser, tmp_path: Path, patterns: dict[str, str], fragment: str
+) -> None:
+    with open_page(browser, tmp_path, of_teams("web", "till", **patterns), fragment) as seen:
+        assert len(row_names(seen.page)) == 2
+        assert "team" not in seen.page.locator("#overview").inner_text().lower()
+        expect(seen.page.locator("#columns th")).to_have_count(7)
+        expect(seen.page.get_by_label("Team")).to_be_hidden()
+
+
+def test_where_every_scope_has_a_team_no_choice_is_empty(browser: Browser, tmp_path: Path) -> None:
+    with open_page(browser, tmp_path, of_teams("a", "b", pay="*"), "team=+") as seen:
+        assert texts(seen.page.get_by_label("Team").locator("option")) == ["All", "pay"]
+        assert len(row_names(seen.page)) == 2
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 720}, PHONE_VIEWPORT])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_with_teams_is_accessible_and_no_wider_than_the_screen(
+    browser: Browser, tmp_path: Path, scheme: str, viewport: dict[str, int]
+) -> None:
+    results = of_teams("web", "till", **{"W" * 80: "web"})
+    with open_page(browser, tmp_path, results, color_scheme=scheme, viewport=viewport) as seen:
+        assert seen.serious_violations() == []
+        assert seen.page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
 def test_the_overview_says_what_is_left_out(browser: Browser, tmp_path: Path) -> None:

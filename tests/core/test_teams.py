@@ -73,12 +73,18 @@ def test_teams_are_in_the_order_of_the_file() -> None:
     assert TEAMS.names == ("payments", "shop", "platform", "others")
 
 
+def test_a_team_is_of_scopes_and_no_scope_names_a_person() -> None:
+    """What a team's numbers are grouped by; facts have no authors either (docs/permissions.md)."""
+    assert Scope._fields == ("repository", "service", "environment")
+
+
 def test_a_change_of_teams_keeps_checkpoints_valid() -> None:
     assert replace(Policy(), teams=TEAMS).fingerprint == Policy().fingerprint
 
 
 ADVICE = "is not a pattern; write owner/name, owner/name:service, or the name of a service; * is any text"
-NAME_RULE = f"the name of a team has 1 to {MAX_NAME_CHARACTERS} printable characters, and no space at either end"
+SPACES = "no spaces but single ones between words"
+NAME_RULE = f"the name of a team has 1 to {MAX_NAME_CHARACTERS} printable characters, and {SPACES}"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,7 @@ NAME_RULE = f"the name of a team has 1 to {MAX_NAME_CHARACTERS} printable charac
         ({"": "acme/x"}, [f": {NAME_RULE}"]),
         ({" a": "acme/x"}, [f" a: {NAME_RULE}"]),
         ({"a\nb": "acme/x"}, [f"a\nb: {NAME_RULE}"]),
+        ({"a  b": "acme/x"}, [f"a  b: {NAME_RULE}"]),
         ({"a" * 81: "acme/x"}, [f"{'a' * 60}: {NAME_RULE}"]),
         ({False: "acme/x"}, ["False: the name is not a string in YAML; put it in quotes"]),
         (

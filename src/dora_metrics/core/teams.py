@@ -107,9 +107,10 @@ def _team_name(name: object) -> str:
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise ValueError("the name is not a string in YAML; put it in quotes")  # noqa: TRY004 - pydantic wants it
     text = str(name)
-    if not text or len(text) > MAX_NAME_CHARACTERS or not text.isprintable() or text != text.strip():
+    if not text or len(text) > MAX_NAME_CHARACTERS or not text.isprintable() or text != " ".join(text.split()):
         raise ValueError(
-            f"the name of a team has 1 to {MAX_NAME_CHARACTERS} printable characters, and no space at either end"
+            f"the name of a team has 1 to {MAX_NAME_CHARACTERS} printable characters, and no spaces but single ones "
+            "between words"
         )
     return text
 

@@ -218,7 +218,9 @@ ServicesSetting = Annotated[
 TeamsSetting = Annotated[
     dict[str, tuple[str, ...]],
     BeforeValidator(_parse_teams),
-    WithJsonSchema({"type": "object", "additionalProperties": _LIST_SCHEMA}),
+    WithJsonSchema(
+        {"type": "object", "propertyNames": {"minLength": 1, "maxLength": 80}, "additionalProperties": _LIST_SCHEMA}
+    ),
 ]
 
 BenchmarkSetting = Annotated[

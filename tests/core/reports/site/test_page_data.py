@@ -25,6 +25,7 @@ from dora_metrics.core.reports.site.model import (
 )
 from dora_metrics.core.reports.site.page import build_page
 from dora_metrics.core.targets.benchmarks import custom_benchmark
+from dora_metrics.core.teams import Teams
 from dora_metrics.pipeline import publish
 from dora_metrics.templates import load_template
 from support.facts import at, change, commit_id, deployment, failed_deployment, incident, metrics_of, results_of, sha
@@ -50,6 +51,20 @@ def card_of(numbers: Results, metric: str, window: int = 0) -> MetricCard:
 def deployments_within(scope: ScopeEntry, span: ScopeInWindow) -> list[DeploymentEntry]:
     start, end = span.deployments
     return scope.deployments[start - scope.first : end - scope.first]
+
+
+# --- Teams
+
+
+def test_a_scope_has_its_team_and_only_if_it_has_one() -> None:
+    facts = [deployment(1, service="web"), deployment(2, "03-06", service="till")]
+    teams = Teams.parse({"pay and more": "web"})
+    entries = make_page(results_of(*facts, teams=teams)).scopes
+    assert [(entry.name, entry.team) for entry in entries] == [
+        ("till · production", ""),
+        ("web · production", "pay and more"),
+    ]
+    assert b'"team"' not in msgspec.json.encode(make_page(results_of(*facts)))
 
 
 # --- Windows and cards

@@ -154,7 +154,7 @@ class OverviewRow(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A scope.
+    """A scope. `team` is empty if it has none.
 
     `brief` means that it has only the configured window and its last weeks, to save space. `first` is the number of
     the first deployment in `deployments`; older ones are not in the page. `incidents_first` is the same for incidents.
@@ -162,6 +162,7 @@ class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     key: str
     name: str
+    team: str = ""
     link: PageLink = None
     row: OverviewRow
     windows: list[ScopeInWindow]

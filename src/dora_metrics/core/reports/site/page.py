@@ -52,6 +52,7 @@ from dora_metrics.core.reports.site.overview import highlights, overview_row
 from dora_metrics.core.reports.site.weeks import week_series
 from dora_metrics.core.reports.summary import repository_url
 from dora_metrics.core.scope import Scope, default_service, scope_path
+from dora_metrics.core.teams import MAX_NAME_CHARACTERS
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
 MAX_DATA_BYTES = 720_000
@@ -178,6 +179,7 @@ def _scope_entry(
     return ScopeEntry(
         key=scope_path(scope),
         name=page_scope.name,
+        team=single_line(results.policy.team_of(scope) or "", MAX_NAME_CHARACTERS),
         link=links.link_to(repository_url(history)),
         row=overview_row(history, page_scope.metrics.metrics, windows[0].cards, results.now),
         windows=windows,
