@@ -9,7 +9,7 @@ import pytest
 from dora_metrics import cli
 from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
-from support.runs import NOW, deployment_status, run_action
+from support.runs import NOW, check_out, deployment_status, run_action
 
 
 def rebuild(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
@@ -45,6 +45,30 @@ def test_no_fact_changes(ledger: Path) -> None:
     facts = {path: path.read_bytes() for path in ledger.rglob("*.jsonl")}
     rebuild({}, "--ledger", f"dir:{ledger}")
     assert {path: path.read_bytes() for path in ledger.rglob("*.jsonl")} == facts
+
+
+def test_the_teams_of_the_file_reach_the_summary_and_every_file_with_numbers(ledger: Path) -> None:
+    facts = {path: path.read_bytes() for path in ledger.rglob("facts/**/*.jsonl")}
+    for team in ("pay", "payments"):
+        check_out(ledger.parent, {".github/dora.yml": f"teams: {{{team}: ACME/sh*}}"})
+        ran = run_action(ledger.parent, "workflow_dispatch", {"inputs": {}}, {"mode": "rebuild"})
+        assert f"| {team} | 1 | 2 in 30 days |" in ran.summary
+        files = {name: (ledger / name).read_text("utf-8") for name in ("metrics.json", "metrics.prom", "index.html")}
+        assert f'"team":"{team}"' in files["metrics.json"]
+        assert f'"team":"{team}"' in files["index.html"]
+        assert (
+            f'dora_rework_ratio{{environment="production",repository="acme/shop",service="shop",team="{team}"'
+            in (files["metrics.prom"])
+        )
+        assert team == "pay" or 'team="pay"' not in files["metrics.prom"]
+    assert {path: path.read_bytes() for path in ledger.rglob("facts/**/*.jsonl")} == facts
+
+
+def test_a_team_for_every_series_and_one_for_each_scope_contradict_each_other(ledger: Path) -> None:
+    check_out(ledger.parent, {".github/dora.yml": "teams: {pay: acme/*}"})
+    ran = run_action(ledger.parent, "workflow_dispatch", {"inputs": {}}, {"mode": "rebuild", "labels": "team: web"})
+    assert ran.code == 2
+    assert "input labels: team is the label that `teams` sets, from the scope of each series" in ran.log
 
 
 def test_a_flag_wins_even_where_it_says_the_default(ledger: Path) -> None:
