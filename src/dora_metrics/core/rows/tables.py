@@ -13,8 +13,12 @@ from msgspec import Raw, Struct
 _SCOPE = ("repository", "service", "environment")
 
 
-class ScopeRow(Struct, frozen=True, kw_only=True, gc=False):
-    """A service in an environment, and the week of its first recorded deployment."""
+class ServiceRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A service in an environment: its team, its first recorded deployment, its time zone.
+
+    `knows_incidents`, `knows_rollbacks`: whether these could be recorded at all. Otherwise counts of incidents are
+    unknown, and the change failure rate or the rework rate may be higher than what is counted.
+    """
 
     repository: str
     service: str
@@ -23,13 +27,15 @@ class ScopeRow(Struct, frozen=True, kw_only=True, gc=False):
     began_at: datetime | None
     began_week: date | None
     timezone: str
+    knows_incidents: bool
+    knows_rollbacks: bool
 
 
 class DeploymentRow(Struct, frozen=True, kw_only=True, gc=False):
     """An attempt to deploy, and what was judged of it.
 
     `day` and `week` (its Monday) are in the scope's time zone. `counts`: whether the change failure rate counts it.
-    `bounds`: whether it is the first success, which has nothing before it to compare with. `recovery_seconds` is null
+    `baseline`: whether it is the first success, which has nothing before it to compare with. `recovery_seconds` is null
     while the failure is open (`recovered_at` is null too), and if the recovery is before the failure.
     """
 
@@ -48,7 +54,7 @@ class DeploymentRow(Struct, frozen=True, kw_only=True, gc=False):
     week: date
     reached_users: bool
     counts: bool
-    bounds: bool
+    baseline: bool
     failed: bool
     failure_rule: str | None
     failure_because: str | None
@@ -64,7 +70,8 @@ class LeadTimeRow(Struct, frozen=True, kw_only=True, gc=False):
     """A delivered change with its lead time, or why it has none (`excluded`).
 
     `changes`: how many changes the row stands for; more than 1 only where commits are excluded together. `sha` is set
-    only if each commit is measured separately. A stage is null where it is not known.
+    only if each commit is measured separately. `starts_too_late`: whether the change began earlier than is known, so
+    that its lead time may be longer. A stage is null where it is not known.
     """
 
     repository: str
@@ -78,6 +85,7 @@ class LeadTimeRow(Struct, frozen=True, kw_only=True, gc=False):
     seconds: float | None
     excluded: str | None
     changes: int
+    starts_too_late: bool
     coding_seconds: float | None
     pickup_seconds: float | None
     review_seconds: float | None
@@ -85,7 +93,11 @@ class LeadTimeRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IncidentRow(Struct, frozen=True, kw_only=True, gc=False):
-    """An incident, and the deployment that it is attributed to, with the reason."""
+    """An incident, and the deployment that it is attributed to, with the reason.
+
+    What was reported several times is one incident. `restore_seconds` is null while it is open, and if it was resolved
+    before it was detected.
+    """
 
     repository: str
     service: str
@@ -104,11 +116,15 @@ class IncidentRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StreakRow(Struct, frozen=True, kw_only=True, gc=False):
-    """Failed runs in a row of one source, until the next success; `until` and `seconds` are null while it lasts."""
+    """Failed runs in a row of one source, from the end of the first (`deployment`) to that of the next success.
+
+    `until` and `seconds` are null while it lasts.
+    """
 
     repository: str
     service: str
     environment: str
+    deployment: str
     source: str | None
     since: datetime
     until: datetime | None
@@ -116,7 +132,11 @@ class StreakRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class VulnerabilityRow(Struct, frozen=True, kw_only=True, gc=False):
-    """A security alert of a scope."""
+    """A security alert of a scope. Scopes of one repository share those that name no service.
+
+    `fixed_at` is null for an alert that was dismissed. `open`: neither fixed nor dismissed. `remediation_seconds` is
+    null unless it was fixed, and if that was before its detection.
+    """
 
     repository: str
     service: str
@@ -135,8 +155,9 @@ class VulnerabilityRow(Struct, frozen=True, kw_only=True, gc=False):
 class MetricsRow(Struct, frozen=True, kw_only=True, gc=False):
     """The metrics of a scope in one window as of one day, with 95 % intervals and levels, as `metrics.json` has them.
 
-    `window_name` is `7d`, `30d`, `90d`, or the window of the settings. A value without data is null, and its
-    `…_reason` says why.
+    `window_name` is `7d`, `30d`, `90d`, or the window of the settings. `day` is in the scope's time zone. A value
+    without data is null, and its `…_reason` says why. `…_low…` and `…_high…` are the ends of the interval.
+    `…_at_least`: the value may be higher, so that it has no level.
     """
 
     repository: str
@@ -151,41 +172,43 @@ class MetricsRow(Struct, frozen=True, kw_only=True, gc=False):
     overall_level: str | None
     deployments: int
     deployment_frequency_per_day: float | None
-    deployment_frequency_low: float | None
-    deployment_frequency_high: float | None
+    deployment_frequency_low_per_day: float | None
+    deployment_frequency_high_per_day: float | None
     deployment_frequency_level: str | None
     deployment_frequency_reason: str | None
     changes: int
     lead_time_p50_seconds: float | None
-    lead_time_low: float | None
-    lead_time_high: float | None
+    lead_time_low_seconds: float | None
+    lead_time_high_seconds: float | None
+    lead_time_at_least: bool
     lead_time_level: str | None
     lead_time_reason: str | None
     failed_deployments: int
     counted_deployments: int
     change_failure_ratio: float | None
-    change_failure_rate_low: float | None
-    change_failure_rate_high: float | None
+    change_failure_ratio_low: float | None
+    change_failure_ratio_high: float | None
+    change_failure_rate_at_least: bool
     change_failure_rate_level: str | None
     change_failure_rate_reason: str | None
     recovered: int
     open_failures: int
     recovery_time_p50_seconds: float | None
-    recovery_time_low: float | None
-    recovery_time_high: float | None
+    recovery_time_low_seconds: float | None
+    recovery_time_high_seconds: float | None
     recovery_time_level: str | None
     recovery_time_reason: str | None
     rework_deployments: int
     reached_deployments: int
     rework_ratio: float | None
-    rework_rate_low: float | None
-    rework_rate_high: float | None
-    rework_rate_level: str | None
+    rework_ratio_low: float | None
+    rework_ratio_high: float | None
+    rework_rate_at_least: bool
     rework_rate_reason: str | None
 
 
 class FactRow(Struct, frozen=True, kw_only=True, gc=False):
-    """A fact as the ledger holds it. `occurred_at` is the time that decides its month."""
+    """A fact as JSON in the ledger's form. `occurred_at` is the time that decides its month."""
 
     id: str
     kind: str
@@ -205,7 +228,7 @@ class WeekStartRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Row = (
-    ScopeRow
+    ServiceRow
     | DeploymentRow
     | LeadTimeRow
     | IncidentRow
@@ -225,8 +248,8 @@ class Column(NamedTuple):
     is_required: bool
 
 
-class Table(NamedTuple):
-    """A table.
+class WarehouseTable(NamedTuple):
+    """A table of rows.
 
     `key` identifies a row. `partition` is the time by whose month BigQuery stores rows; None for small tables.
     """
@@ -238,21 +261,28 @@ class Table(NamedTuple):
     clustering: tuple[str, ...]
 
     @property
+    def description(self) -> str:
+        """What a row is, in one line."""
+        return (self.row_type.__doc__ or "").partition("\n")[0]
+
+    @property
     def columns(self) -> Iterator[Column]:
         hints = get_type_hints(self.row_type)
         return (_column(name, hints[name]) for name in self.row_type.__struct_fields__)
 
 
 TABLES = (
-    Table("scopes", ScopeRow, _SCOPE, None, _SCOPE),
-    Table("deployments", DeploymentRow, (*_SCOPE, "id"), "finished_at", _SCOPE),
-    Table("lead_times", LeadTimeRow, (*_SCOPE, "change", "deployment", "sha", "excluded"), "deployed_at", _SCOPE),
-    Table("incidents", IncidentRow, (*_SCOPE, "id"), "detected_at", _SCOPE),
-    Table("streaks", StreakRow, (*_SCOPE, "source", "since"), None, _SCOPE),
-    Table("vulnerabilities", VulnerabilityRow, (*_SCOPE, "id"), None, _SCOPE),
-    Table("metrics", MetricsRow, (*_SCOPE, "window_name", "day"), None, _SCOPE),
-    Table("facts", FactRow, ("id",), "occurred_at", ("repository", "kind")),
-    Table("week_starts", WeekStartRow, ("timezone", "week"), None, ("timezone",)),
+    WarehouseTable("scopes", ServiceRow, _SCOPE, None, _SCOPE),
+    WarehouseTable("deployments", DeploymentRow, (*_SCOPE, "id"), "finished_at", _SCOPE),
+    WarehouseTable(
+        "lead_times", LeadTimeRow, (*_SCOPE, "change", "deployment", "sha", "excluded"), "deployed_at", _SCOPE
+    ),
+    WarehouseTable("incidents", IncidentRow, (*_SCOPE, "id"), "detected_at", _SCOPE),
+    WarehouseTable("streaks", StreakRow, (*_SCOPE, "deployment"), None, _SCOPE),
+    WarehouseTable("vulnerabilities", VulnerabilityRow, (*_SCOPE, "id"), None, _SCOPE),
+    WarehouseTable("metrics", MetricsRow, (*_SCOPE, "window_name", "day"), None, _SCOPE),
+    WarehouseTable("facts", FactRow, ("id",), "occurred_at", ("repository", "kind")),
+    WarehouseTable("week_starts", WeekStartRow, ("timezone", "week"), None, ("timezone",)),
 )
 """All tables that are made from facts, in the order of docs/warehouse.md."""
 
