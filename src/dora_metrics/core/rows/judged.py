@@ -82,9 +82,10 @@ class JudgedFacts:
             yield from rows_of(HistoryRows(history, self.policy))
 
     def _metrics(self) -> Iterator[MetricsRow]:
+        day = local_date(self.now, self.policy.zone)
         for history in self.histories:
             for name, window in self.windows.items():
-                yield metrics_row(history, name, window, self.policy, self.now)
+                yield metrics_row(history, name, window, self.policy, day)
 
     def _fact_rows(self) -> Iterator[FactRow]:
         return map(_fact_row, sorted(self.facts, key=lambda fact: fact.id))
