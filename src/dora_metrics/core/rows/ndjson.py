@@ -25,4 +25,4 @@ def encode_rows(table: WarehouseTable, rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def _time_text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[: -len('+00:00')]}Z"
