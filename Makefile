@@ -61,8 +61,8 @@ monitoring: $(VENV)/runtime ## Prometheus and alerts (with Docker also dashboard
 picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs again; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
-schema: $(VENV)/dev ## regenerates schema/ and the tables of docs/reference.md
-	$(RUN) dora_metrics.schemas schema
+schema: $(VENV)/dev ## regenerates schema/, terraform/tables.json and the tables of docs/reference.md
+	$(RUN) dora_metrics.schemas schema terraform
 	$(VENV)/bin/python tools/reference.py
 
 dashboards: $(VENV)/dev ## regenerates monitoring/grafana/ and the tables of docs/monitoring.md
@@ -82,6 +82,7 @@ bench: $(VENV)/dev web ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/settings.py
 	$(VENV)/bin/python bench/openmetrics.py
 	$(VENV)/bin/python bench/other_systems.py
+	$(VENV)/bin/python bench/rows.py
 
 CASES ?= 10000
 fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; about ten minutes, CASES=500 takes one

@@ -53,7 +53,7 @@ CORE = (
     ("failures",),
     ("metrics",),
     ("ledger",),
-    ("reports",),
+    ("reports", "rows"),
 )
 """The folders and modules of the core, from the bottom up. Each imports only those in the rows before its own."""
 

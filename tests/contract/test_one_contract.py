@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from dora_metrics.pipeline import outputs
-from dora_metrics.schemas import schemas
+from dora_metrics.schemas import schemas, warehouse_tables
 from dora_metrics.settings.model import FLAGS, INPUTS, NAMES, NOT_YET_SUPPORTED, Settings, default_text
 from support.paths import ROOT
 
@@ -63,3 +63,9 @@ def test_every_flag_is_a_setting() -> None:
 def test_the_schema_in_the_repository_is_the_one_the_models_make(name: str) -> None:
     """`make schema` writes the schemas."""
     assert schemas()[name] == (ROOT / "schema" / name).read_text("utf-8")
+
+
+def test_the_tables_of_terraform_are_those_of_the_rows() -> None:
+    """`make schema` writes them."""
+    for name, text in warehouse_tables().items():
+        assert text == (ROOT / "terraform" / name).read_text("utf-8")

@@ -290,10 +290,24 @@ class _OrderedSuccesses:
 
 
 class FailureStreak(NamedTuple):
-    """Consecutive failed runs of one scope and source: the end of the first, and of the success that ended them."""
+    """Consecutive failed runs of one scope and source: the first of them, and the success that ended them."""
 
-    started_at: datetime
-    ended_at: datetime | None
+    first: Deployment
+    ended_by: Deployment | None
+
+    @property
+    def source(self) -> str | None:
+        return self.first.source
+
+    @property
+    def started_at(self) -> datetime:
+        """The end of the first failed run."""
+        return self.first.finished_at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """The end of the success; None while the streak lasts."""
+        return self.ended_by.finished_at if self.ended_by else None
 
     @property
     def recovery_seconds(self) -> float | None:
@@ -303,12 +317,12 @@ class FailureStreak(NamedTuple):
 
 def failure_streaks(timeline: ScopeTimeline) -> list[FailureStreak]:
     """Return the streaks of a scope in order of their first failure. Cancelled runs neither start nor end one."""
-    started_at_by_source: dict[str | None, datetime] = {}
+    first_by_source: dict[str | None, Deployment] = {}
     streaks: list[FailureStreak] = []
     for deployment in timeline.deployments:
         if deployment.status == "failure":
-            started_at_by_source.setdefault(deployment.source, deployment.finished_at)
-        elif deployment.status == "success" and deployment.source in started_at_by_source:
-            streaks.append(FailureStreak(started_at_by_source.pop(deployment.source), deployment.finished_at))
-    streaks += [FailureStreak(started_at, None) for started_at in started_at_by_source.values()]
+            first_by_source.setdefault(deployment.source, deployment)
+        elif deployment.status == "success" and deployment.source in first_by_source:
+            streaks.append(FailureStreak(first_by_source.pop(deployment.source), deployment))
+    streaks += [FailureStreak(first, None) for first in first_by_source.values()]
     return sorted(streaks, key=lambda streak: streak.started_at)
