@@ -50,7 +50,7 @@ from dora_metrics.github.history.news import (
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
-from dora_metrics.github.repository import expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
 from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
@@ -187,7 +187,7 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        requested_names = self._repositories()
+        requested_names = [repository.name for repository in self._repositories()]
         news_reader = NewsReader(self.client, requested_names)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
@@ -238,7 +238,7 @@ class Sync:
         if any(gathered.number is not None for gathered in read_before):
             self.client.try_something_else()
 
-    def _repositories(self) -> list[str]:
+    def _repositories(self) -> list[ListedRepository]:
         """The repositories to read: those of the settings, otherwise this one.
 
         Raises:
