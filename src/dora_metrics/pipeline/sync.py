@@ -77,6 +77,11 @@ _KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
 
 _MAX_REPOSITORIES_NAMED = 5
 
+_ACROSS_SHARDS = (
+    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
+    "read together."
+)
+
 _SELECTING_SETTINGS = {
     "incident_labels",
     "deployment_source",
@@ -120,6 +125,7 @@ class Sync:
     _unanswered: set[str] = field(default_factory=set)
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
+    _shard_note: str = ""
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -148,9 +154,11 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
-        title = _title(observed.values(), self._gathered)
-        notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
-        return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
+        is_empty_shard = self._shard_note and not self._gathered
+        title = "This shard has no repository to read" if is_empty_shard else _title(observed.values(), self._gathered)
+        notes = [note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes)]
+        notes += [self._shard_note] if self._shard_note else []
+        return Observation(tuple(observed.values()), title, tuple(notes), {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
         self,
@@ -269,16 +277,30 @@ class Sync:
         """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
             raise SettingsError(NO_REPOSITORY)
-        patterns = self.settings.repositories or (self.run.repository,)
+        if not self.settings.repositories:
+            return self._of_shard([ListedRepository(self.run.repository)])
         try:
-            repositories = expand_patterns(self.client, patterns)
+            repositories = expand_patterns(self.client, self.settings.repositories)
         except GitHubError as error:
             self._note_failure(f"GitHub did not list the repositories: {error}")
             return []
         if not repositories:
-            names = ", ".join(patterns)
+            names = ", ".join(self.settings.repositories)
             self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
-        return repositories
+        return self._of_shard(repositories)
+
+    def _of_shard(self, repositories: list[ListedRepository]) -> list[ListedRepository]:
+        """Return the repositories that are in this run's shard, which may be none; all of them without `shard`."""
+        shard = self.settings.repository_shard
+        if shard is None:
+            return repositories
+        in_shard = [repository for repository in repositories if shard.holds(repository.name)]
+        selected = formatting.count(len(repositories), "selected repository", "selected repositories")
+        self._shard_note = f"Shard {shard} has {len(in_shard):,} of {selected}. {_ACROSS_SHARDS}"
+        if not in_shard and not self.settings.repositories:
+            advice = "Set `repositories`, such as owner/*, to what the shards divide"
+            self.note(Outcome("sync", "skipped", f"{self.run.repository} is not in shard {shard}. {advice}"))
+        return in_shard
 
     def _confirm(
         self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
 from dora_metrics.core.repository_patterns import parse_pattern
+from dora_metrics.core.shards import parse_shard
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
@@ -108,6 +109,11 @@ def _check_repository(value: str) -> str:
     return value
 
 
+def _check_shard(value: str) -> str:
+    parse_shard(value)
+    return value
+
+
 def _check_custom_benchmark(value: dict[str, Any]) -> dict[str, Any]:
     benchmarks.custom_benchmark(value)
     return value
@@ -195,6 +201,9 @@ RepositoriesSetting = Annotated[
     tuple[Annotated[str, AfterValidator(_check_repository)], ...],
     BeforeValidator(windows.parse_list),
     WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
+]
+ShardSetting = Annotated[
+    str, AfterValidator(_check_shard), WithJsonSchema({"pattern": "^[0-9]{1,9}/[0-9]{1,9}$", "type": "string"})
 ]
 UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check_url(str(value))))]
 WebAddressSetting = Annotated[str, AfterValidator(_check_url)]
