@@ -79,6 +79,7 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    "pipeline.repository_notes",
     "sources.incidents.facts",
     "sources.incidents.items",
     *(

@@ -55,6 +55,7 @@ from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
+from dora_metrics.pipeline.repository_notes import joined_notes
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
 _INCOMPARABLE = "apart"
@@ -156,9 +157,8 @@ class Sync:
         self._try_something_else(self._gathered)  # its writing
         is_empty_shard = self._shard_note and not self._gathered
         title = "This shard has no repository to read" if is_empty_shard else _title(observed.values(), self._gathered)
-        notes = [note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes)]
-        notes += [self._shard_note] if self._shard_note else []
-        return Observation(tuple(observed.values()), title, tuple(notes), {CURSORS_FILE: encode_cursors(cursors)})
+        notes = (*joined_notes(_notes_on(self._gathered)), *([self._shard_note] if self._shard_note else ()))
+        return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
         self,
@@ -549,6 +549,11 @@ class _Unsaved:
 
     def reset(self) -> None:
         self.fact_count, self.began_at = 0, time.monotonic()
+
+
+def _notes_on(gathered: Iterable[GatheredHistory]) -> Iterator[tuple[str, str]]:
+    """Yield the notes on repositories, each with the name of its repository."""
+    return ((each.name, note) for each in gathered for note in (*each.notes, *each.link_notes))
 
 
 def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryRequest) -> None:
