@@ -34,6 +34,7 @@ from dora_metrics.settings.types import (
     RetryCountSetting,
     SecuritySetting,
     ServicesSetting,
+    ShardLedgersSetting,
     SinceSetting,
     StatusesSetting,
     TemplateSetting,
@@ -193,6 +194,11 @@ class Settings(BaseModel):
     repositories: RepositoriesSetting = Field(
         (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: the run's own."
     )
+    shard_ledgers: ShardLedgersSetting = Field(
+        (),
+        description="Ledgers of shards, written like `ledger`, that `report` and `rebuild` read besides the run's own: "
+        "one page and one report over all of them.",
+    )
     security: SecuritySetting = Field(
         ("auto",),
         description="Security alerts that `sync` reads: auto (Dependabot's, if permitted), dependabot, code-scanning, "
@@ -277,6 +283,11 @@ class Settings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def covers_several_repositories(self) -> bool:
+        """Whether a run is about several repositories, and not only about the one that it runs in."""
+        return bool(self.repositories or self.shard_ledgers)
 
     def since_time(self, now: datetime) -> datetime | None:
         """Return the time from which `sync` reads, None for the whole history."""
