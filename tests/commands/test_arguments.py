@@ -91,6 +91,7 @@ VALUES = {
     "remote-write-url": "https://tsdb.example/api/v1/write",
     "remote-write-username": "ada",
     "endpoint-url": "https://endpoint.example",
+    "shard-ledgers": "dir:shard-1",
     "summary": "false",
     "page": "false",
     "report": "off",

@@ -35,6 +35,7 @@ from dora_metrics.settings.types import (
     RetryCountSetting,
     SecuritySetting,
     ServicesSetting,
+    ShardLedgersSetting,
     ShardSetting,
     SinceSetting,
     StatusesSetting,
@@ -202,6 +203,11 @@ class Settings(BaseModel):
         description="Part of `repositories` that `sync` reads into this ledger, such as 3/10 for the third of ten. "
         "Default: all of them.",
     )
+    shard_ledgers: ShardLedgersSetting = Field(
+        (),
+        description="Ledgers of shards, written like `ledger`, that `report` and `rebuild` read besides the run's own: "
+        "one page and one report over all of them.",
+    )
     security: SecuritySetting = Field(
         ("auto",),
         description="Security alerts that `sync` reads: auto (Dependabot's, if permitted), dependabot, code-scanning, "
@@ -286,6 +292,11 @@ class Settings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def covers_several_repositories(self) -> bool:
+        """Whether a run is about several repositories, and not only about the one that it runs in."""
+        return bool(self.repositories or self.shard_ledgers)
 
     def since_time(self, now: datetime) -> datetime | None:
         """Return the time from which `sync` reads, None for the whole history."""

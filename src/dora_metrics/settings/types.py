@@ -95,6 +95,12 @@ def _check_ledger(value: str) -> str:
     return value
 
 
+def _check_shard_ledger(value: str) -> str:
+    if value == "none":
+        raise ValueError("'none' is not a ledger to read; write branch:NAME, branch:NAME@owner/repo or dir:PATH")
+    return _check_ledger(value)
+
+
 def _check_since(value: str) -> str:
     if value != "all":
         try:
@@ -246,6 +252,11 @@ GitOpsSetting = Annotated[
 WindowSetting = Annotated[str, AfterValidator(_check_window)]
 TimeZoneSetting = Annotated[str, AfterValidator(_check_time_zone)]
 LedgerSetting = Annotated[str, AfterValidator(_check_ledger)]
+ShardLedgersSetting = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_shard_ledger)], ...],
+    BeforeValidator(windows.parse_list),
+    WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
+]
 SinceSetting = Annotated[str, AfterValidator(_check_since)]
 FailureRulesSetting = Annotated[
     tuple[FailureRuleName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(FailureRuleName))
