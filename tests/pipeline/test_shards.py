@@ -1,14 +1,16 @@
 """Syncs of shards: together they record what one sync of all repositories records, each fact once."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import yaml
 
 from dora_metrics import cli
 from dora_metrics.core.shards import Shard
@@ -19,6 +21,7 @@ from fakes.repository import Repository
 from support.github_history import NOW, at, deploy
 from support.many_repositories import add_merged_pull
 from support.organisation import Organisation
+from support.paths import ROOT
 from support.runs import ActionRun
 from support.sync_shop import records_on_branch
 
@@ -31,6 +34,7 @@ class ShardedOrganisation(Organisation):
 
     def __init__(self, github: FakeGitHub, folder: Path, count: int = 0) -> None:
         super().__init__(github, folder)
+        self.environment["GITHUB_REPOSITORY_ID"] = str(self.shop.database_id)
         self.others = [self.add_small(number) for number in range(count)]
 
     def add_small(self, number: int) -> Repository:
@@ -177,3 +181,31 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert scope["repository"] == "other/store"
     assert scope["metrics"]["deployment_frequency"]["deployments"] == (6 if since == "all" else 3)
     assert scope["metrics"]["lead_time"]["changes"] == (5 if since == "all" else 2)
+
+
+# --- the example ---
+
+EXAMPLE = yaml.safe_load((ROOT / "examples" / "organisation.yml").read_text("utf-8"))
+
+
+def inputs_of_example(job: str, number: int = 0) -> dict[str, str]:
+    """The inputs of the action in a job of the example, with its expressions replaced."""
+    (step,) = [step for step in EXAMPLE["jobs"][job]["steps"] if "dora-metrics" in step["uses"]]
+    given = {name: str(value).replace("${{ matrix.number }}", str(number)) for name, value in step["with"].items()}
+    return {name: value.replace("my-org", "acme") for name, value in given.items() if name != "github-token"}
+
+
+def test_the_example_reads_each_repository_once_and_reports_on_all(acme: ShardedOrganisation) -> None:
+    for name in ("sandbox", "left-out"):
+        acme.add(name).topics = ["no-dora"] if name == "left-out" else []
+    numbers = EXAMPLE["jobs"]["shard"]["strategy"]["matrix"]["number"]
+    for number in numbers:
+        assert acme.sync(**cast("Any", inputs_of_example("shard", number))).code == 0
+    shards = [records_on_branch(acme.shop, f"dora-metrics-{number}of{len(numbers)}") for number in numbers]
+    facts = [record["repository"] for records in shards for record in records.values() if not is_name_of_own(record)]
+    assert Counter(facts) == {"acme/api": 7, "acme/shop": 6, "acme/web": 7}
+    ran = acme.run("schedule", {"schedule": "37 3 * * *"}, **inputs_of_example("report"))
+    assert ran.code == 0
+    assert f"{len(numbers)} shard ledgers read" in ran.summary
+    metrics = json.loads(acme.shop.read("metrics.json", "dora-metrics") or b"{}")
+    assert {scope["repository"] for scope in metrics["scopes"]} == {"acme/api", "acme/shop", "acme/web"}
