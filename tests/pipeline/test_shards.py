@@ -58,10 +58,10 @@ class ShardedOrganisation(Organisation):
         shards = [Shard(number, count) for number in range(1, count + 1)]
         return [records_on_branch(self.shop, branch_of(shard)) for shard in shards]
 
-    def numbers_of(self, count: int) -> dict[str, Any]:
-        """What `compute` prints of all shards together."""
+    def numbers_of(self, *counts: int) -> dict[str, Any]:
+        """What `compute` prints of all shards together; of several numbers of shards, of all their ledgers."""
         folder = Path(mkdtemp(dir=self.folder))
-        for number, records in enumerate(self.records_of(count), 1):
+        for number, records in enumerate(records for count in counts for records in self.records_of(count)):
             (folder / f"{number}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records.values()))
         out, errors = StringIO(), StringIO()
         world = Runtime({}, BytesIO(), out, errors, self.now, lambda _: None)
@@ -102,6 +102,7 @@ def test_one_three_and_ten_shards_record_the_same_facts_each_once(tmp_path: Path
         numbers = acme.numbers_of(1)
         assert "acme/api/deployments" in json.dumps(numbers["scopes"])
         assert acme.numbers_of(3) == numbers == acme.numbers_of(10)
+        assert acme.numbers_of(3, 10) == numbers, "ledgers of a former number of shards change nothing"
 
 
 def is_name_of_own(record: dict[str, Any]) -> bool:
@@ -162,7 +163,7 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     for days in (15, 5):
         add_merged_pull(acme.api, f"Pull of {days} days ago", NOW - days * DAY - timedelta(hours=2))
         acme.api.deployment(at=NOW - days * DAY)
-    acme.api.issue("Down", labels=["incident"], created_at=NOW - 5 * DAY + timedelta(hours=1))
+    issue = acme.api.issue("Down", labels=["incident"], created_at=NOW - 5 * DAY + timedelta(hours=1))
     for count in (1, 3):
         acme.sync_shards(count, since=since)
     before = acme.records_of(3)
@@ -171,6 +172,7 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert shard_of("acme/api") != shard_of("other/store")
     add_merged_pull(acme.api, "After the move", acme.now - timedelta(hours=2))
     acme.api.deployment(at=acme.now - timedelta(hours=1))
+    acme.api.close(issue, at=acme.now - timedelta(hours=1))
     for count in (1, 3):
         acme.sync_shards(count, since=since)
     after = acme.records_of(3)
@@ -179,6 +181,7 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert numbers == acme.numbers_of(1)
     (scope,) = [each for each in numbers["scopes"] if each["service"] == "store"]
     assert scope["repository"] == "other/store"
+    assert (scope["metrics"]["incident_restore"]["incidents"], scope["metrics"]["incident_restore"]["open"]) == (1, 0)
     assert scope["metrics"]["deployment_frequency"]["deployments"] == (6 if since == "all" else 3)
     assert scope["metrics"]["lead_time"]["changes"] == (5 if since == "all" else 2)
 
