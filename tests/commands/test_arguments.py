@@ -75,6 +75,7 @@ VALUES = {
     "health-check-retries": "1",
     "health-check-url": "https://shop.example/health",
     "repositories": "acme/*",
+    "shard": "3/10",
     "security": "none",
     "deployment-source": "releases",
     "service": "other",

@@ -13,7 +13,7 @@ from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import NEWS, Cursor, Cursors, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.counting import comparable_facts
@@ -50,11 +50,12 @@ from dora_metrics.github.history.news import (
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
-from dora_metrics.github.repository import expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
 from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
+from dora_metrics.pipeline.repository_notes import joined_notes
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
 _INCOMPARABLE = "apart"
@@ -69,8 +70,18 @@ _REQUESTED = "asked"
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
-_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED}
-"""The cursors that come with the links of deployments, and not with what was read."""
+_LAST_READING = "last-reading"
+"""The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
+
+_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
+"""The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
+
+_MAX_REPOSITORIES_NAMED = 5
+
+_ACROSS_SHARDS = (
+    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
+    "read together."
+)
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -115,6 +126,7 @@ class Sync:
     _unanswered: set[str] = field(default_factory=set)
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
+    _shard_note: str = ""
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -143,8 +155,9 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
-        title = _title(observed.values(), self._gathered)
-        notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
+        is_empty_shard = self._shard_note and not self._gathered
+        title = "This shard has no repository to read" if is_empty_shard else _title(observed.values(), self._gathered)
+        notes = (*joined_notes(_notes_on(self._gathered)), *([self._shard_note] if self._shard_note else ()))
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
@@ -165,6 +178,8 @@ class Sync:
                 observed = observed | _by_id(self._link(gathered, cursors, own, recorded.new_child(observed)))
             if gathered.has_new_services:
                 cursors.pop(_NEW_SERVICES, None)
+            if gathered.number is not None and not gathered.is_cut_short:
+                cursors[_LAST_READING] = Cursor(newest=self.run.now)
             gathered.final_cursors = dict(cursors) if cursors != before else None
         return cursors, observed
 
@@ -187,12 +202,12 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        requested_names = self._repositories()
+        requested_names = [repository.name for repository in self._oldest_first(self._repositories(), contents)]
         news_reader = NewsReader(self.client, requested_names)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
-                left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
-                self._note_failure(f"stopped before {requested_name}, with {left} left to read: {problem}")
+                left = formatting.join_first(requested_names[count_before:], _MAX_REPOSITORIES_NAMED)
+                self._note_failure(f"stopped before {left}: {problem}. The next sync reads these first")
                 return
             self._try_something_else(self._gathered[-1:])  # this repository
             name = recorded_name(requested_name, recorded)
@@ -208,6 +223,22 @@ class Sync:
                     yield
                     unsaved.reset()
             gathered.is_read = True
+            gathered.is_cut_short = bool(self.client.limit_problem("GraphQL") or self.client.limit_problem("REST"))
+
+    def _oldest_first(
+        self, repositories: Iterable[ListedRepository], contents: LedgerContents
+    ) -> list[ListedRepository]:
+        """Return repositories by the time of their last reading, so that a limit stops none of them twice in a row.
+
+        Those that were never read come first; the others keep their order where times are equal.
+        """
+        cursors = self._recorded_cursors(contents)
+
+        def last_reading(repository: ListedRepository) -> datetime:
+            own = cursors.get(contents.names.stable_name(repository.name), {})
+            return own.get(_LAST_READING, Cursor()).newest or EPOCH
+
+        return sorted(repositories, key=last_reading)
 
     def _read_repository(
         self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews | None
@@ -238,7 +269,7 @@ class Sync:
         if any(gathered.number is not None for gathered in read_before):
             self.client.try_something_else()
 
-    def _repositories(self) -> list[str]:
+    def _repositories(self) -> list[ListedRepository]:
         """The repositories to read: those of the settings, otherwise this one.
 
         Raises:
@@ -246,16 +277,30 @@ class Sync:
         """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
             raise SettingsError(NO_REPOSITORY)
-        patterns = self.settings.repositories or (self.run.repository,)
+        if not self.settings.repositories:
+            return self._of_shard([ListedRepository(self.run.repository)])
         try:
-            repositories = expand_patterns(self.client, patterns)
+            repositories = expand_patterns(self.client, self.settings.repositories)
         except GitHubError as error:
             self._note_failure(f"GitHub did not list the repositories: {error}")
             return []
         if not repositories:
-            names = ", ".join(patterns)
+            names = ", ".join(self.settings.repositories)
             self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
-        return repositories
+        return self._of_shard(repositories)
+
+    def _of_shard(self, repositories: list[ListedRepository]) -> list[ListedRepository]:
+        """Return the repositories that are in this run's shard, which may be none; all of them without `shard`."""
+        shard = self.settings.repository_shard
+        if shard is None:
+            return repositories
+        in_shard = [repository for repository in repositories if shard.holds(repository.name)]
+        selected = formatting.count(len(repositories), "selected repository", "selected repositories")
+        self._shard_note = f"Shard {shard} has {len(in_shard):,} of {selected}. {_ACROSS_SHARDS}"
+        if not in_shard and not self.settings.repositories:
+            advice = "Set `repositories`, such as owner/*, to what the shards divide"
+            self.note(Outcome("sync", "skipped", f"{self.run.repository} is not in shard {shard}. {advice}"))
+        return in_shard
 
     def _confirm(
         self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo
@@ -504,6 +549,11 @@ class _Unsaved:
 
     def reset(self) -> None:
         self.fact_count, self.began_at = 0, time.monotonic()
+
+
+def _notes_on(gathered: Iterable[GatheredHistory]) -> Iterator[tuple[str, str]]:
+    """Yield the notes on repositories, each with the name of its repository."""
+    return ((each.name, note) for each in gathered for note in (*each.notes, *each.link_notes))
 
 
 def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryRequest) -> None:

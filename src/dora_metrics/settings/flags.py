@@ -10,6 +10,7 @@ SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents"]
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "what is read": (
         "repositories",
+        "shard",
         "shard-ledgers",
         "since",
         "security",
@@ -72,7 +73,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 """Every flag, under the heading that the help of a command lists it under."""
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
-_FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
+_FOR_READING_GITHUB = ("repositories", "shard", "security", "deployment-source", "service", "incident-labels")
 _FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts", "kubernetes")
 _FOR_INCIDENTS = ("incident-hosts", "repositories", "since")
 _FOR_LEDGERS = (

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
+from dora_metrics.core.repository_patterns import parse_pattern
+from dora_metrics.core.shards import parse_shard
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
@@ -109,8 +111,12 @@ def _check_since(value: str) -> str:
 
 
 def _check_repository(value: str) -> str:
-    if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
-        raise ValueError(f"{value!r} is not a repository; write owner/name, owner/*, or !owner/name to leave one out")
+    parse_pattern(value)
+    return value
+
+
+def _check_shard(value: str) -> str:
+    parse_shard(value)
     return value
 
 
@@ -201,6 +207,9 @@ RepositoriesSetting = Annotated[
     tuple[Annotated[str, AfterValidator(_check_repository)], ...],
     BeforeValidator(windows.parse_list),
     WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
+]
+ShardSetting = Annotated[
+    str, AfterValidator(_check_shard), WithJsonSchema({"pattern": "^[0-9]{1,9}/[0-9]{1,9}$", "type": "string"})
 ]
 UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check_url(str(value))))]
 WebAddressSetting = Annotated[str, AfterValidator(_check_url)]
