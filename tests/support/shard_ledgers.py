@@ -118,10 +118,19 @@ def show_one(folder: Path, facts: Iterable[StoredFact], **inputs: Any) -> Action
 
 
 def shown(root: Path) -> dict[str, bytes]:
-    """Return what a run derived in a ledger, without the sequence number, which counts its own writes."""
+    """Return what a run derived in a ledger, without what its text says about where the facts are."""
     files = {name: (root / name).read_bytes() for name in DERIVED} | files_in(root / "badges")
     lines = (root / "metrics.prom").read_bytes().splitlines()
-    return {**files, "metrics.prom": b"\n".join(line for line in lines if b"dora_ledger_sequence" not in line)}
+    numbers = b"\n".join(
+        line for line in lines if b"dora_ledger_sequence" not in line
+    )  # it counts the run's own writes
+    return {**files, "index.html": shown_on(files["index.html"]), "metrics.prom": numbers}
+
+
+def shown_on(page: bytes) -> bytes:
+    """Return a page without its last lines, which say where the facts are."""
+    above, _, below = page.partition(b"<footer>")
+    return above + below.partition(b"</footer>")[2]
 
 
 def files_in(root: Path) -> dict[str, bytes]:

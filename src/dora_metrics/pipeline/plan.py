@@ -149,9 +149,7 @@ def plan_run(
         SettingsError: if the window is not valid at `now`.
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
-    names, notes = gathered.names, _notes(gathered, settings, now)
-    computed = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
-    results = replace(computed, is_in_ledger=settings.ledger != "none")
+    names, results = gathered.names, _results(gathered, evaluation, settings, now)
     state = LedgerState(gathered.counted_facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
@@ -179,6 +177,19 @@ def plan_run(
     )
 
 
+def _results(gathered: Gathered, evaluation: Evaluation, settings: Settings, now: datetime) -> Results:
+    """Return the numbers. Their notes name unread ledgers first, since all numbers of these are missing."""
+    unread = gathered.union.unread if gathered.union else ""
+    notes = [*([unread] if unread else ()), *gathered.names.notes, *_alert_notes(gathered, settings, now)]
+    computed = results_of(evaluation, settings, _after(now, gathered.facts), notes, gathered.names)
+    return replace(
+        computed,
+        is_in_ledger=settings.ledger != "none",
+        is_of_shards=gathered.union is not None,
+        unread_ledgers=unread,
+    )
+
+
 def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     """The files that a step of a long sync changes: what was read, and how far. The last write computes the rest.
 
@@ -194,12 +205,6 @@ def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
 def step_message(gathered: Gathered) -> str:
     """What a step recorded, in one line."""
     return _message(gathered.merge.new_facts) if gathered.merge.new_facts else "Remember how far GitHub was read"
-
-
-def _notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:
-    """What readers must know about what is missing: ledgers first, since all numbers of their repositories are."""
-    unread_ledgers = gathered.union.notes if gathered.union else ()
-    return [*unread_ledgers, *gathered.names.notes, *_alert_notes(gathered, settings, now)]
 
 
 def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Sequence[str]:

@@ -39,7 +39,7 @@ def read_shard_ledgers(context: RunContext) -> OtherLedgers:
             ledgers.append(ledger)
             _note_uncounted(context, storage.name, ledger)
     if ledgers:
-        context.note(Outcome(_NAME + "s", "done", f"{formatting.count(len(ledgers), _NAME)} read"))
+        context.note(Outcome("shard ledgers", "done", f"{len(ledgers):,} read"))
     return OtherLedgers(tuple(ledgers), tuple(unread))
 
 

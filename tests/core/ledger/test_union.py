@@ -95,8 +95,7 @@ def test_an_incident_may_name_a_deployment_of_another_shard() -> None:
 
 def test_the_unread_ledgers_are_named_and_a_long_list_is_cut() -> None:
     unread = tuple(f"branch:dora-metrics-{number}of7@acme/metrics" for number in range(1, 8))
-    (note,) = OtherLedgers((), unread).united_with(own_ledger()).notes
-    assert note == (
+    assert OtherLedgers((), unread).united_with(own_ledger()).unread == (
         "7 shard ledgers could not be read: branch:dora-metrics-1of7@acme/metrics, "
         "branch:dora-metrics-2of7@acme/metrics, branch:dora-metrics-3of7@acme/metrics, "
         "branch:dora-metrics-4of7@acme/metrics, branch:dora-metrics-5of7@acme/metrics and 2 more. "

@@ -63,14 +63,14 @@ class LedgerUnion(Struct, frozen=True):
         names: those of the repositories in all ledgers.
         marks: the greatest high-water marks of the other ledgers.
         cursors: those of the other ledgers.
-        notes: which ledgers could not be read.
+        unread: a sentence on the ledgers that could not be read; empty without any.
     """
 
     facts: Sequence[Fact]
     names: RepositoryNames
     marks: HighWaterMarks
     cursors: Cursors
-    notes: tuple[str, ...]
+    unread: str
 
     def cursors_with(self, own: Cursors) -> Cursors:
         """Return the cursors of all ledgers; `own` are those of the run's own one."""
@@ -99,7 +99,7 @@ class OtherLedgers(Struct, frozen=True):
             names=names,
             marks=_joined_marks(self.ledgers),
             cursors=join_cursors(ledger.cursors for ledger in self.ledgers),
-            notes=(_unread_note(self.unread),) if self.unread else (),
+            unread=_unread_text(self.unread) if self.unread else "",
         )
 
     @property
@@ -163,5 +163,5 @@ def _has_unread(cursor: Cursor) -> bool:
     return bool(cursor.refused or cursor.unread)
 
 
-def _unread_note(names: Sequence[str]) -> str:
+def _unread_text(names: Sequence[str]) -> str:
     return _UNREAD.format(formatting.count(len(names), "shard ledger"), formatting.join_first(names, _MAX_NAMES))
