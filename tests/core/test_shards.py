@@ -75,6 +75,13 @@ def test_incidents_of_other_systems_are_recorded_by_the_shard_of_their_repositor
         assert covered[SHARDS_OF_TEN[repository] - 1] == repository
 
 
+def test_a_repository_of_another_shard_is_not_one_that_no_ledger_covers() -> None:
+    covered = CoveredRepositories("acme/shop", ("acme/*",), shard=Shard(5, 10))
+    elsewhere = [name for name in ("", "acme/shop", "acme/api", "other/api", "no name") if covered.is_elsewhere(name)]
+    assert elsewhere == ["", "acme/shop"]
+    assert not CoveredRepositories("acme/shop", ("acme/*",)).is_elsewhere("acme/api")
+
+
 def test_a_ledger_of_all_repositories_covers_those_of_all_shards() -> None:
     assert CoveredRepositories("*", ("acme/*",), shard=Shard(1, 10)).named("") == "*"
     assert CoveredRepositories("acme/shop", ("acme/*",)).named("acme/api") == "acme/api"

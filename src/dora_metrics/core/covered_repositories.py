@@ -29,9 +29,13 @@ class CoveredRepositories(Struct, frozen=True):
 
         None if it is not the name of a repository, or if the ledger does not cover that one.
         """
+        return None if self.is_elsewhere(name) else self._selected(name)
+
+    def is_elsewhere(self, name: str) -> bool:
+        """Return whether the ledger of another shard covers the repository that a name means."""
         selected = self._selected(name)
-        is_elsewhere = self.shard and selected and is_repository_name(selected) and not self.shard.holds(selected)
-        return None if is_elsewhere else selected
+        is_repository = selected is not None and is_repository_name(selected)
+        return self.shard is not None and is_repository and not self.shard.holds(str(selected))
 
     def _selected(self, name: str) -> str | None:
         present_name = self.present_name(name)

@@ -212,7 +212,7 @@ def system_facts(
         repository = covered.named(name or "")
         return None if repository == EVERY_REPOSITORY else repository
 
-    facts = facts_of(system, reading, repository_of)
+    facts = facts_of(system, reading, repository_of, lambda name: covered.is_elsewhere(name or ""))
     prepared = (prepare_fact(incident, settings) for incident in facts.incidents)
     missing = [ids.incident(system.name, key) for key in reading.missing_keys]
     notes = (
