@@ -177,3 +177,22 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert scope["repository"] == "other/store"
     assert scope["metrics"]["deployment_frequency"]["deployments"] == (6 if since == "all" else 3)
     assert scope["metrics"]["lead_time"]["changes"] == (5 if since == "all" else 2)
+
+
+# --- one page over all shards ---
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_a_last_job_shows_what_one_sync_of_all_repositories_shows(tmp_path: Path, count: int) -> None:
+    """Some of ten shards have no repository. Their ledgers are read as well."""
+    with FakeGitHub(now=lambda: NOW) as github:
+        acme = ShardedOrganisation(github, tmp_path, count=5)
+        github.state.now = lambda: acme.now
+        acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+        acme.sync_shards(count)
+        ledgers = [f"branch:{branch_of(Shard(number, count))}" for number in range(1, count + 1)]
+        ran = acme.run("schedule", {}, mode="rebuild", ledger="branch:all", **{"shard-ledgers": ", ".join(ledgers)})
+        assert ran.code == 0
+        assert "::warning" not in ran.log
+        for name in ("metrics.json", "evidence.json", "history.json"):
+            assert acme.shop.read(name, "all") == acme.shop.read(name, "one")
