@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from dora_metrics import cli
 from dora_metrics.core.cursors import Cursor, encode_cursors
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import CURSORS_FILE, REPORTS_FILE
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings.model import Settings
 from fakes.github import FakeGitHub
 from fakes.records import Issue
@@ -89,9 +93,10 @@ def test_the_own_ledger_counts_too(tmp_path: Path, facts: list[Fact]) -> None:
     assert shown(tmp_path / "all") == shown(tmp_path / "one")
 
 
-def test_a_report_over_shards_is_that_of_one_ledger(tmp_path: Path, facts: list[Fact]) -> None:
+@pytest.mark.parametrize("shards", [3, 10])
+def test_a_report_over_shards_is_that_of_one_ledger(tmp_path: Path, facts: list[Fact], shards: int) -> None:
     one = issue_of(lambda **access: show_one(tmp_path, facts, **access))
-    ledgers = write_shards(tmp_path, facts, 3)
+    ledgers = write_shards(tmp_path, facts, shards)
     over_all = issue_of(lambda **access: show_all(tmp_path, ledgers, **access))
     assert over_all.title == one.title
     marker, text = over_all.body.split("\n", 1)
@@ -99,7 +104,7 @@ def test_a_report_over_shards_is_that_of_one_ledger(tmp_path: Path, facts: list[
     assert text == text_of_one
     assert marker != marker_of_one, "two ledgers have two reports"
     assert over_all.title.startswith("Delivery report · acme · ")
-    claims = [(tmp_path / folder / REPORTS_FILE).exists() for folder in ("all", "one", "shard-1of3")]
+    claims = [(tmp_path / folder / REPORTS_FILE).exists() for folder in ("all", "one", f"shard-1of{shards}")]
     assert claims == [True, True, False]
 
 
@@ -189,6 +194,17 @@ def counters(root: Path) -> dict[str, float]:
     return {series: float(value) for series, value in pairs}
 
 
+def test_what_a_shard_has_counted_before_does_not_fall(tmp_path: Path, facts: list[Fact]) -> None:
+    """The high-water marks of a shard, as those of the ledger itself would."""
+    (ledger,) = write_shards(tmp_path, facts, 1)
+    run_in(tmp_path, "workflow_dispatch", {"inputs": {}}, mode="rebuild", ledger=ledger)
+    before = counters(tmp_path / "shard-1of1")
+    write_ledger(tmp_path / "shard-1of1", [replace(fact, retracted=True) for fact in facts])
+    show_all(tmp_path, [ledger])
+    assert counters(tmp_path / "all") == before
+    assert max(before.values()) > 0
+
+
 # Which ledgers
 
 
@@ -216,6 +232,17 @@ def test_a_run_that_records_ignores_other_ledgers_and_says_so(tmp_path: Path, fa
     ran = run_action(tmp_path, "push", {}, inputs)
     assert "shard-ledgers: not read: only `mode: report` and `mode: rebuild` show other ledgers" in ran.log
     assert "acme/service" not in ran.summary
+
+
+def test_a_person_can_show_shards_in_a_new_folder(tmp_path: Path, facts: list[Fact]) -> None:
+    ledgers = write_shards(tmp_path, facts, 3)
+    printed = StringIO()
+    runtime = Runtime({"GITHUB_WORKSPACE": str(tmp_path)}, BytesIO(), printed, StringIO(), NOW, lambda _: None)
+    arguments = ["rebuild", "--ledger", "dir:all", "--shard-ledgers", ", ".join(ledgers)]
+    assert cli.run(arguments, runtime) == 0
+    assert "acme/service-1" in printed.getvalue()
+    show_one(tmp_path, facts)
+    assert shown(tmp_path / "all") == shown(tmp_path / "one")
 
 
 # Sinks

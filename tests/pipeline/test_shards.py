@@ -212,3 +212,22 @@ def test_the_example_reads_each_repository_once_and_reports_on_all(acme: Sharded
     assert f"{len(numbers)} shard ledgers read" in ran.summary
     metrics = json.loads(acme.shop.read("metrics.json", "dora-metrics") or b"{}")
     assert {scope["repository"] for scope in metrics["scopes"]} == {"acme/api", "acme/shop", "acme/web"}
+
+
+# --- one page over all shards ---
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_a_last_job_shows_what_one_sync_of_all_repositories_shows(tmp_path: Path, count: int) -> None:
+    """Some of ten shards have no repository. Their ledgers are read as well."""
+    with FakeGitHub(now=lambda: NOW) as github:
+        acme = ShardedOrganisation(github, tmp_path, count=5)
+        github.state.now = lambda: acme.now
+        acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+        acme.sync_shards(count)
+        ledgers = [f"branch:{branch_of(Shard(number, count))}" for number in range(1, count + 1)]
+        ran = acme.run("schedule", {}, mode="rebuild", ledger="branch:all", **{"shard-ledgers": ", ".join(ledgers)})
+        assert ran.code == 0
+        assert "::warning" not in ran.log
+        for name in ("metrics.json", "evidence.json", "history.json"):
+            assert acme.shop.read(name, "all") == acme.shop.read(name, "one")

@@ -255,7 +255,8 @@ class Recorder:
         snapshot = gathered.view.snapshot
         if plan.is_without_news and _is_recent(snapshot.published_at, self.now, request.unchanged_for):
             return snapshot
-        if not snapshot.files and not gathered.merge.new_facts and not plan.primary_files:
+        has_news = bool(gathered.merge.new_facts or plan.primary_files)
+        if not snapshot.files and not has_news and not self._begins_empty_ledger(request):
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
@@ -264,6 +265,10 @@ class Recorder:
             published = {layout.PUBLISHED_FILE: f"{self.now:%Y-%m-%dT%H:%M:%SZ}\n".encode()}
             return self.storage.write(snapshot, files | published, plan.message)
         return self.storage.write(snapshot, {**_unpublished(snapshot), **files}, plan.message)
+
+    def _begins_empty_ledger(self, request: RecordRequest) -> bool:
+        """Whether a ledger without facts says something: that a shard was read, and that nothing is there."""
+        return request.reads_everything and self.settings.repository_shard is not None
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
         is_alone = gathered.union is None
