@@ -41,7 +41,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     `refused_at` as for alerts.
 
     For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
-    when security alerts were last read.
+    when security alerts were last read, and `newest` when the repository's own list of them was.
     """
 
     newest: _Time | None = None

@@ -711,6 +711,8 @@ class NewsRepository(TypedDict):
     databaseId: int | None
     nameWithOwner: str
     hasIssuesEnabled: bool
+    hasVulnerabilityAlertsEnabled: bool
+    isInOrganization: bool
     defaultBranchRef: DefaultBranchNode | None
     pullRequests: NewestUpdatedConnection
     issues: NewestUpdatedConnection

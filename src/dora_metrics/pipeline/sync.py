@@ -43,10 +43,12 @@ from dora_metrics.github.history.news import (
     NewsReader,
     RepositoryNews,
     are_alerts_due,
+    are_own_alerts_due,
     is_quiet,
     news_cursor,
     quiet_cursor,
 )
+from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
@@ -115,6 +117,7 @@ class Sync:
     _unanswered: set[str] = field(default_factory=set)
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
+    _organisation_alerts: OrganisationAlerts | None = None
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -189,6 +192,8 @@ class Sync:
         recorded = {fact.repository for fact in contents.facts}
         requested_names = self._repositories()
         news_reader = NewsReader(self.client, requested_names)
+        due_names = frozenset(self._with_alerts_due(requested_names, contents))
+        self._organisation_alerts = OrganisationAlerts(self.client, due_names)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
                 left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
@@ -214,14 +219,30 @@ class Sync:
     ) -> Iterator[PartOrFailure]:
         """Yield the parts of a repository; if it has no news, only its security alerts, and these once a day."""
         if news and (request := self._quiet_request(gathered, contents, news)):
-            _identify(gathered, news.info, request)
-            with_alerts = are_alerts_due(request)
-            yield from read_without_news(self.client, request, news.info, with_alerts=with_alerts)
-            gathered.news = quiet_cursor(gathered, request, has_read_alerts=with_alerts)
+            yield from self._read_without_news(gathered, request, news)
             return
         request = self._history_request(gathered, contents)
         yield from read_history(self.client, request, partial(self._confirm, gathered, contents))
         gathered.news = news_cursor(news, gathered, request) if news else None
+
+    def _read_without_news(
+        self, gathered: GatheredHistory, request: HistoryRequest, news: RepositoryNews
+    ) -> Iterator[PartOrFailure]:
+        _identify(gathered, news.info, request)
+        last = request.cursors[NEWS]
+        with_alerts = are_alerts_due(last, self.run)
+        reads_own = not news.is_in_organisation or are_own_alerts_due(last, news.info.number, self.run)
+        organisation = None if reads_own else self._organisation_alerts
+        yield from read_without_news(self.client, request, news.info, organisation, with_alerts=with_alerts)
+        gathered.news = quiet_cursor(gathered, request, has_read_alerts=with_alerts, has_read_own=reads_own)
+
+    def _with_alerts_due(self, names: Iterable[str], contents: LedgerContents) -> Iterator[str]:
+        """Yield those repositories whose alerts are due if they have no other news."""
+        cursors = self._recorded_cursors(contents)
+        for name in names:
+            last = cursors.get(contents.names.stable_name(name), {}).get(NEWS)
+            if last and are_alerts_due(last, self.run):
+                yield name
 
     def _quiet_request(
         self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews

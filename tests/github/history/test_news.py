@@ -21,6 +21,8 @@ NODE: dict[str, Any] = {
     "databaseId": 7,
     "nameWithOwner": "acme/shop",
     "hasIssuesEnabled": True,
+    "hasVulnerabilityAlertsEnabled": True,
+    "isInOrganization": True,
     "defaultBranchRef": {"name": "main", "target": {"oid": "a" * 40, "committedDate": "2026-09-01T00:00:00Z"}},
     "pullRequests": {"totalCount": 1, "nodes": [{"number": 1, "updatedAt": "2026-09-01T00:00:00Z"}]},
     "issues": {"totalCount": 0, "nodes": []},
@@ -77,13 +79,13 @@ def test_what_runs_would_tell_is_not_known() -> None:
 @pytest.mark.parametrize(("hours", "is_due"), [(0, False), (19, False), (20, True), (-1, True)])
 def test_alerts_are_due_after_a_night(hours: int, is_due: bool) -> None:  # noqa: FBT001
     read_at = with_fields(COMPLETE[NEWS], reached=NOW - timedelta(hours=hours))
-    assert are_alerts_due(request_with({NEWS: read_at})) == is_due
+    assert are_alerts_due(read_at, make_history_run()) == is_due
 
 
 def test_a_complete_reading_is_remembered() -> None:
     gathered = GatheredHistory(info=NEWS_OF_SHOP.info)
     remembered = news_cursor(NEWS_OF_SHOP, gathered, request_with({}))
-    assert remembered == Cursor(reached=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),))
+    assert remembered == Cursor(newest=NOW, reached=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from dora_metrics.github.history.pages import (
     RepositoryInfo,
     is_too_large,
 )
+from dora_metrics.github.observation import Run
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
@@ -33,6 +34,9 @@ _SETTLED_AFTER = 2 * CLOCK_SKEW
 less than this before a run may change once more without a trace."""
 _ALERTS_AFTER = timedelta(hours=20)
 """Alerts of a repository without other news are read again after this, so that each night's sync reads them."""
+_OWN_ALERTS_AFTER, _OWN_ALERTS_SPREAD_DAYS = timedelta(days=14), 14
+"""The own list of alerts of a repository is read again this long after, and up to so many days later, so that not all
+repositories of an organisation come in the same night."""
 _DIGITS = 32
 
 
@@ -45,6 +49,12 @@ class RepositoryNews:
     @property
     def info(self) -> RepositoryInfo:
         return RepositoryInfo.from_node(self.node)
+
+    @property
+    def is_in_organisation(self) -> bool:
+        """Whether there may be one list for the alerts of all its owner's repositories."""
+        is_in_organisation: bool = self.node["isInOrganization"]
+        return is_in_organisation
 
     def digest(self, settings: Settings) -> str:
         """Return a text that another state of the repository, other settings or another version do not have.
@@ -140,10 +150,19 @@ def _selected_kinds(news: RepositoryNews, request: HistoryRequest) -> set[str]:
     return {source for source in (*_READABLE_KINDS, "workflow-runs", "pushes") if sources.is_selected(source)}
 
 
-def are_alerts_due(request: HistoryRequest) -> bool:
-    """Whether to read the security alerts of a repository without other news."""
-    read_at = request.cursors[NEWS].reached
-    return request.run.is_manual or read_at is None or not timedelta() <= request.run.now - read_at < _ALERTS_AFTER
+def are_alerts_due(last: Cursor, run: Run) -> bool:
+    """Whether to read the security alerts of a repository without other news, whose cursor of news is `last`."""
+    read_at = last.reached
+    return run.is_manual or read_at is None or not timedelta() <= run.now - read_at < _ALERTS_AFTER
+
+
+def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
+    """Whether a repository, whose number GitHub has given, is to show its own list of security alerts.
+
+    The list of its organisation does not say that alerts are switched off, or that the token may not see them.
+    """
+    spread = timedelta(days=(number or 0) % _OWN_ALERTS_SPREAD_DAYS)
+    return last.newest is None or not timedelta() <= run.now - last.newest < _OWN_ALERTS_AFTER + spread
 
 
 def news_cursor(news: RepositoryNews, gathered: GatheredHistory, request: HistoryRequest) -> Cursor | None:
@@ -155,11 +174,15 @@ def news_cursor(news: RepositoryNews, gathered: GatheredHistory, request: Histor
     if not is_complete or news.info != gathered.info or not news.is_settled(request.run.now):
         return None
     kinds = (kind for kind in _READABLE_KINDS if kind in gathered.last_parts)
-    return Cursor(reached=request.run.now, open=(news.digest(request.settings), *kinds))
+    now = request.run.now
+    return Cursor(newest=now, reached=now, open=(news.digest(request.settings), *kinds))
 
 
-def quiet_cursor(gathered: GatheredHistory, request: HistoryRequest, *, has_read_alerts: bool) -> Cursor:
-    """Return what to remember of a repository without news."""
-    last = request.cursors[NEWS]
-    has_failed = gathered.failures or gathered.has_refused_what_was_requested
-    return Cursor(reached=request.run.now, open=last.open) if has_read_alerts and not has_failed else last
+def quiet_cursor(
+    gathered: GatheredHistory, request: HistoryRequest, *, has_read_alerts: bool, has_read_own: bool
+) -> Cursor:
+    """Return what to remember of a repository without news; `has_read_own`: of whose alerts the own list was read."""
+    last, now = request.cursors[NEWS], request.run.now
+    if not has_read_alerts or gathered.failures or gathered.has_refused_what_was_requested:
+        return last
+    return Cursor(newest=now if has_read_own else last.newest, reached=now, open=last.open)
