@@ -46,7 +46,7 @@ LAYERS = {
 
 CORE = (
     ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
-    ("scope", "selection", "versions", "windows"),
+    ("repository_patterns", "scope", "selection", "versions", "windows"),
     ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets"),
     ("policy",),
     ("linking",),

@@ -57,6 +57,11 @@ def _is_fork(repository: Repository, _: Info) -> bool:
     return repository.is_fork
 
 
+@field("Repository", "repositoryTopics")
+def _repository_topics(repository: Repository, info: Info, **arguments: Value) -> Page:
+    return connection(info, repository.topics, arguments, lambda name: {"topic": {"name": name}})
+
+
 @field("Query", "node")
 def _node(_: object, info: Info, *, id: str) -> object:  # noqa: A002 - GraphQL's name
     node = context(info).state.nodes.get(id)

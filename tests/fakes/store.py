@@ -28,6 +28,7 @@ class RepositoryStore:
         self.default_branch = default_branch
         self.is_private = is_private
         self.is_archived = self.is_fork = False
+        self.topics: list[str] = []
         self.database_id = next(world.ids)
         self.created_at = world.now()
         self.git = Git(world.folder / f"{self.database_id}.git", default_branch)

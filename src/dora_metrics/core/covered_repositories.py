@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from dora_metrics.core.repository_patterns import is_selected
 from dora_metrics.core.scope import is_repository_name
-from dora_metrics.core.selection import is_selected
 
 
 class CoveredRepositories(Struct, frozen=True):

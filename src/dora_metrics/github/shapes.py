@@ -720,10 +720,23 @@ class NewsRepository(TypedDict):
     releases: NewestReleaseConnection
 
 
+class Topic(TypedDict):
+    name: str
+
+
+class RepositoryTopic(TypedDict):
+    topic: Topic
+
+
+class RepositoryTopicConnection(TypedDict):
+    nodes: list[RepositoryTopic | None] | None
+
+
 class OwnedRepository(TypedDict):
     nameWithOwner: str
     isArchived: bool
     isFork: bool
+    repositoryTopics: RepositoryTopicConnection
 
 
 class OwnedRepositoryConnection(TypedDict):

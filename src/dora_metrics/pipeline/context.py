@@ -15,8 +15,8 @@ from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSel
 from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.repository_patterns import is_selected
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.core.selection import is_selected
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner

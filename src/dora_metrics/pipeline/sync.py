@@ -52,7 +52,7 @@ from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
-from dora_metrics.github.repository import expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
 from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
@@ -190,7 +190,7 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        requested_names = self._repositories()
+        requested_names = [repository.name for repository in self._repositories()]
         news_reader = NewsReader(self.client, requested_names)
         due_names = frozenset(self._with_alerts_due(requested_names, contents))
         self._organisation_alerts = OrganisationAlerts(self.client, due_names)
@@ -259,7 +259,7 @@ class Sync:
         if any(gathered.number is not None for gathered in read_before):
             self.client.try_something_else()
 
-    def _repositories(self) -> list[str]:
+    def _repositories(self) -> list[ListedRepository]:
         """The repositories to read: those of the settings, otherwise this one.
 
         Raises:

@@ -191,7 +191,9 @@ class Settings(BaseModel):
         "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
     )
     repositories: RepositoriesSetting = Field(
-        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: the run's own."
+        (),
+        description="Repositories that `sync` reads: owner/*, owner/* topic:payments, owner/name, !owner/sandbox. "
+        "Default: the run's own.",
     )
     security: SecuritySetting = Field(
         ("auto",),

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
+from dora_metrics.core.repository_patterns import parse_pattern
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
@@ -103,8 +104,7 @@ def _check_since(value: str) -> str:
 
 
 def _check_repository(value: str) -> str:
-    if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
-        raise ValueError(f"{value!r} is not a repository; write owner/name, owner/*, or !owner/name to leave one out")
+    parse_pattern(value)
     return value
 
 

@@ -1,0 +1,86 @@
+"""The repositories that the setting `repositories` selects, with what GitHub's lists show of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from dora_metrics.core.repository_patterns import RepositoryPattern, parse_pattern
+from dora_metrics.github.client import Client
+from dora_metrics.github.paging import PagesRead
+from dora_metrics.github.queries import JsonObject
+
+
+class ListedRepository(Struct, frozen=True):
+    """A repository to read.
+
+    Attributes:
+        name: `owner/name`, as GitHub's list spells it, or as the setting does if no list was read.
+        topics: those that GitHub's list shows; None if no list was read, as for a full name alone.
+    """
+
+    name: str
+    topics: frozenset[str] | None = None
+
+
+def expand_patterns(client: Client, patterns: Sequence[str]) -> list[ListedRepository]:
+    """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
+
+    A pattern with `*` leaves out archived repositories, and forks unless it asks for them; a full name includes them.
+    One request shows 100 repositories.
+
+    Args:
+        client: GitHub's API.
+        patterns: as `parse_pattern` reads them.
+
+    Raises:
+        GitHubError: if GitHub does not list the repositories of an owner.
+    """
+    parsed = [parse_pattern(text) for text in patterns]
+    owners = {pattern.owner.lower(): pattern.owner for pattern in parsed if pattern.lists_owner}
+    nodes_by_owner = {key: list(_repository_nodes(client, owner)) for key, owner in sorted(owners.items())}
+    listed = {node["nameWithOwner"].lower(): _listed(node) for nodes in nodes_by_owner.values() for node in nodes}
+    selected: dict[str, ListedRepository] = {}
+    for pattern in parsed:
+        if pattern.is_exclusion:
+            selected = {key: repository for key, repository in selected.items() if not pattern.matches(key)}
+        elif pattern.lists_owner:
+            names = _selected_names(pattern, nodes_by_owner[pattern.owner.lower()])
+            selected |= {name.lower(): listed[name.lower()] for name in names}
+        else:
+            key = pattern.name.lower()
+            selected[key] = listed.get(key) or ListedRepository(pattern.name)
+    return list(selected.values())
+
+
+def _selected_names(pattern: RepositoryPattern, nodes: Iterable[JsonObject]) -> Iterator[str]:
+    """Yield the names of the repositories in a list that a pattern selects."""
+    for node in nodes:
+        is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
+        if is_admitted and pattern.matches(node["nameWithOwner"]):
+            yield node["nameWithOwner"]
+
+
+def _listed(node: JsonObject) -> ListedRepository:
+    return ListedRepository(node["nameWithOwner"], _topics(node))
+
+
+def _topics(node: JsonObject) -> frozenset[str]:
+    return frozenset(
+        topic_node["topic"]["name"] for topic_node in filter(None, node["repositoryTopics"]["nodes"] or ())
+    )
+
+
+def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
+    """Yield the repositories of an owner that GitHub shows; none if there is no such owner."""
+    page_token: str | None = None
+    pages_read = PagesRead(f"the repositories of {owner}")
+    while True:
+        pages_read.add(page_token)
+        owner_node = client.query("OwnedRepositories", {"login": owner, "after": page_token})["repositoryOwner"]
+        if owner_node is None:
+            return
+        yield from filter(None, owner_node["repositories"]["nodes"])
+        page_info = owner_node["repositories"]["pageInfo"]
+        if not page_info["hasNextPage"]:
+            return
+        page_token = page_info["endCursor"]
