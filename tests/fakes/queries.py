@@ -106,11 +106,6 @@ def _is_in_organisation(repository: Repository, _: Info) -> bool:
     return repository.owner_login.lower() not in repository.state.people
 
 
-@field("Repository", "hasVulnerabilityAlertsEnabled")
-def _has_alerts(repository: Repository, _: Info) -> bool:
-    return "dependabot" not in repository.disabled_alerts
-
-
 @field("Repository", "isEmpty")
 def _is_empty(repository: Repository, _: Info) -> bool:
     return not repository.git.refs("refs/")

@@ -108,23 +108,21 @@ def test_few_repositories_show_their_own(acme: Organisation) -> None:
     assert requests_of_night(acme, **some) == (0, 4)
 
 
-def test_alerts_that_are_switched_off_are_unknown_the_same_night(acme: Organisation) -> None:
-    acme.api.alert()
-    requests_of_night(acme)
-    acme.api.disabled_alerts["dependabot"] = (403, "Dependabot alerts are disabled for this repository.")
-    summary = acme.sync(after=NIGHT).summary
-    assert "Dependabot alerts of acme/api are unknown" in summary
-    assert requests_of_night(acme) == (1, 0)
-
-
-def test_a_list_that_no_longer_shows_a_repository_is_noticed_within_four_weeks(acme: Organisation) -> None:
-    """No field of GitHub's says that secret scanning was switched off."""
-    security: dict[str, Any] = {"security": "secret-scanning"}
-    acme.sync(**security)
-    acme.api.disabled_alerts["secret-scanning"] = (404, "Secret scanning is disabled on this repository.")
+@pytest.mark.parametrize("kind", ["dependabot", "secret-scanning"])
+def test_alerts_that_are_switched_off_are_noticed_within_four_weeks(acme: Organisation, kind: str) -> None:
+    """The list does not show this, and neither does a field of GitHub's that every token may read."""
+    security: dict[str, Any] = {"security": kind}
+    acme.sync(after=2 * HOUR, **security)
+    acme.api.disabled_alerts[kind] = (404, "Alerts are disabled on this repository.")
     logs = [acme.sync(after=NIGHT, **security).log for _ in range(28)]
-    assert "secret scanning alerts are unknown" not in logs[0]
-    assert "secret scanning alerts are unknown" in logs[-1]
+    assert "alerts are unknown" not in logs[0]
+    assert "alerts are unknown" in logs[-1]
+
+
+def test_alerts_that_are_switched_off_are_noticed_when_anything_else_changes(acme: Organisation) -> None:
+    acme.api.disabled_alerts["dependabot"] = (403, "Dependabot alerts are disabled for this repository.")
+    acme.api.issue("Slow")
+    assert "Dependabot alerts of acme/api are unknown" in acme.sync(after=NIGHT).summary
 
 
 class _WithoutFirstAlert(Fault):

@@ -711,7 +711,6 @@ class NewsRepository(TypedDict):
     databaseId: int | None
     nameWithOwner: str
     hasIssuesEnabled: bool
-    hasVulnerabilityAlertsEnabled: bool
     isInOrganization: bool
     defaultBranchRef: DefaultBranchNode | None
     pullRequests: NewestUpdatedConnection

@@ -21,7 +21,6 @@ NODE: dict[str, Any] = {
     "databaseId": 7,
     "nameWithOwner": "acme/shop",
     "hasIssuesEnabled": True,
-    "hasVulnerabilityAlertsEnabled": True,
     "isInOrganization": True,
     "defaultBranchRef": {"name": "main", "target": {"oid": "a" * 40, "committedDate": "2026-09-01T00:00:00Z"}},
     "pullRequests": {"totalCount": 1, "nodes": [{"number": 1, "updatedAt": "2026-09-01T00:00:00Z"}]},
