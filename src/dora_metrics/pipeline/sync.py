@@ -13,7 +13,7 @@ from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import NEWS, Cursor, Cursors, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.counting import comparable_facts
@@ -71,8 +71,13 @@ _REQUESTED = "asked"
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
-_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED}
-"""The cursors that come with the links of deployments, and not with what was read."""
+_LAST_READING = "last-reading"
+"""The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
+
+_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
+"""The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
+
+_MAX_REPOSITORIES_NAMED = 5
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -168,6 +173,8 @@ class Sync:
                 observed = observed | _by_id(self._link(gathered, cursors, own, recorded.new_child(observed)))
             if gathered.has_new_services:
                 cursors.pop(_NEW_SERVICES, None)
+            if gathered.number is not None and not gathered.is_cut_short:
+                cursors[_LAST_READING] = Cursor(newest=self.run.now)
             gathered.final_cursors = dict(cursors) if cursors != before else None
         return cursors, observed
 
@@ -190,14 +197,14 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        requested_names = [repository.name for repository in self._repositories()]
+        requested_names = [repository.name for repository in self._oldest_first(self._repositories(), contents)]
         news_reader = NewsReader(self.client, requested_names)
         due_names = frozenset(self._with_alerts_due(requested_names, contents))
         self._organisation_alerts = OrganisationAlerts(self.client, due_names)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
-                left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
-                self._note_failure(f"stopped before {requested_name}, with {left} left to read: {problem}")
+                left = formatting.join_first(requested_names[count_before:], _MAX_REPOSITORIES_NAMED)
+                self._note_failure(f"stopped before {left}: {problem}. The next sync reads these first")
                 return
             self._try_something_else(self._gathered[-1:])  # this repository
             name = recorded_name(requested_name, recorded)
@@ -213,6 +220,22 @@ class Sync:
                     yield
                     unsaved.reset()
             gathered.is_read = True
+            gathered.is_cut_short = bool(self.client.limit_problem("GraphQL") or self.client.limit_problem("REST"))
+
+    def _oldest_first(
+        self, repositories: Iterable[ListedRepository], contents: LedgerContents
+    ) -> list[ListedRepository]:
+        """Return repositories by the time of their last reading, so that a limit stops none of them twice in a row.
+
+        Those that were never read come first; the others keep their order where times are equal.
+        """
+        cursors = self._recorded_cursors(contents)
+
+        def last_reading(repository: ListedRepository) -> datetime:
+            own = cursors.get(contents.names.stable_name(repository.name), {})
+            return own.get(_LAST_READING, Cursor()).newest or EPOCH
+
+        return sorted(repositories, key=last_reading)
 
     def _read_repository(
         self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews | None
