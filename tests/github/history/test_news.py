@@ -83,8 +83,10 @@ def test_alerts_are_due_after_a_night(hours: int, is_due: bool) -> None:  # noqa
 
 def test_a_complete_reading_is_remembered() -> None:
     gathered = GatheredHistory(info=NEWS_OF_SHOP.info)
-    remembered = news_cursor(NEWS_OF_SHOP, gathered, request_with({}))
-    assert remembered == Cursor(newest=NOW, reached=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),))
+    remembered = news_cursor(NEWS_OF_SHOP, gathered, request_with({}), ("line",))
+    assert remembered == Cursor(
+        newest=NOW, reached=NOW, read_at=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),), anchors=("line",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_complete_reading_is_remembered() -> None:
     ids=["failed", "refused", "another head", "no answer"],
 )
 def test_an_incomplete_reading_is_not_remembered(gathered: GatheredHistory) -> None:
-    assert news_cursor(NEWS_OF_SHOP, gathered, request_with({})) is None
+    assert news_cursor(NEWS_OF_SHOP, gathered, request_with({}), ("line",)) is None
 
 
 def test_the_news_of_ten_repositories_cost_one_point() -> None:
