@@ -212,3 +212,16 @@ def _change_an_alert(alerts: list[Alert], chance: random.Random) -> None:
         alert = chance.choice(alerts)
         change = chance.choice([alert.repository.fix, alert.repository.dismiss, alert.repository.reopen_alert])
         change(alert)
+
+
+@pytest.mark.parametrize("answered", range(0, 12, 2))
+def test_a_night_that_is_cut_off_after_any_request_is_made_up_for(acme: Organisation, answered: int) -> None:
+    acme.now += HOUR
+    acme.api.alert()
+    acme.web.issue("Down", labels=["incident"])
+    acme.github.fail(unavailable(502), times=None, skip=answered)
+    acme.sync(after=NIGHT)
+    acme.github.heal()
+    acme.sync(after=HOUR)
+    assert set(vulnerabilities(acme)) == {"github:dependabot:acme/api#1"}
+    assert any(fact["kind"] == "incident" for fact in acme.facts().values())
