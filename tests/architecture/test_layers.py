@@ -45,7 +45,7 @@ LAYERS = {
 """Each layer, and the other layers that it may import. A run goes down this table."""
 
 CORE = (
-    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
+    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "shards", "statistics"),
     ("repository_patterns", "scope", "selection", "versions", "windows"),
     ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets"),
     ("policy",),
@@ -79,6 +79,7 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    "pipeline.repository_notes",
     "sources.incidents.facts",
     "sources.incidents.items",
     *(

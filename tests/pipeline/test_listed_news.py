@@ -173,3 +173,10 @@ def test_another_repository_under_the_name_is_read(acme: Organisation) -> None:
     del acme.github.state.repositories["acme/api"]
     acme.add("api")
     assert acme.read_by_sync(after=HOUR) == ["acme/api"]
+
+
+def test_of_more_than_ten_shards_none_asks_the_list_for_news(acme: Organisation) -> None:
+    """Each shard would pay for the list of all repositories."""
+    acme.github.repository("acme/empty", empty=True)
+    assert "1 repository is empty" in acme.sync(after=HOUR, shard="1/1").summary
+    assert "is empty" not in acme.sync(after=HOUR, shard="1/11", ledger="branch:shard").summary

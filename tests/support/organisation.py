@@ -38,6 +38,7 @@ class Organisation:
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder, self.now = github, folder, NOW
+        self.environment = {"GITHUB_API_URL": github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
         self.shop, self.api, self.web = map(self.add, ("shop", "api", "web"))
 
     def add(self, name: str) -> Repository:
@@ -52,9 +53,8 @@ class Organisation:
         """Run the action in acme/shop."""
         self.github.requests.clear()
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, "report": "off", **inputs}
-        environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
         folder = Path(mkdtemp(dir=self.folder))
-        return run_action(folder, event, payload, given, now=self.now, environment=environment)
+        return run_action(folder, event, payload, given, now=self.now, environment=self.environment)
 
     def sync(self, event: str = "schedule", *, after: timedelta = timedelta(), **inputs: object) -> ActionRun:
         """Read all repositories."""

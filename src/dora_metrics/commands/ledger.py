@@ -97,7 +97,8 @@ def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime
     request = read_request(runtime)
     ledger = request.access_settings.ledger
     kind, _, place = ledger.partition(":")
-    if kind == "dir" and not (request.workspace / place).exists():
+    makes_page_of_others = bool(request.access_settings.shard_ledgers)
+    if kind == "dir" and not makes_page_of_others and not (request.workspace / place).exists():
         raise SettingsError(
             f"{ledger}: there is no ledger. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )

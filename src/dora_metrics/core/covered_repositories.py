@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from dora_metrics.core.repository_patterns import is_selected
 from dora_metrics.core.scope import is_repository_name
+from dora_metrics.core.shards import Shard
 
 
 class CoveredRepositories(Struct, frozen=True):
@@ -15,17 +16,24 @@ class CoveredRepositories(Struct, frozen=True):
         own: the present name of the run's repository.
         patterns: those of the others, such as `owner/*, !owner/sandbox`; the last one that matches decides.
         present_name: from a name of a repository, which may be a former one, to its present name.
+        shard: the only one whose repositories the ledger has, the run's own among them; None if it has all.
     """
 
     own: str
     patterns: tuple[str, ...] = ()
     present_name: Callable[[str], str] = lambda name: name
+    shard: Shard | None = None
 
     def named(self, name: str) -> str | None:
         """Return the repository with a present or former name; the run's own for an empty one.
 
         None if it is not the name of a repository, or if the ledger does not cover that one.
         """
+        selected = self._selected(name)
+        is_elsewhere = self.shard and selected and is_repository_name(selected) and not self.shard.holds(selected)
+        return None if is_elsewhere else selected
+
+    def _selected(self, name: str) -> str | None:
         present_name = self.present_name(name)
         if not name or name.lower() == self.own.lower() or present_name == self.own:
             return self.own

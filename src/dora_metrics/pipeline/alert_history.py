@@ -172,7 +172,8 @@ class AlertSync:
             return None, WHY_OWN_ALERTS_ARE_NONE
         names = contents.names
         own_name = names.present_name(self.run.repository)
-        covered = CoveredRepositories(own_name, self.settings.repositories, names.present_name)
+        settings = self.settings
+        covered = CoveredRepositories(own_name, settings.repositories, names.present_name, settings.repository_shard)
         repository = covered.named(repository_label(labels))
         if repository == EVERY_REPOSITORY:
             return None, "they have no label `repository`, and this run covers several"

@@ -205,7 +205,8 @@ def system_facts(
     system: IncidentSystem, reading: SystemReading, settings: Settings, run_repository: str, names: RepositoryNames
 ) -> SystemFacts:
     """Return what was read of a system as facts, repositories by their present names, and what is not recorded."""
-    covered = CoveredRepositories(names.present_name(run_repository), settings.repositories, names.present_name)
+    own_name = names.present_name(run_repository)
+    covered = CoveredRepositories(own_name, settings.repositories, names.present_name, settings.repository_shard)
 
     def repository_of(name: str | None) -> str | None:
         repository = covered.named(name or "")

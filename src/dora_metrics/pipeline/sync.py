@@ -59,6 +59,7 @@ from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
+from dora_metrics.pipeline.repository_notes import joined_notes
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
 _INCOMPARABLE = "apart"
@@ -80,6 +81,14 @@ _KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
 """The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
 
 _MAX_REPOSITORIES_NAMED = 5
+
+_MAX_SHARDS_WITH_LISTED_NEWS = 10
+"""More shards would use more of GitHub's points to list all repositories with their news than to ask their own."""
+
+_ACROSS_SHARDS = (
+    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
+    "read together."
+)
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -125,6 +134,7 @@ class Sync:
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
     _empty_count: int = 0
+    _shard_note: str = ""
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -153,8 +163,10 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
+        is_empty_shard = self._shard_note and not (self._gathered or self._empty_count)
         title = _title(observed.values(), self._gathered, self._empty_count)
-        notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
+        title = "This shard has no repository to read" if is_empty_shard else title
+        notes = (*joined_notes(_notes_on(self._gathered)), *([self._shard_note] if self._shard_note else ()))
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
@@ -342,16 +354,36 @@ class Sync:
         """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
             raise SettingsError(NO_REPOSITORY)
-        patterns = self.settings.repositories or (self.run.repository,)
+        if not self.settings.repositories:
+            return self._of_shard([ListedRepository(self.run.repository)])
         try:
-            repositories = expand_patterns(self.client, patterns)
+            repositories = expand_patterns(self.client, self.settings.repositories, with_news=self._lists_news)
         except GitHubError as error:
             self._note_failure(f"GitHub did not list the repositories: {error}")
             return []
         if not repositories:
-            names = ", ".join(patterns)
+            names = ", ".join(self.settings.repositories)
             self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
-        return repositories
+        return self._of_shard(repositories)
+
+    @property
+    def _lists_news(self) -> bool:
+        """Whether GitHub's list is to show the news of repositories, which each of several shards would pay for."""
+        shard = self.settings.repository_shard
+        return shard is None or shard.count <= _MAX_SHARDS_WITH_LISTED_NEWS
+
+    def _of_shard(self, repositories: list[ListedRepository]) -> list[ListedRepository]:
+        """Return the repositories that are in this run's shard, which may be none; all of them without `shard`."""
+        shard = self.settings.repository_shard
+        if shard is None:
+            return repositories
+        in_shard = [repository for repository in repositories if shard.holds(repository.name)]
+        selected = formatting.count(len(repositories), "selected repository", "selected repositories")
+        self._shard_note = f"Shard {shard} has {len(in_shard):,} of {selected}. {_ACROSS_SHARDS}"
+        if not in_shard and not self.settings.repositories:
+            advice = "Set `repositories`, such as owner/*, to what the shards divide"
+            self.note(Outcome("sync", "skipped", f"{self.run.repository} is not in shard {shard}. {advice}"))
+        return in_shard
 
     def _confirm(
         self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo
@@ -612,6 +644,11 @@ class _Unsaved:
 
     def reset(self) -> None:
         self.fact_count, self.began_at = 0, time.monotonic()
+
+
+def _notes_on(gathered: Iterable[GatheredHistory]) -> Iterator[tuple[str, str]]:
+    """Yield the notes on repositories, each with the name of its repository."""
+    return ((each.name, note) for each in gathered for note in (*each.notes, *each.link_notes))
 
 
 def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryRequest) -> None:
