@@ -42,7 +42,7 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
     Args:
         client: GitHub's API.
         patterns: as `parse_pattern` reads them.
-        with_news: whether lists are to show the news of repositories, which takes 6 points a page instead of 1.
+        with_news: whether lists are to show the news of repositories, which takes 5 points a page instead of 1.
 
     Raises:
         GitHubError: if GitHub does not list the repositories of an owner.
