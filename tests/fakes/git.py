@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -70,10 +70,13 @@ class Commit:
 
 
 class Git:
-    """A repository. Its folder is made for the first thing that is written, since making one starts git."""
+    """A repository. Its folder is made for the first thing that is written, since making one starts git.
 
-    def __init__(self, folder: Path, branch: str) -> None:
-        self.folder, self._branch = folder, branch
+    `on_push` is called after refs have changed.
+    """
+
+    def __init__(self, folder: Path, branch: str, on_push: Callable[[], None]) -> None:
+        self.folder, self._branch, self.on_push = folder, branch, on_push
         self._is_made = False
         self._lock = threading.RLock()
         self._reader: subprocess.Popen[bytes] | None = None
@@ -237,6 +240,7 @@ class Git:
         lock_file = path.with_name(f"{path.name}.lock")
         lock_file.write_text(f"{oid}\n", "ascii")
         lock_file.replace(path)
+        self.on_push()
 
     def update_refs(self, *updates: tuple[str, str, str | None]) -> None:
         """Set refs, all or none, as (name, after, before). 40 zeros mean absent; before None skips the check."""
@@ -245,6 +249,7 @@ class Git:
             self.run("update-ref", "--stdin", stdin="\n".join(["start", *lines, "prepare", "commit", ""]))
         except subprocess.CalledProcessError as error:
             raise RefConflictError(error.stderr.strip()) from error
+        self.on_push()
 
 
 def run_git(*arguments: str, stdin: str = "") -> str:
