@@ -27,7 +27,7 @@ from support.many_repositories import fill_dense, fill_monorepo, fill_organisati
 
 LATENCY_SECONDS, IDLE_SECONDS = 0.1, 0.2
 BRANCH = "dora-metrics"
-REPOSITORIES = 80
+REPOSITORIES = (50, 100, 200)
 
 
 class Rounds(Fault):
@@ -148,21 +148,29 @@ def monorepo() -> Iterator[str]:
 
 
 def organisation() -> Iterator[str]:
-    times = (NOW, NOW, NOW + timedelta(days=1))
-    with FakeGitHub(now=lambda: NOW) as github, tempfile.TemporaryDirectory() as folder:
-        fill_organisation(github, REPOSITORIES)
+    """Requests and bytes for each repository of an organisation, in the nights after its first sync."""
+    for count in REPOSITORIES:
+        yield from _nights(count)
+
+
+def _nights(count: int) -> Iterator[str]:
+    clock = [NOW - timedelta(hours=1)]
+    with FakeGitHub(now=lambda: clock[0]) as github, tempfile.TemporaryDirectory() as folder:
+        fill_organisation(github, count)
         _raise_limits(github)
-        first, second, next_day = (
-            measure_sync(github, Path(folder), None, {"repositories": "acme/*"}, time) for time in times
-        )
+        costs = []
+        for time in (NOW, NOW, *(NOW + timedelta(days=day) for day in range(1, 8))):
+            clock[0] = time
+            used = github.state.budgets["graphql"].used
+            cost = measure_sync(github, Path(folder), None, {"repositories": "acme/*"}, time)
+            costs.append((cost, github.state.budgets["graphql"].used - used))
         facts = _facts_bytes(github)
-    for name, cost, goal in (("first", first, "<= 4"), ("second", second, "<= 0.3"), ("next day's", next_day, "")):
-        label = f"{name} sync of {REPOSITORIES} repositories: requests a repository"
-        yield f"| {label} | {cost.requests / REPOSITORIES:.2f} | {goal} | | | | |"
-    up, down = first.up / facts, second.down / facts
-    yield f"| the first one's bytes up, times those of the facts ({facts / 1e6:.2f} MB) | {up:.2f} | <= 1.2 | | | | |"
-    yield f"| the second one's bytes down, times those of the facts | {down:.2f} | <= 1 | | | | |"
-    yield f"| the next day's bytes down, times those of the facts | {next_day.down / facts:.2f} | <= 1 | | | | |"
+    names = ("first sync", "right after", *(f"day {day}" for day in range(1, 8)))
+    header = f"{count} repositories with {facts / 1e6:.2f} MB of facts: for each"
+    yield f"| {header} | requests | points | kB up | kB down | seconds of all |"
+    for name, (cost, points) in zip(names, costs, strict=True):
+        each = f"{cost.requests / count:.3f} | {points / count:.3f} | {cost.up / count / 1e3:.2f}"
+        yield f"| {name} | {each} | {cost.down / count / 1e3:.2f} | {cost.seconds:.1f} |"
 
 
 def _row(label: str, cost: Cost, requests: str, series: str = "") -> str:

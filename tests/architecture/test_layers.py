@@ -45,8 +45,8 @@ LAYERS = {
 """Each layer, and the other layers that it may import. A run goes down this table."""
 
 CORE = (
-    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics", "wildcards"),
-    ("scope", "selection", "versions", "windows"),
+    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "shards", "statistics", "wildcards"),
+    ("repository_patterns", "scope", "selection", "versions", "windows"),
     ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets", "teams"),
     ("policy",),
     ("linking",),
@@ -79,6 +79,7 @@ PURE_MODULES = (
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
+    "pipeline.repository_notes",
     "sources.incidents.facts",
     "sources.incidents.items",
     *(

@@ -25,6 +25,7 @@ OUR_ACTION = "OWNER/dora-metrics@main"
 CALLED_WORKFLOW = "OWNER/dora-metrics/.github/workflows/dora.yml@main"
 
 ACTION_PINS = {
+    "actions/create-github-app-token": ("1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "aws-actions/configure-aws-credentials": ("e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
@@ -154,7 +155,8 @@ def test_every_output_that_is_used_exists(path: Path) -> None:
 @each_workflow
 def test_a_ledger_in_a_folder_is_kept_under_a_key_that_is_new_in_every_run(path: Path) -> None:
     """A cache is immutable: a run saves under its own key and restores the latest one by the prefix."""
-    folders = {ledger.partition(":")[2] for step in our_steps(path) if (ledger := step.get("with", {}).get("ledger"))}
+    ledgers = [str(step.get("with", {}).get("ledger", "")) for step in our_steps(path)]
+    folders = {ledger.removeprefix("dir:") for ledger in ledgers if ledger.startswith("dir:")}
     kept = [step["with"] for step in steps(path) if step.get("uses", "").startswith("actions/cache@")]
     assert {options["path"] for options in kept} == folders
     for options in kept:

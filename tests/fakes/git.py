@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -70,26 +70,39 @@ class Commit:
 
 
 class Git:
-    def __init__(self, folder: Path, branch: str) -> None:
-        self.folder = folder
-        self._lock = threading.Lock()
+    """A repository. Its folder is made for the first thing that is written, since making one starts git.
+
+    `on_push` is called after refs have changed.
+    """
+
+    def __init__(self, folder: Path, branch: str, on_push: Callable[[], None]) -> None:
+        self.folder, self._branch, self.on_push = folder, branch, on_push
+        self._is_made = False
+        self._lock = threading.RLock()
         self._reader: subprocess.Popen[bytes] | None = None
         self._folders: set[str] = set()
         self._commits: dict[str, Commit] = {}
         self._walks: dict[tuple[str, ...], tuple[str, ...]] = {}
-        run_git("init", "-q", "--bare", "--template=", "-b", branch, str(folder))
+
+    def _make(self) -> None:
+        with self._lock:
+            if not self._is_made:
+                run_git("init", "-q", "--bare", "--template=", "-b", self._branch, str(self.folder))
+            self._is_made = True
 
     def close(self) -> None:
         if self._reader is not None:
             self._reader.communicate()
 
     def run(self, *arguments: str, stdin: str = "") -> str:
+        self._make()
         return run_git("--git-dir", str(self.folder), *arguments, stdin=stdin)
 
     # objects
 
     def write(self, kind: str, data: bytes) -> str:
         """Write a loose object and return its id. No ref names it yet, so nobody can read it half written."""
+        self._make()
         body = f"{kind} {len(data)}\0".encode() + data
         oid = hashlib.sha1(body, usedforsecurity=False).hexdigest()
         folder = self.folder / "objects" / oid[:2]
@@ -102,7 +115,7 @@ class Git:
 
     def read(self, name: str) -> Object | None:
         """Read the object of an id, ref or expression such as `main:facts/2026`; None if there is none."""
-        if not name or "\n" in name:
+        if not name or "\n" in name or not self._is_made:
             return None
         with self._lock:
             reader = self._reader = self._reader or self._start_reader()
@@ -214,16 +227,20 @@ class Git:
         return target.oid if target else None
 
     def refs(self, prefix: str) -> dict[str, str]:
+        if not self._is_made:
+            return {}
         lines = self.run("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
         return dict(line.rsplit(" ", 1) for line in lines)
 
     def set_ref(self, name: str, oid: str) -> None:
         """Set a ref without a git process, whatever its value was; for preparing a repository."""
+        self._make()
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_file = path.with_name(f"{path.name}.lock")
         lock_file.write_text(f"{oid}\n", "ascii")
         lock_file.replace(path)
+        self.on_push()
 
     def update_refs(self, *updates: tuple[str, str, str | None]) -> None:
         """Set refs, all or none, as (name, after, before). 40 zeros mean absent; before None skips the check."""
@@ -232,6 +249,7 @@ class Git:
             self.run("update-ref", "--stdin", stdin="\n".join(["start", *lines, "prepare", "commit", ""]))
         except subprocess.CalledProcessError as error:
             raise RefConflictError(error.stderr.strip()) from error
+        self.on_push()
 
 
 def run_git(*arguments: str, stdin: str = "") -> str:

@@ -38,13 +38,7 @@ class Owner:
 
 @field("Query", "repositoryOwner")
 def _repository_owner(_: object, info: Info, *, login: str) -> Owner | None:
-    world, token = context(info).state, context(info).token
-    visible = {
-        repository.name_with_owner: repository for repository in world.repositories.values() if token.sees(repository)
-    }
-    owned = [
-        repository for name, repository in sorted(visible.items()) if repository.owner_login.lower() == login.lower()
-    ]
+    owned = context(info).state.owned_repositories(login, context(info).token)
     return Owner(login, owned) if owned else None
 
 
@@ -61,6 +55,11 @@ def _is_archived(repository: Repository, _: Info) -> bool:
 @field("Repository", "isFork")
 def _is_fork(repository: Repository, _: Info) -> bool:
     return repository.is_fork
+
+
+@field("Repository", "repositoryTopics")
+def _repository_topics(repository: Repository, info: Info, **arguments: Value) -> Page:
+    return connection(info, repository.topics, arguments, lambda name: {"topic": {"name": name}})
 
 
 @field("Query", "node")
@@ -100,6 +99,11 @@ def _rate_limit(_: object, info: Info, **__: object) -> Page:
         "resetAt": timestamp(datetime.fromtimestamp(budget.reset).astimezone()),
         "used": budget.used,
     }
+
+
+@field("Repository", "isInOrganization")
+def _is_in_organisation(repository: Repository, _: Info) -> bool:
+    return repository.owner_login.lower() not in repository.state.people
 
 
 @field("Repository", "isEmpty")

@@ -1,6 +1,7 @@
 """REST API of security alerts: never public, paged by cursor or number; secrets are shown unless hidden on request."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ from fakes.records import Alert
 from fakes.repository import Repository
 from fakes.resolvers import timestamp
 from fakes.rest import sort_records
-from fakes.routing import Answer, Call, HttpError, route, validation_error
+from fakes.routing import Answer, Call, HttpError, organisation_route, route, validation_error
 
 SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # not a secret: tests search for it where it must not appear
 REQUIRED_PERMISSIONS = {
@@ -34,6 +35,32 @@ def secret_scanning(call: Call, repository: Repository) -> Answer:
     return _page_by_cursor(call, _alerts(call, repository, "secret-scanning"))
 
 
+@organisation_route("GET", "/(?:dependabot|code-scanning|secret-scanning)/alerts")
+def of_organisation(call: Call, repositories: list[Repository]) -> Answer:
+    """Alerts of all repositories that have them, each with its repository; refused if none grants the permission.
+
+    Repositories that do not have them are missing without a word. Code scanning shows the default branch only.
+    """
+    kind = call.request.path.split("/")[3]
+    permission = REQUIRED_PERMISSIONS[kind]
+    granted = [each for each in repositories if call.token.was_granted(permission, "read", each)]
+    if not granted:
+        raise HttpError(403, "Resource not accessible by integration")
+    alerts = [
+        alert
+        for repository in granted
+        if kind not in repository.disabled_alerts
+        for alert in repository.records_of(Alert)
+        if alert.kind == kind and (kind != "code-scanning" or alert.ref.endswith(f"/{repository.default_branch}"))
+    ]
+    return _page_by_cursor(call, sort_records(alerts, call), _with_repository)
+
+
+def _with_repository(call: Call, alert: Alert) -> dict[str, Any]:
+    repository = {"id": alert.repository.database_id, "full_name": alert.repository.name_with_owner}
+    return {**_alert_view(call, alert), "repository": repository}
+
+
 def _alerts(call: Call, repository: Repository, kind: str) -> list[Alert]:
     if not call.token.was_granted(REQUIRED_PERMISSIONS[kind], "read", repository):
         raise HttpError(403, "Resource not accessible by integration")
@@ -42,7 +69,9 @@ def _alerts(call: Call, repository: Repository, kind: str) -> list[Alert]:
     return sort_records([alert for alert in repository.records_of(Alert) if alert.kind == kind], call)
 
 
-def _page_by_cursor(call: Call, alerts: list[Alert]) -> Answer:
+def _page_by_cursor(
+    call: Call, alerts: list[Alert], view: Callable[[Call, Alert], dict[str, Any]] | None = None
+) -> Answer:
     size, after = min(call.number("per_page", 30, 100), call.state.longest_page), call.query.get("after")
     if after is not None:
         last = base64.b64decode(after).decode("utf-8", "replace")
@@ -55,7 +84,7 @@ def _page_by_cursor(call: Call, alerts: list[Alert]) -> Answer:
         cursor = base64.b64encode(_cursor(alerts[size - 1]).encode()).decode()
         next_query = {name: value for name, value in call.query.items() if name != "hide_secret"} | {"after": cursor}
         headers["Link"] = f'<{call.base}{call.request.path}?{urlencode(next_query)}>; rel="next"'
-    return Answer(200, [_alert_view(call, alert) for alert in alerts[:size]], headers)
+    return Answer(200, [(view or _alert_view)(call, alert) for alert in alerts[:size]], headers)
 
 
 def _cursor(alert: Alert) -> str:

@@ -159,6 +159,7 @@ class Call:
 
 Handler = Callable[..., Answer]
 _ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
+_ORGANISATION_ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
@@ -169,6 +170,17 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         _ROUTES.append((method, compiled, handler))
+        return handler
+
+    return register
+
+
+def organisation_route(method: str, pattern: str) -> Callable[[Handler], Handler]:
+    """Register a handler of a path below an organisation, which gets the organisation's repositories."""
+    compiled = re.compile(r"/orgs/(?P<organisation>[^/]+)" + pattern)
+
+    def register(handler: Handler) -> Handler:
+        _ORGANISATION_ROUTES.append((method, compiled, handler))
         return handler
 
     return register
@@ -194,9 +206,21 @@ def _redirect(call: Call, repository: Repository) -> Answer:
     return Answer(status, {"message": "Moved Permanently", "url": location}, {"Location": location})
 
 
+def _repositories_of(call: Call, organisation: str) -> list[Repository]:
+    """The repositories of an organisation that the token may know of; a person has no such paths."""
+    owned = call.state.owned_repositories(organisation, call.token)
+    if not owned or organisation.lower() in call.state.people:
+        raise HttpError(404, "Not Found")
+    return owned
+
+
 def dispatch(call: Call) -> Answer:
     """Find and call the handler. A path without one is a gap in the fake and raises an error."""
     path = _path_by_name(call)
+    for method, pattern, handler in _ORGANISATION_ROUTES:
+        match = pattern.fullmatch(path)
+        if match and method == call.request.method:
+            return handler(call, _repositories_of(call, match["organisation"]))
     for method, pattern, handler in _ROUTES:
         match = pattern.fullmatch(path)
         if match and method == call.request.method:

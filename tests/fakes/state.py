@@ -75,6 +75,8 @@ class ServerState:
         self.longest_page = 1_000
         """Items on a page of a repository's lists, even if more are requested."""
         self.ids = itertools.count(1001)
+        self.people: set[str] = set()
+        """Owners that are no organisations, in lower case."""
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, Token] = {}
         self.nodes: dict[str, object] = {}
@@ -119,3 +121,8 @@ class ServerState:
         """The repository of that name, if the token may know that it exists."""
         repository = self.repositories.get(name.lower())
         return repository if repository and token.sees(repository) else None
+
+    def owned_repositories(self, owner: str, token: Token) -> list[Repository]:
+        """The repositories of an owner that the token may know of, each once, by name."""
+        visible = {each.name_with_owner: each for each in self.repositories.values() if token.sees(each)}
+        return [each for _, each in sorted(visible.items()) if each.owner_login.lower() == owner.lower()]

@@ -28,9 +28,11 @@ class RepositoryStore:
         self.default_branch = default_branch
         self.is_private = is_private
         self.is_archived = self.is_fork = False
+        self.topics: list[str] = []
         self.database_id = next(world.ids)
-        self.created_at = world.now()
-        self.git = Git(world.folder / f"{self.database_id}.git", default_branch)
+        self.created_at = self.updated_at = world.now()
+        self.pushed_at: datetime | None = None
+        self.git = Git(world.folder / f"{self.database_id}.git", default_branch, self._note_push)
         self.records: list[Record] = []
         self.last_number = 0
         self.has_issues_enabled = True
@@ -48,6 +50,9 @@ class RepositoryStore:
     @property
     def url(self) -> str:
         return f"{WEB}/{self.name_with_owner}"
+
+    def _note_push(self) -> None:
+        self.pushed_at = self.state.now()
 
     def records_of(self, kind: type[R]) -> list[R]:
         return [record for record in self.records if type(record) is kind]

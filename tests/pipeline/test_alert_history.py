@@ -186,6 +186,18 @@ class TestWhichAlerts:
         shop.sync(repositories="acme/*")
         assert {incident["repository"] for incident in shop.incidents().values()} == {"acme/pay"}
 
+    def test_alerts_of_other_shards_are_counted_and_recorded_there(
+        self, shop: AlertedShop, prometheus: FakePrometheus
+    ) -> None:
+        """acme/pay is in shard 1 of 10, and acme/shop, to which an alert without a label belongs, in shard 6."""
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR, repository="acme/pay")
+        prometheus.fire(NOW - 3 * HOUR, NOW - 2 * HOUR)
+        for number in (1, 6):
+            ran = shop.sync(repositories="acme/*", shard=f"{number}/10")
+            note = "Alerts not recorded: 1, because they are of repositories in other shards, which record them."
+            assert note in ran.summary
+        assert {each["repository"] for each in shop.incidents().values()} == {"acme/pay", "acme/shop"}
+
 
 class TestBothWays:
     def test_a_notification_and_a_sync_are_one_incident(self, shop: AlertedShop, prometheus: FakePrometheus) -> None:

@@ -549,6 +549,22 @@ class TestServices:
         assert shop.incidents() == {}
         assert "incidents of repositories that this ledger does not cover, not recorded: acme/pay (3)." in ran.summary
 
+    def test_incidents_of_other_shards_are_counted_and_recorded_there(
+        self, shop: IncidentShop, duty: FakePagerDuty
+    ) -> None:
+        """acme/pay is in shard 1 of 10, and acme/shop, to which all others belong, in shard 6."""
+        three_incidents(duty)
+        for place, numbers in (({"repository": "acme/pay"}, (6, 1)), ({"service": "checkout"}, (1, 6))):
+            services = {"Checkout": place}
+            other, own = (
+                shop.sync(
+                    pagerduty(duty, services=services), repositories="acme/*", shard=f"{number}/10", ledger="none"
+                )
+                for number in numbers
+            )
+            assert "3 incidents are of repositories in other shards, which record them." in other.summary
+            assert "other shards" not in own.summary
+
     def test_words_of_the_user_are_severities(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
         for number, word in enumerate(("P3", "Sev-0", "Huge", "Whatever", None)):
             duty.add(f"A{number}", NOW - DAY, NOW, severity=word)

@@ -135,6 +135,7 @@ def test_a_release_that_changes_is_news(acme: Organisation, change: str) -> None
         acme.api.promote(release, at=at(92))
     else:
         release.sha = acme.api.records_of(PullRequest)[0].shas[0]
+        acme.api.tag("v1", release.sha)
     assert acme.read_by_sync() == ["acme/api"]
 
 
@@ -418,7 +419,7 @@ def test_with_news_a_sync_records_the_same_facts_as_a_sync_that_reads_everything
 
 def test_the_news_are_a_small_part_of_the_cursors(acme: Organisation) -> None:
     news = acme.cursors()["acme/api"]["news"]
-    assert len(json.dumps(news)) < 150
+    assert len(json.dumps(news)) < 250
 
 
 # --- how much work a quiet sync is ---

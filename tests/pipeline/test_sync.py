@@ -101,12 +101,13 @@ def test_after_a_limit_that_lasts_no_read_is_sent_and_the_next_sync_goes_on(
     assert len(sync_shop.facts()) == 12
 
 
-def test_of_several_repositories_those_after_the_limit_are_not_read_and_counted(sync_shop: SyncShop) -> None:
+def test_of_several_repositories_those_after_the_limit_are_not_read_and_named(sync_shop: SyncShop) -> None:
     for name in ("acme/api", "acme/web", "acme/docs"):
         sync_shop.github.repository(name)
     sync_shop.github.fail(primary_limit(), to="NewestItems", times=None)
     ran = sync_shop.run(repositories="acme/shop, acme/api, acme/web, acme/docs")
-    assert "stopped before acme/api, with 3 repositories left to read: GitHub's hourly rate limit" in ran.summary
+    assert "stopped before acme/api, acme/web and acme/docs: GitHub's hourly rate limit" in ran.summary
+    assert ". The next sync reads these first" in ran.summary
     assert len(sync_shop.github.requests_matching("NewestItems")) == 1
     assert not sync_shop.github.requests_matching("RepositoryInfo")
 

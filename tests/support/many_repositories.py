@@ -62,7 +62,7 @@ def fill_monorepo(repository: Repository) -> None:
 def fill_organisation(github: FakeGitHub, count: int) -> None:
     """Add repositories of one owner, each with 30 pull requests and as many deployments."""
     for number in range(count):
-        name = "acme/shop" if number == 0 else f"acme/service-{number:02}"
+        name = "acme/shop" if number == 0 else f"acme/service-{number:03}"
         repository = github.repository(name)
         for index in range(30):
             add_merged_pull(repository, f"Pull {index}", at(20 * index + 1), commits=2)

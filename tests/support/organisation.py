@@ -12,6 +12,7 @@ import pytest
 from fakes.faults import Fault, RequestInFlight, custom_answer
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
+from fakes.routing import Answer
 from support.github_history import NOW, at, deploy
 from support.many_repositories import add_merged_pull
 from support.runs import ActionRun, run_action
@@ -21,14 +22,15 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 class _Observer(Fault):
-    """Notes the repositories whose newest items are read, each once."""
+    """Notes the repositories whose newest items GitHub shows, each once."""
 
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
 
-    def before(self, in_flight: RequestInFlight) -> None:
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
         variables = in_flight.request.json()["variables"]
         self.names[f"{variables['owner']}/{variables['name']}"] = None
+        return answer
 
 
 class Organisation:
@@ -36,6 +38,7 @@ class Organisation:
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder, self.now = github, folder, NOW
+        self.environment = {"GITHUB_API_URL": github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
         self.shop, self.api, self.web = map(self.add, ("shop", "api", "web"))
 
     def add(self, name: str) -> Repository:
@@ -50,9 +53,8 @@ class Organisation:
         """Run the action in acme/shop."""
         self.github.requests.clear()
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, "report": "off", **inputs}
-        environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
         folder = Path(mkdtemp(dir=self.folder))
-        return run_action(folder, event, payload, given, now=self.now, environment=environment)
+        return run_action(folder, event, payload, given, now=self.now, environment=self.environment)
 
     def sync(self, event: str = "schedule", *, after: timedelta = timedelta(), **inputs: object) -> ActionRun:
         """Read all repositories."""
@@ -60,12 +62,16 @@ class Organisation:
         return self.run(event, {"schedule": "17 5 * * *"}, **{"repositories": "acme/*", "since": "all", **inputs})
 
     def read_by_sync(self, event: str = "schedule", **arguments: Any) -> list[str]:  # noqa: ANN401
-        """Sync, and return the repositories whose history was read."""
+        """Sync, and return the repositories whose history was read, sorted."""
+        return sorted(self.order_of_sync(event, **arguments))
+
+    def order_of_sync(self, event: str = "schedule", **arguments: Any) -> list[str]:  # noqa: ANN401
+        """Sync, and return the repositories whose history was read, in that order."""
         observer = _Observer()
         self.github.fail(observer, to="NewestItems", times=None)
         self.sync(event, **arguments)
         self.github.heal()
-        return sorted(observer.names)
+        return list(observer.names)
 
     def sync_everything(self, branch: str, **arguments: Any) -> ActionRun:  # noqa: ANN401
         """Sync into a ledger of its own, without knowing which repositories have news."""

@@ -92,12 +92,13 @@ def with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
     """Read a request that computes from a ledger.
 
     Raises:
-        SettingsError: if the ledger of the command line or the environment is a folder that does not exist.
+        SettingsError: if the ledger of the command line or the environment is a folder that does not exist, unless the
+            numbers are those of shards.
     """
     request = read_request(runtime)
     ledger = request.access_settings.ledger
     kind, _, place = ledger.partition(":")
-    if kind == "dir" and not (request.workspace / place).exists():
+    if kind == "dir" and not request.names_shard_ledgers and not (request.workspace / place).exists():
         raise SettingsError(
             f"{ledger}: there is no ledger. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )

@@ -40,8 +40,9 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     selects them, and then what the system calls the open ones that it does not show any more. `refused` and
     `refused_at` as for alerts.
 
-    For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then. `reached` is
-    when security alerts were last read.
+    For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then; `read_at` is
+    when it was last asked for them. `anchors` has a digest of what its list of repositories showed. `reached` is when
+    security alerts were last read, and `newest` when the repository's own list of them was.
     """
 
     newest: _Time | None = None

@@ -1,12 +1,11 @@
-"""Selection of what is read from GitHub: alerts (`security`), deployments (`deployment-source`), `repositories`.
+"""Selection of what is read from GitHub: alerts (`security`) and deployments (`deployment-source`).
 
 Permissions: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#permissions.
 `security-events` does not give access to Dependabot alerts. No job permission gives access to secret scanning alerts.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -294,13 +293,3 @@ class SourceSelection:
             names = ", ".join(f"`{name}`" for name in self.unreadable)
             return f"{names} of {repository} could not be read, and no lower-ranked source is used instead"
         return f"{repository} has {', '.join(map(self._absence, SOURCES_BEST_FIRST))}"
-
-
-def is_selected(repository: str, patterns: Iterable[str]) -> bool:
-    """Whether patterns such as `owner/*, !owner/sandbox` select a repository; the last one that matches decides."""
-    selected = False
-    for pattern in patterns:
-        is_exclusion, text = pattern.startswith("!"), pattern.removeprefix("!")
-        if re.fullmatch(".*".join(map(re.escape, text.split("*"))), repository, re.IGNORECASE):
-            selected = not is_exclusion
-    return selected

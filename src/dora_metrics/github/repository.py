@@ -1,65 +1,18 @@
-"""Repositories that patterns such as `owner/*, !owner/sandbox` select, and their files at a commit or branch."""
+"""The files of a repository at a commit or branch, and its commits by their first digits."""
 
 import base64
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
 from dora_metrics.core.ledger.layout import git_blob_sha
 from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, IncompleteAnswerError, UncertainOutcomeError, owner_and_name
-from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
 GitObject = JsonObject | None
 """A file or folder with the fields of the fragment `GitObjectFields`; None if nothing is there."""
 _OBJECTS_PER_REQUEST = 50
 """Files in one request; those of a ledger are 20 MB at most."""
-
-
-def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
-    """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
-
-    A pattern with `*` leaves out archived repositories and forks; a full name includes them.
-
-    Raises:
-        GitHubError: if GitHub does not list the repositories of an owner.
-    """
-    repositories: dict[str, None] = {}
-    owners = {pattern.partition("/")[0] for pattern in patterns if "*" in pattern and not pattern.startswith("!")}
-    nodes_by_owner = {owner: list(_repository_nodes(client, owner)) for owner in sorted(owners)}
-    for pattern in patterns:
-        if pattern.startswith("!"):
-            repositories = {name: None for name in repositories if not _matches(pattern[1:], name)}
-        elif "*" not in pattern:
-            repositories[pattern] = None
-        else:
-            nodes = nodes_by_owner[pattern.partition("/")[0]]
-            names = (node["nameWithOwner"] for node in nodes if not (node["isArchived"] or node["isFork"]))
-            repositories |= {name: None for name in names if _matches(pattern, name)}
-    return list({name.lower(): name for name in repositories}.values())
-
-
-def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
-    """Yield the repositories of an owner that GitHub shows; none if there is no such owner."""
-    page_token: str | None = None
-    pages_read = PagesRead(f"the repositories of {owner}")
-    while True:
-        pages_read.add(page_token)
-        owner_node = client.query("OwnedRepositories", {"login": owner, "after": page_token})["repositoryOwner"]
-        if owner_node is None:
-            return
-        yield from filter(None, owner_node["repositories"]["nodes"])
-        page_info = owner_node["repositories"]["pageInfo"]
-        if not page_info["hasNextPage"]:
-            return
-        page_token = page_info["endCursor"]
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Whether a name matches a pattern: `*` stands for any text, and case does not matter."""
-    parts = (re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(".*".join(parts), name, re.IGNORECASE) is not None
 
 
 def commit_beginning_with(client: Client, repository: str, digits: str) -> str | None:

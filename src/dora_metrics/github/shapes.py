@@ -711,6 +711,7 @@ class NewsRepository(TypedDict):
     databaseId: int | None
     nameWithOwner: str
     hasIssuesEnabled: bool
+    isInOrganization: bool
     defaultBranchRef: DefaultBranchNode | None
     pullRequests: NewestUpdatedConnection
     issues: NewestUpdatedConnection
@@ -718,10 +719,51 @@ class NewsRepository(TypedDict):
     releases: NewestReleaseConnection
 
 
+class Topic(TypedDict):
+    name: str
+
+
+class RepositoryTopic(TypedDict):
+    topic: Topic
+
+
+class RepositoryTopicConnection(TypedDict):
+    nodes: list[RepositoryTopic | None] | None
+
+
+class ListedRelease(TypedDict):
+    databaseId: int | None
+    tagName: str
+    isDraft: bool
+    isPrerelease: bool
+    createdAt: Instant
+    publishedAt: Instant | None
+    updatedAt: Instant
+
+
+class ListedReleaseConnection(TypedDict):
+    totalCount: int
+    nodes: list[ListedRelease]
+
+
 class OwnedRepository(TypedDict):
+    """A repository in its owner's list. Those that need not be there are so together, or not at all."""
+
     nameWithOwner: str
     isArchived: bool
     isFork: bool
+    repositoryTopics: RepositoryTopicConnection
+    databaseId: NotRequired[int | None]
+    isEmpty: NotRequired[bool]
+    hasIssuesEnabled: NotRequired[bool]
+    isInOrganization: NotRequired[bool]
+    pushedAt: NotRequired[Instant | None]
+    updatedAt: NotRequired[Instant]
+    defaultBranchRef: NotRequired[Named | None]
+    pullRequests: NotRequired[NewestUpdatedConnection]
+    issues: NotRequired[NewestUpdatedConnection]
+    deployments: NotRequired[NewestDeploymentConnection]
+    releases: NotRequired[ListedReleaseConnection]
 
 
 class OwnedRepositoryConnection(TypedDict):

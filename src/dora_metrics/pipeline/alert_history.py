@@ -172,8 +172,11 @@ class AlertSync:
             return None, WHY_OWN_ALERTS_ARE_NONE
         names = contents.names
         own_name = names.present_name(self.run.repository)
-        covered = CoveredRepositories(own_name, self.settings.repositories, names.present_name)
-        repository = covered.named(repository_label(labels))
+        settings = self.settings
+        covered = CoveredRepositories(own_name, settings.repositories, names.present_name, settings.repository_shard)
+        if covered.is_elsewhere(label := repository_label(labels)):
+            return None, "they are of repositories in other shards, which record them"
+        repository = covered.named(label)
         if repository == EVERY_REPOSITORY:
             return None, "they have no label `repository`, and this run covers several"
         return repository, "their label `repository` names a repository that this ledger does not cover"

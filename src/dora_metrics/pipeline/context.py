@@ -15,8 +15,8 @@ from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSel
 from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.repository_patterns import is_selected
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.core.selection import is_selected
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
@@ -87,8 +87,16 @@ class RunContext:
             context._confine(config)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
+        context._ignore_unused_shard_ledgers()
         context._use_github_time()
         return context
+
+    def _ignore_unused_shard_ledgers(self) -> None:
+        """Forget the ledgers of shards in a run that reads an event or GitHub: it is about what it records."""
+        if self.settings.shard_ledgers and self.work != "rebuild":
+            self.settings = self.settings.model_copy(update={"shard_ledgers": ()})
+            reason = "not read: only `mode: report` and `mode: rebuild` show other ledgers"
+            self.note(Outcome(addresses.SHARD_LEDGERS, "skipped", reason))
 
     def _use_github_time(self) -> None:
         """Take GitHub's time for this run if this machine's clock cannot be right."""
@@ -187,10 +195,14 @@ class RunContext:
             is_compared=default_branch is not None,
             is_by_hand=self.request.is_by_hand,
         )
-        if addresses.LEDGER in withheld and self._is_ledger_elsewhere:
+        if addresses.LEDGER in withheld and self._is_elsewhere(self.settings.ledger):
             problem = "a ledger outside the workspace, in another repository or on another branch is not used"
             place = label(str(self.request.config_path), addresses.LEDGER)
             raise SettingsError(f"{place}: {problem}: {reason(addresses.LEDGER)}")
+        if addresses.SHARD_LEDGERS in withheld:  # numbers without them would look complete
+            problem = "ledgers outside the workspace, in another repository or on another branch are not read"
+            place = label(str(self.request.config_path), addresses.SHARD_LEDGERS)
+            raise SettingsError(f"{place}: {problem}: {reason(addresses.SHARD_LEDGERS)}")
         for address in withheld:
             self.note(addresses.withheld_outcome(address, reason(address)))
         layers = self.request.with_config(addresses.without_addresses(config, withheld))
@@ -228,23 +240,23 @@ class RunContext:
         return addresses.withheld_addresses(
             self.settings,
             unconfirmed - self._unused_addresses,
-            is_ledger_used=self._is_ledger_elsewhere or addresses.LEDGER in default_branch,
+            is_ledger_used=self._is_elsewhere(self.settings.ledger) or addresses.LEDGER in default_branch,
         )
 
     @property
     def _unused_addresses(self) -> frozenset[str]:
-        """What a run does not use: only a sync reads alerts and incidents. By hand, there is no event, and only a sync
-        reads other repositories.
+        """What a run does not use: only a sync reads alerts and incidents, and only a rebuild or a report reads other
+        ledgers. By hand, there is no event, and only a sync reads other repositories.
         """
         unused = set() if self.work == "sync" else {addresses.INCIDENTS, addresses.PROMETHEUS}
+        if self.work != "rebuild" or not any(map(self._is_elsewhere, self.settings.shard_ledgers)):
+            unused.add(addresses.SHARD_LEDGERS)
         if self.request.is_by_hand:
             unused |= {addresses.HEALTH_CHECK} | (set() if self.work == "sync" else {addresses.REPOSITORIES})
         return frozenset(unused)
 
-    @property
-    def _is_ledger_elsewhere(self) -> bool:
-        """Whether the ledger is neither in the workspace nor on the usual branch of this run's repository."""
-        ledger = self.settings.ledger
+    def _is_elsewhere(self, ledger: str) -> bool:
+        """Whether a ledger is neither in the workspace nor on the usual branch of this run's repository."""
         kind, _, place = ledger.partition(":")
         if kind == "dir":
             return self.request.is_outside_workspace(self.request.workspace / place)
@@ -309,7 +321,7 @@ class RunContext:
     @property
     def subject_repository(self) -> str:
         """The repository that the numbers are about; `EVERY_REPOSITORY` for a ledger of several."""
-        return EVERY_REPOSITORY if self.settings.repositories else self.run.repository
+        return EVERY_REPOSITORY if self.settings.covers_several_repositories else self.run.repository
 
     @property
     def has_token(self) -> bool:
@@ -342,9 +354,18 @@ class RunContext:
             LedgerError: if a workflow has no token for a branch, or a container would not keep the folder.
             SettingsError: if a command line lacks the token or the repository of a branch.
         """
-        return self._storage_of(self.settings.ledger)
+        return self.storage_of(self.settings.ledger)
 
-    def _storage_of(self, ledger: str) -> Storage:
+    def place_of(self, ledger: str) -> tuple[str, ...]:
+        """Return where a ledger is: equal for the same ledger in other words."""
+        kind, _, place = ledger.partition(":")
+        if kind == "dir":
+            return kind, str((self.request.workspace / place).resolve())
+        branch, _, repository = place.partition("@")
+        return kind, branch, (repository or self.run.repository).casefold()
+
+    def storage_of(self, ledger: str) -> Storage:
+        """Return the storage of a ledger, the run's own or another one; see `storage` for the errors."""
         kind, _, place = ledger.partition(":")
         match kind:
             case "dir":
@@ -373,8 +394,10 @@ class RunContext:
         storage = BranchStorage(
             self.client, repository or self.run.repository, branch, self.run.now, has_job=self.run.has_job
         )
+        if self._prefetched is None or self._prefetched.name != storage.name:
+            return storage
         prefetched, self._prefetched = self._prefetched, None
-        return prefetched if prefetched and prefetched.name == storage.name else storage
+        return prefetched
 
     def _missing_for_branch(self, place: str) -> Iterator[str]:
         """Yield what a command line lacks for a ledger on a branch."""
@@ -417,7 +440,7 @@ class RunContext:
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
 
         ledger = self._readable_ledger
-        storage = self._storage_of(ledger) if ledger.startswith("branch:") else None
+        storage = self.storage_of(ledger) if ledger.startswith("branch:") else None
         self._prefetched = storage if isinstance(storage, BranchStorage) else None
         return read_default_branch_config(
             self.client,

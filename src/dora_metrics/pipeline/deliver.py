@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dora_metrics.sinks.remote_write import RemoteWrite
 
 _MAX_TRIES = 3
+_PUSHED_BY_SHARDS = "the runs that write the `shard-ledgers` send the series of their scopes, so this run sends none"
 _ACKNOWLEDGED = "Remove the facts that the endpoint has acknowledged"
 
 Batch = Mapping[str, Fact | None]
@@ -51,7 +52,8 @@ def deliver(
         has_time: whether nobody waits for this run, so that it may send the past.
     """
     deadline = Deadline(limits.total_seconds)
-    skip_reason = _reason_not_to_push(result) if settings.pushgateway_url or settings.remote_write_url else ""
+    pushes = settings.pushgateway_url or settings.remote_write_url
+    skip_reason = _reason_not_to_push(result, settings) if pushes else ""
     if settings.pushgateway_url:
         auth = _basic_auth(settings)
         url, job = _text(settings.pushgateway_url), settings.pushgateway_job
@@ -111,11 +113,14 @@ def _push(result: RunResult, run: Run, gateway: Pushgateway, skip_reason: str) -
     return sink.send(_payload(result, run, [], result.marks | pushed_counters, run.repository))
 
 
-def _reason_not_to_push(result: RunResult) -> str:
+def _reason_not_to_push(result: RunResult, settings: Settings) -> str:
     """Return why counters are not pushed; empty if they are.
 
     Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes.
+    Two writers of one series would overtake each other, so that of a shard is pushed by the shard alone.
     """
+    if settings.shard_ledgers:
+        return _PUSHED_BY_SHARDS
     if _is_overtaken(result):
         return "a newer run has written the ledger since; its push is more complete"
     if not result.storage.is_persistent:

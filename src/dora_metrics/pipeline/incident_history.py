@@ -205,13 +205,14 @@ def system_facts(
     system: IncidentSystem, reading: SystemReading, settings: Settings, run_repository: str, names: RepositoryNames
 ) -> SystemFacts:
     """Return what was read of a system as facts, repositories by their present names, and what is not recorded."""
-    covered = CoveredRepositories(names.present_name(run_repository), settings.repositories, names.present_name)
+    own_name = names.present_name(run_repository)
+    covered = CoveredRepositories(own_name, settings.repositories, names.present_name, settings.repository_shard)
 
     def repository_of(name: str | None) -> str | None:
         repository = covered.named(name or "")
         return None if repository == EVERY_REPOSITORY else repository
 
-    facts = facts_of(system, reading, repository_of)
+    facts = facts_of(system, reading, repository_of, lambda name: covered.is_elsewhere(name or ""))
     prepared = (prepare_fact(incident, settings) for incident in facts.incidents)
     missing = [ids.incident(system.name, key) for key in reading.missing_keys]
     notes = (

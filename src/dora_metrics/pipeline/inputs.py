@@ -152,9 +152,17 @@ class RunRequest:
     @property
     def names_repository(self) -> bool:
         """Whether the command line, the environment or the workspace's config file names a repository to read."""
+        return self.run.repository != EVERY_REPOSITORY or self._names("repositories")
+
+    @property
+    def names_shard_ledgers(self) -> bool:
+        """Whether the command line or the workspace's config file names ledgers to read besides the run's own."""
+        return self._names("shard-ledgers")
+
+    def _names(self, setting: str) -> bool:
         config = self.local_config()
         layers = (*([config] if config else ()), *self.layers)
-        return self.run.repository != EVERY_REPOSITORY or any(layer.values.get("repositories") for layer in layers)
+        return any(layer.values.get(setting) for layer in layers)
 
     @property
     def reaction_settings(self) -> Settings:

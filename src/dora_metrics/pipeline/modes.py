@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,6 +15,9 @@ from dora_metrics.github.events.observe import newest_commit_time, observe, repo
 from dora_metrics.github.observation import Observation, Recorded, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
+
+if TYPE_CHECKING:
+    from dora_metrics.core.ledger.union import OtherLedgers
 
 _RECORDED_ALREADY = "The ledger already has this; nothing changes."
 _NEWER_IS_RECORDED = (
@@ -123,15 +127,27 @@ def _rebuild(context: RunContext) -> RecordRequest:
     from dora_metrics.pipeline.publish import site_publisher  # noqa: PLC0415 - a run of one event makes no site
 
     title = f"Rebuilt: {_COMPUTED}" if context.settings.mode == "rebuild" else _COMPUTED.capitalize()
+    others = _shard_ledgers(context)
 
     def observe_ledger(contents: LedgerContents) -> Observation:
-        if contents.facts:
+        if contents.facts or (others and others.has_facts):
             return Observation((), title)
         is_unread = any((outcome.name, outcome.status) == ("ledger", "failed") for outcome in context.outcomes)
         return Observation((), "The ledger could not be read" if is_unread else "The ledger has no facts")
 
     publish = site_publisher(with_page=context.settings.page)
-    return RecordRequest(observe_ledger, identify=context.identify, reads_everything=True, publish=publish)
+    return RecordRequest(
+        observe_ledger, identify=context.identify, reads_everything=True, publish=publish, others=others
+    )
+
+
+def _shard_ledgers(context: RunContext) -> "OtherLedgers | None":
+    """What this run shows besides its own ledger; None if that is all."""
+    if not context.settings.shard_ledgers:
+        return None
+    from dora_metrics.pipeline.shard_ledgers import read_shard_ledgers  # noqa: PLC0415 - most runs have no shards
+
+    return read_shard_ledgers(context)
 
 
 def _sync(context: RunContext) -> RecordRequest:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -19,14 +20,15 @@ from dora_metrics.core.cursors import (
 from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.checkpoint import LedgerState
+from dora_metrics.core.ledger.checkpoint import LedgerState, ledger_state
 from dora_metrics.core.ledger.checkpoint_files import checkpoint_files
 from dora_metrics.core.ledger.counters_file import marks_files, read_marks
 from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
 from dora_metrics.core.ledger.view import LedgerView
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.markdown import unlinked_line
-from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
+from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import Evaluation
 from dora_metrics.core.metrics.totals import Totals, add_totals
@@ -36,6 +38,9 @@ from dora_metrics.github.observation import Observation
 from dora_metrics.pipeline.evaluate import prometheus_families, raised_marks, results_of
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import Storage
+
+if TYPE_CHECKING:
+    from dora_metrics.core.ledger.union import LedgerUnion
 
 _ONE_MICROSECOND = timedelta(microseconds=1)
 
@@ -49,6 +54,7 @@ class Gathered(msgspec.Struct, frozen=True):
         facts: the observed facts, completed with what GitHub adds to them.
         merge: the ledger's facts with the new ones.
         claims: the ledger's file with this run's claims on reports; empty if it claims none.
+        union: the ledger after the merge together with others that are only read; None without others.
     """
 
     view: LedgerView
@@ -56,6 +62,22 @@ class Gathered(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...]
     merge: MergePlan
     claims: Mapping[str, bytes]
+    union: "LedgerUnion | None" = None
+
+    @property
+    def counted_facts(self) -> Sequence[Fact]:
+        """The facts that the numbers are computed from."""
+        return self.merge.after.facts if self.union is None else self.union.facts
+
+    @property
+    def names(self) -> RepositoryNames:
+        """The names of the repositories of these facts."""
+        return self.merge.after.names if self.union is None else self.union.names
+
+    @property
+    def recorded_marks(self) -> HighWaterMarks:
+        """The high-water marks so far, by scopes as they are stored."""
+        return read_marks(self.view.snapshot.files) | (self.union.marks if self.union else NO_MARKS)
 
 
 class RunPlan(msgspec.Struct, frozen=True):
@@ -89,7 +111,8 @@ class RunResult(msgspec.Struct, frozen=True):
         facts: the observed facts, completed.
         merge: the ledger's facts with these.
         results: the numbers with these facts.
-        evaluation_before: what is known without them; None if nothing is new or no summary is written.
+        evaluation_before: what is known without them; None if nothing is new, no summary is written, or other ledgers
+            count too.
         totals: cumulative counts of everything that was ever recorded.
         marks: the greatest value that each counter ever had, with these totals.
         snapshot: the ledger as it was written.
@@ -117,7 +140,7 @@ def plan_run(
 
     Args:
         gathered: the ledger, and what is new.
-        evaluation: all facts after the merge, linked and judged.
+        evaluation: all facts that count, linked and judged.
         settings: the window, and which files there are.
         now: the time of the run.
         max_derived_bytes: of all derived files together; without them if they are larger.
@@ -126,16 +149,13 @@ def plan_run(
         SettingsError: if the window is not valid at `now`.
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
-    names = merge.after.names
-    notes = [*names.notes, *_alert_notes(gathered, settings, now)]
-    computed = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
-    results = replace(computed, is_in_ledger=settings.ledger != "none")
-    state = LedgerState(merge.after.facts, evaluation, settings.policy)
+    names, results = gathered.names, _results(gathered, evaluation, settings, now)
+    state = LedgerState(gathered.counted_facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
-    next_checkpoint = view.next_checkpoint(checkpoint, merge.after, state)
-    recorded_marks = read_marks(snapshot.files).renamed(names.stored_scope)
-    marks = raised_marks(recorded_marks, results.evaluation, totals)
+    own_state = ledger_state(merge.after.facts, settings.policy) if gathered.union else state
+    next_checkpoint = view.next_checkpoint(checkpoint, merge.after, own_state)
+    marks = raised_marks(gathered.recorded_marks.renamed(names.stored_scope), results.evaluation, totals)
     others = {
         **checkpoint_files(next_checkpoint, view.stored_checkpoint, snapshot.files),
         **marks_files(marks.renamed(names.scope_to_store), snapshot.files),
@@ -154,6 +174,19 @@ def plan_run(
         marks=marks,
         message=_message(merge.new_facts),
         is_without_news=_is_without_news(snapshot, files),
+    )
+
+
+def _results(gathered: Gathered, evaluation: Evaluation, settings: Settings, now: datetime) -> Results:
+    """Return the numbers. Their notes name unread ledgers first, since all numbers of these are missing."""
+    unread = gathered.union.unread if gathered.union else ""
+    notes = [*([unread] if unread else ()), *gathered.names.notes, *_alert_notes(gathered, settings, now)]
+    computed = results_of(evaluation, settings, _after(now, gathered.facts), notes, gathered.names)
+    return replace(
+        computed,
+        is_in_ledger=settings.ledger != "none",
+        is_of_shards=gathered.union is not None,
+        unread_ledgers=unread,
     )
 
 
@@ -178,7 +211,9 @@ def _alert_notes(gathered: Gathered, settings: Settings, now: datetime) -> Seque
     """What readers must know about what could not be read: security alerts, alerts in Prometheus, incident systems."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
     cursors = decode_cursors(files.get(CURSORS_FILE, b""), now + CLOCK_SKEW)
-    present_names = gathered.merge.after.names.present_by_stable_name()
+    if gathered.union:
+        cursors = gathered.union.cursors_with(cursors)
+    present_names = gathered.names.present_by_stable_name()
     cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
     history = cursors.get(ALERT_HISTORY, {}) if settings.incident_alerts else {}
     in_prometheus = selection.alert_history_notes(

@@ -78,6 +78,8 @@ def page_html(results: Results, weeks: WeeksByScope | None = None) -> str:
         load_template("page.html.j2"),
         page=page,
         is_of_clone=results.is_of_clone,
+        is_of_shards=results.is_of_shards,
+        unread_ledgers=results.unread_ledgers,
         definitions=metric_definitions(results.policy),
         style=style,
         library=library,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +32,9 @@ from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run, s
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import NoStorage, ReadOnlyStorage, Storage, attempts
 from dora_metrics.templates import load_template
+
+if TYPE_CHECKING:
+    from dora_metrics.core.ledger.union import OtherLedgers
 
 MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
@@ -86,6 +90,7 @@ class RecordRequest(Struct, frozen=True):
         claim: claims reports, in the last write.
         publish: makes the site of a ledger that was read completely, in the last write.
         unchanged_for: without news, numbers that are younger than this are left as they are.
+        others: ledgers that count in all numbers and are only read; needs all months. None if there are none.
     """
 
     observe: Observe
@@ -96,6 +101,7 @@ class RecordRequest(Struct, frozen=True):
     claim: Claim = _claim_nothing
     publish: Publish = _publish_nothing
     unchanged_for: timedelta = timedelta()
+    others: "OtherLedgers | None" = None
 
 
 def record(context: RunContext, request: RecordRequest) -> RunResult:
@@ -179,7 +185,7 @@ class Recorder:
         highest_sequence = 0
         for _ in attempts(MAX_TRIES, self._pause):
             gathered = self._gather(request, view or self._open(request))
-            evaluation = evaluate_facts(gathered.merge.after.facts, self.settings.policy)
+            evaluation = evaluate_facts(gathered.counted_facts, self.settings.policy)
             max_derived_bytes = inf if request.reads_everything else _MAX_DERIVED_BYTES
             plan = plan_run(gathered, evaluation, self.settings, self.now, max_derived_bytes)
             sequence = gathered.view.snapshot.sequence or 0
@@ -237,7 +243,8 @@ class Recorder:
             merge = layout.plan_merge(view.contents, (*facts, *repositories))
             missing = view.missing_months(merge)
             if missing is None:
-                return Gathered(view, observation, facts, merge, claims)
+                union = request.others.united_with(merge) if request.others else None
+                return Gathered(view, observation, facts, merge, claims, union)
             view = self._extend(view, missing)
 
     def _extend(self, view: LedgerView, months: MonthSelection) -> LedgerView:
@@ -248,7 +255,8 @@ class Recorder:
         snapshot = gathered.view.snapshot
         if plan.is_without_news and _is_recent(snapshot.published_at, self.now, request.unchanged_for):
             return snapshot
-        if not snapshot.files and not gathered.merge.new_facts and not plan.primary_files:
+        has_news = bool(gathered.merge.new_facts or plan.primary_files)
+        if not snapshot.files and not has_news and not self._begins_empty_ledger(request):
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
@@ -258,8 +266,13 @@ class Recorder:
             return self.storage.write(snapshot, files | published, plan.message)
         return self.storage.write(snapshot, {**_unpublished(snapshot), **files}, plan.message)
 
+    def _begins_empty_ledger(self, request: RecordRequest) -> bool:
+        """Whether a ledger without facts says something: that a shard was read, and that nothing is there."""
+        return request.reads_everything and self.settings.repository_shard is not None
+
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
-        view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary
+        is_alone = gathered.union is None
+        view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary and is_alone
         return RunResult(
             storage=self.storage,
             observation=gathered.observation,
@@ -311,18 +324,19 @@ def _longest_pause_seconds(attempt: int) -> float:
 def _note_ledger(context: RunContext, result: RunResult) -> None:
     """Note how recording went, and which lines of the ledger were set aside."""
     if not any(outcome.name == "ledger" for outcome in context.outcomes):
-        context.note(_ledger_outcome(result, context.settings.ledger))
+        context.note(_ledger_outcome(result, context.settings))
     for line in result.merge.after.quarantined[:_MAX_QUARANTINE_NOTES]:
         problem = f"{line.path}:{line.bad_line.number}: {line.bad_line.problem}; kept in quarantine.jsonl"
         context.outcomes.append(Outcome("ledger", "failed", problem))
 
 
-def _ledger_outcome(result: RunResult, ledger: str) -> Outcome:
+def _ledger_outcome(result: RunResult, settings: Settings) -> Outcome:
     if not result.storage.is_persistent:
-        return Outcome("ledger", "skipped", "none: the numbers include only this run's facts")
+        included = "shard ledgers" if settings.shard_ledgers else "facts"
+        return Outcome("ledger", "skipped", f"none: the numbers include only this run's {included}")
     count = len(result.merge.new_facts)
     news = f"+{formatting.count(count, 'fact')}" if count else "nothing new"
-    return Outcome("ledger", "done", f"{news}, in a new ledger ({ledger})" if result.is_new_ledger else news)
+    return Outcome("ledger", "done", f"{news}, in a new ledger ({settings.ledger})" if result.is_new_ledger else news)
 
 
 def production_sources(

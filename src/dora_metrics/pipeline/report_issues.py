@@ -163,7 +163,7 @@ class ReportRun:
         present_name = result.merge.after.names.present_name(self.run.repository)
         return DueReports(
             results=result.results,
-            repository=EVERY_REPOSITORY if self.settings.repositories else present_name,
+            repository=EVERY_REPOSITORY if self.settings.covers_several_repositories else present_name,
             period=period,
             settings=self.settings,
             read_template=self.read_template,

@@ -13,7 +13,7 @@ from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import NEWS, Cursor, Cursors, decode_cursors, encode_cursors
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.counting import comparable_facts
@@ -41,20 +41,25 @@ from dora_metrics.github.history.changes import read_services_of_pulls
 from dora_metrics.github.history.job_backlog import recorded_jobs
 from dora_metrics.github.history.news import (
     NewsReader,
+    QuietReading,
     RepositoryNews,
     are_alerts_due,
+    has_same_line,
     is_quiet,
+    is_unmoved,
+    line_to_remember,
     news_cursor,
-    quiet_cursor,
 )
+from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
-from dora_metrics.github.repository import expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
 from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
+from dora_metrics.pipeline.repository_notes import joined_notes
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
 _INCOMPARABLE = "apart"
@@ -69,8 +74,21 @@ _REQUESTED = "asked"
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
-_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED}
-"""The cursors that come with the links of deployments, and not with what was read."""
+_LAST_READING = "last-reading"
+"""The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
+
+_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
+"""The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
+
+_MAX_REPOSITORIES_NAMED = 5
+
+_MAX_SHARDS_WITH_LISTED_NEWS = 20
+"""Each shard lists all repositories. With their news, 5,000 of them take 250 points of the 12,500 an hour for all."""
+
+_ACROSS_SHARDS = (
+    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
+    "read together."
+)
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -115,6 +133,8 @@ class Sync:
     _unanswered: set[str] = field(default_factory=set)
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
+    _empty_count: int = 0
+    _shard_note: str = ""
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -143,8 +163,10 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
-        title = _title(observed.values(), self._gathered)
-        notes = tuple(note for gathered in self._gathered for note in (*gathered.notes, *gathered.link_notes))
+        is_empty_shard = self._shard_note and not (self._gathered or self._empty_count)
+        title = _title(observed.values(), self._gathered, self._empty_count)
+        title = "This shard has no repository to read" if is_empty_shard else title
+        notes = (*joined_notes(_notes_on(self._gathered)), *([self._shard_note] if self._shard_note else ()))
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
@@ -165,6 +187,8 @@ class Sync:
                 observed = observed | _by_id(self._link(gathered, cursors, own, recorded.new_child(observed)))
             if gathered.has_new_services:
                 cursors.pop(_NEW_SERVICES, None)
+            if gathered.number is not None and not gathered.is_cut_short:
+                cursors[_LAST_READING] = Cursor(newest=self.run.now)
             gathered.final_cursors = dict(cursors) if cursors != before else None
         return cursors, observed
 
@@ -187,18 +211,19 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        requested_names = self._repositories()
-        news_reader = NewsReader(self.client, requested_names)
+        repositories = self._oldest_first(self._without_empty(self._repositories()), contents)
+        requested_names = [repository.name for repository in repositories]
+        news_sources = self._news_sources(repositories, contents)
         for count_before, requested_name in enumerate(requested_names):
             if problem := self.client.limit_problem("GraphQL"):
-                left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
-                self._note_failure(f"stopped before {requested_name}, with {left} left to read: {problem}")
+                left = formatting.join_first(requested_names[count_before:], _MAX_REPOSITORIES_NAMED)
+                self._note_failure(f"stopped before {left}: {problem}. The next sync reads these first")
                 return
             self._try_something_else(self._gathered[-1:])  # this repository
             name = recorded_name(requested_name, recorded)
             gathered = GatheredHistory(name=name, requested_name=name)
             self._gathered.append(gathered)
-            for part in self._read_repository(gathered, contents, news_reader.of(count_before)):
+            for part in self._read_repository(gathered, contents, repositories[count_before], news_sources):
                 gathered.add(part)
                 if isinstance(part, HistoryPart):
                     _remember_request(gathered)
@@ -208,37 +233,120 @@ class Sync:
                     yield
                     unsaved.reset()
             gathered.is_read = True
+            gathered.is_cut_short = bool(self.client.limit_problem("GraphQL") or self.client.limit_problem("REST"))
+
+    def _oldest_first(
+        self, repositories: Iterable[ListedRepository], contents: LedgerContents
+    ) -> list[ListedRepository]:
+        """Return repositories by the time of their last reading, so that a limit stops none of them twice in a row.
+
+        Those that were never read come first; the others keep their order where times are equal.
+        """
+        cursors = self._recorded_cursors(contents)
+
+        def last_reading(repository: ListedRepository) -> datetime:
+            own = cursors.get(contents.names.stable_name(repository.name), {})
+            return own.get(_LAST_READING, Cursor()).newest or EPOCH
+
+        return sorted(repositories, key=last_reading)
+
+    def _without_empty(self, repositories: Iterable[ListedRepository]) -> list[ListedRepository]:
+        """Return the repositories that have something to read."""
+        all_repositories = list(repositories)
+        filled = [repository for repository in all_repositories if not repository.has_nothing]
+        self._empty_count = len(all_repositories) - len(filled)
+        return filled
+
+    def _news_sources(self, repositories: Sequence[ListedRepository], contents: LedgerContents) -> "_NewsSources":
+        """Return by what it is known whether repositories have news. One alone is read at once.
+
+        Its reading begins with a request that is often the only one.
+        """
+        unmoved = dict(self._unmoved(repositories, contents)) if len(repositories) > 1 else {}
+        names = [repository.name for repository in repositories]
+        asked = [name for name in names if name not in unmoved] if len(names) > 1 else []
+        due = frozenset(self._with_alerts_due(names, contents))
+        return _NewsSources(unmoved, NewsReader(self.client, asked), OrganisationAlerts(self.client, due))
+
+    def _unmoved(
+        self, repositories: Iterable[ListedRepository], contents: LedgerContents
+    ) -> Iterator[tuple[str, HistoryRequest]]:
+        """Yield the requests for repositories that GitHub's list shows as it did at their last reading, by name."""
+        cursors = self._recorded_cursors(contents)
+        for listed in repositories:
+            last = cursors.get(contents.names.stable_name(listed.name), {}).get(NEWS)
+            if last and listed.news and has_same_line(listed.news, last, self.settings):
+                request = self._request_for(listed.name, RepositoryNews(listed.news).info, contents)
+                if _NEW_SERVICES not in request.cursors and is_unmoved(listed.news, request):
+                    yield listed.name, request
+
+    def _with_alerts_due(self, names: Iterable[str], contents: LedgerContents) -> Iterator[str]:
+        """Yield those repositories whose alerts are due if they have no other news."""
+        cursors = self._recorded_cursors(contents)
+        for name in names:
+            last = cursors.get(contents.names.stable_name(name), {}).get(NEWS)
+            if last and are_alerts_due(last, self.run):
+                yield name
 
     def _read_repository(
-        self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews | None
+        self,
+        gathered: GatheredHistory,
+        contents: LedgerContents,
+        listed: ListedRepository,
+        sources: "_NewsSources",
     ) -> Iterator[PartOrFailure]:
         """Yield the parts of a repository; if it has no news, only its security alerts, and these once a day."""
+        if (
+            (request := sources.unmoved.get(listed.name))
+            and listed.news
+            and not self._is_read(listed.news["databaseId"])
+        ):
+            yield from self._read_without_news(gathered, request, RepositoryNews(listed.news), sources, None)
+            return
+        news = sources.reader.of(listed.name)
         if news and (request := self._quiet_request(gathered, contents, news)):
-            _identify(gathered, news.info, request)
-            with_alerts = are_alerts_due(request)
-            yield from read_without_news(self.client, request, news.info, with_alerts=with_alerts)
-            gathered.news = quiet_cursor(gathered, request, has_read_alerts=with_alerts)
+            line = line_to_remember(listed, request)
+            yield from self._read_without_news(gathered, request, news, sources, line)
             return
         request = self._history_request(gathered, contents)
         yield from read_history(self.client, request, partial(self._confirm, gathered, contents))
-        gathered.news = news_cursor(news, gathered, request) if news else None
+        gathered.news = news_cursor(news, gathered, request, line_to_remember(listed, request)) if news else None
+
+    def _read_without_news(
+        self,
+        gathered: GatheredHistory,
+        request: HistoryRequest,
+        news: RepositoryNews,
+        sources: "_NewsSources",
+        line: tuple[str, ...] | None,
+    ) -> Iterator[PartOrFailure]:
+        _identify(gathered, news.info, request)
+        reading = QuietReading.of(news, request, line)
+        organisation = None if reading.with_own_alerts else sources.alerts
+        yield from read_without_news(self.client, request, news.info, organisation, with_alerts=reading.with_alerts)
+        gathered.news = reading.cursor_after(gathered, request)
 
     def _quiet_request(
         self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews
     ) -> HistoryRequest | None:
         """Return the request for a repository that has no news and no work left; None if it may have some."""
-        named = GatheredHistory(news.info.name, gathered.requested_name, news.info.number)
-        request = self._history_request(named, contents)
-        is_read = named.number is None or named.number in (other.number for other in self._gathered)
-        has_work = is_read or _NEW_SERVICES in request.cursors
+        request = self._request_for(gathered.requested_name, news.info, contents)
+        has_work = news.info.number is None or self._is_read(news.info.number) or _NEW_SERVICES in request.cursors
         return None if has_work or not is_quiet(news, request) else request
+
+    def _request_for(self, requested_name: str, info: RepositoryInfo, contents: LedgerContents) -> HistoryRequest:
+        return self._history_request(GatheredHistory(info.name, requested_name, info.number), contents)
+
+    def _is_read(self, number: int) -> bool:
+        """Whether this sync reads the repository of that number already, perhaps by another name."""
+        return number in (other.number for other in self._gathered)
 
     def _try_something_else(self, read_before: Iterable[GatheredHistory]) -> None:
         """Go on after requests that GitHub never answers, if it has answered others for these repositories."""
         if any(gathered.number is not None for gathered in read_before):
             self.client.try_something_else()
 
-    def _repositories(self) -> list[str]:
+    def _repositories(self) -> list[ListedRepository]:
         """The repositories to read: those of the settings, otherwise this one.
 
         Raises:
@@ -246,26 +354,45 @@ class Sync:
         """
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
             raise SettingsError(NO_REPOSITORY)
-        patterns = self.settings.repositories or (self.run.repository,)
+        if not self.settings.repositories:
+            return self._of_shard([ListedRepository(self.run.repository)])
         try:
-            repositories = expand_patterns(self.client, patterns)
+            repositories = expand_patterns(self.client, self.settings.repositories, with_news=self._lists_news)
         except GitHubError as error:
             self._note_failure(f"GitHub did not list the repositories: {error}")
             return []
         if not repositories:
-            names = ", ".join(patterns)
+            names = ", ".join(self.settings.repositories)
             self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
-        return repositories
+        return self._of_shard(repositories)
+
+    @property
+    def _lists_news(self) -> bool:
+        """Whether GitHub's list is to show the news of repositories, which each of several shards would pay for."""
+        shard = self.settings.repository_shard
+        return shard is None or shard.count <= _MAX_SHARDS_WITH_LISTED_NEWS
+
+    def _of_shard(self, repositories: list[ListedRepository]) -> list[ListedRepository]:
+        """Return the repositories that are in this run's shard, which may be none; all of them without `shard`."""
+        shard = self.settings.repository_shard
+        if shard is None:
+            return repositories
+        in_shard = [repository for repository in repositories if shard.holds(repository.name)]
+        selected = formatting.count(len(repositories), "selected repository", "selected repositories")
+        self._shard_note = f"Shard {shard} has {len(in_shard):,} of {selected}. {_ACROSS_SHARDS}"
+        if not in_shard and not self.settings.repositories:
+            advice = "Set `repositories`, such as owner/*, to what the shards divide"
+            self.note(Outcome("sync", "skipped", f"{self.run.repository} is not in shard {shard}. {advice}"))
+        return in_shard
 
     def _confirm(
         self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo
     ) -> HistoryRequest | None:
         """Return the request for the repository that GitHub has under a name; None if this sync reads it already."""
-        if info.number is not None and info.number in (other.number for other in self._gathered):
+        if info.number is not None and self._is_read(info.number):
             self._gathered.remove(gathered)
             return None
-        named = GatheredHistory(info.name, gathered.requested_name, info.number)
-        request = self._history_request(named, contents)
+        request = self._request_for(gathered.requested_name, info, contents)
         _identify(gathered, info, request)
         gathered.has_new_services = self._has_new_services(gathered, contents)
         return request
@@ -484,6 +611,19 @@ class Sync:
         return compared.facts
 
 
+@dataclass(frozen=True)
+class _NewsSources:
+    """By what it is known whether repositories have news.
+
+    `unmoved` are the requests for those that GitHub's list shows as before, by name; `reader` asks the others. `alerts`
+    are the lists of their organisations.
+    """
+
+    unmoved: Mapping[str, HistoryRequest]
+    reader: NewsReader
+    alerts: OrganisationAlerts
+
+
 @dataclass
 class _Unsaved:
     """What was read since the ledger was last written: facts that it does not have, and seconds."""
@@ -504,6 +644,11 @@ class _Unsaved:
 
     def reset(self) -> None:
         self.fact_count, self.began_at = 0, time.monotonic()
+
+
+def _notes_on(gathered: Iterable[GatheredHistory]) -> Iterator[tuple[str, str]]:
+    """Yield the notes on repositories, each with the name of its repository."""
+    return ((each.name, note) for each in gathered for note in (*each.notes, *each.link_notes))
 
 
 def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryRequest) -> None:
@@ -585,14 +730,15 @@ _KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 )
 
 
-def _title(facts: Iterable[Fact], gathered: Sequence[GatheredHistory]) -> str:
+def _title(facts: Iterable[Fact], gathered: Sequence[GatheredHistory], empty_count: int) -> str:
     """`Read the history of acme/shop: 12 deployments, 34 changes, 2 incidents added or updated`."""
     read = [each.name for each in gathered if each.last_parts]
     unread = [each.name for each in gathered if not each.last_parts]
-    unread_text = f"could not read the history of {_names_or_count(unread)}" if unread else ""
-    if not read:
-        return unread_text.capitalize() if unread else "GitHub's history could not be read"
-    return "; ".join(filter(None, (f"Read the history of {_names_or_count(read)}: {_news(facts)}", unread_text)))
+    parts = [f"read the history of {_names_or_count(read)}: {_news(facts)}"] if read else []
+    parts += [f"could not read the history of {_names_or_count(unread)}"] if unread else []
+    parts += [f"{formatting.count(empty_count, 'repository is', 'repositories are')} empty"] if empty_count else []
+    title = "; ".join(parts) or "GitHub's history could not be read"
+    return title[:1].upper() + title[1:]
 
 
 def _names_or_count(repositories: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 A checkout may be a pull request of somebody who is not trusted. Its file must not decide where facts and secrets go,
 which address a health check requests, which Prometheus and incident systems are read, where reports link to, which
-other repositories are read, or which branch, repository or folder outside of the workspace is written. In a workflow,
-its inputs and the default branch are trusted.
+other repositories are read, or which branch, repository or folder outside of the workspace is written or read. In a
+workflow, its inputs and the default branch are trusted.
 
 For a person at a terminal, the whole repository may be untrusted: its numbers may be all that the person wants to
 see, with a token that can read much more. So only options, and a file that the person names, are trusted.
@@ -18,9 +18,9 @@ from dora_metrics.settings.loading import Layer, is_set
 from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
-INCIDENTS, PROMETHEUS = "incidents", "prometheus-url"
+INCIDENTS, PROMETHEUS, SHARD_LEDGERS = "incidents", "prometheus-url", "shard-ledgers"
 _SINKS = ("endpoint-url", "pushgateway-url", "remote-write-url")
-_ADDRESSES = (*_SINKS, HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES)
+_ADDRESSES = (*_SINKS, HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES, SHARD_LEDGERS)
 
 _INCIDENT_ALERTS = "incident-alerts"
 _REPORT_SETTINGS = (PAGE, "report-template")

@@ -10,6 +10,8 @@ SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents", "
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "what is read": (
         "repositories",
+        "shard",
+        "shard-ledgers",
         "since",
         "security",
         "prometheus-url",
@@ -71,7 +73,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 """Every flag, under the heading that the help of a command lists it under."""
 
 _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-timeout", "health-check-retries")
-_FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
+_FOR_READING_GITHUB = ("repositories", "shard", "security", "deployment-source", "service", "incident-labels")
 _FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts", "kubernetes")
 _FOR_INCIDENTS = ("incident-hosts", "repositories", "since")
 _FOR_ROWS = (
@@ -82,7 +84,7 @@ _FOR_ROWS = (
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "endpoint-url"),
-    *("summary", "page", "report", "report-labels", "strict"),
+    *("summary", "page", "report", "report-labels", "strict", "shard-ledgers"),
 )
 
 _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
@@ -92,7 +94,7 @@ _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
         *(name for name in _FOR_READING_GITHUB if name != "service"),
         *("deploy-workflows", "incident-window", "count-failed-runs"),
     ),
-    "sync": _FOR_GITHUB_EVENTS,
+    "sync": (*_FOR_GITHUB_EVENTS, "shard-ledgers"),
     "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_OTHERS, "since"),
     "incidents": tuple(name for name in FLAGS if name not in _FOR_INCIDENTS),
     "rows": tuple(name for name in FLAGS if name not in (*_FOR_ROWS, "ledger")),

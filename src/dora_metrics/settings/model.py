@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from dora_metrics.core import services, windows
 from dora_metrics.core.names import PRODUCTION_NAMES
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.shards import Shard, parse_shard
 from dora_metrics.core.targets import benchmarks, goals
 from dora_metrics.settings.types import (
     AlertMatchersSetting,
@@ -34,6 +35,8 @@ from dora_metrics.settings.types import (
     RetryCountSetting,
     SecuritySetting,
     ServicesSetting,
+    ShardLedgersSetting,
+    ShardSetting,
     SinceSetting,
     StatusesSetting,
     TeamsSetting,
@@ -200,7 +203,19 @@ class Settings(BaseModel):
         "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
     )
     repositories: RepositoriesSetting = Field(
-        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: the run's own."
+        (),
+        description="Repositories that `sync` reads: owner/*, owner/* topic:payments, owner/name, !owner/sandbox. "
+        "Default: the run's own.",
+    )
+    shard: ShardSetting | None = Field(
+        None,
+        description="Part of `repositories` that `sync` reads into this ledger, such as 3/10 for the third of ten. "
+        "Default: all of them.",
+    )
+    shard_ledgers: ShardLedgersSetting = Field(
+        (),
+        description="Ledgers of shards, written like `ledger`, that `report` and `rebuild` read besides the run's own: "
+        "one page and one report over all of them.",
     )
     security: SecuritySetting = Field(
         ("auto",),
@@ -287,9 +302,19 @@ class Settings(BaseModel):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
+    @property
+    def covers_several_repositories(self) -> bool:
+        """Whether a run is about several repositories, and not only about the one that it runs in."""
+        return bool(self.repositories or self.shard_ledgers)
+
     def since_time(self, now: datetime) -> datetime | None:
         """Return the time from which `sync` reads, None for the whole history."""
         return None if self.since == "all" else now - windows.parse_duration(self.since)
+
+    @property
+    def repository_shard(self) -> Shard | None:
+        """The shard whose repositories `sync` reads; None for all."""
+        return parse_shard(self.shard) if self.shard else None
 
     @property
     def window_spec(self) -> windows.WindowSpec:

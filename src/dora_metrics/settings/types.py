@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from dora_metrics.core import services, windows
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
+from dora_metrics.core.repository_patterns import parse_pattern
+from dora_metrics.core.shards import parse_shard
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
@@ -94,6 +96,12 @@ def _check_ledger(value: str) -> str:
     return value
 
 
+def _check_shard_ledger(value: str) -> str:
+    if value == "none":
+        raise ValueError("'none' is not a ledger to read; write branch:NAME, branch:NAME@owner/repo or dir:PATH")
+    return _check_ledger(value)
+
+
 def _check_since(value: str) -> str:
     if value != "all":
         try:
@@ -104,8 +112,12 @@ def _check_since(value: str) -> str:
 
 
 def _check_repository(value: str) -> str:
-    if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
-        raise ValueError(f"{value!r} is not a repository; write owner/name, owner/*, or !owner/name to leave one out")
+    parse_pattern(value)
+    return value
+
+
+def _check_shard(value: str) -> str:
+    parse_shard(value)
     return value
 
 
@@ -205,6 +217,9 @@ RepositoriesSetting = Annotated[
     BeforeValidator(windows.parse_list),
     WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
 ]
+ShardSetting = Annotated[
+    str, AfterValidator(_check_shard), WithJsonSchema({"pattern": "^[0-9]{1,9}/[0-9]{1,9}$", "type": "string"})
+]
 UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check_url(str(value))))]
 WebAddressSetting = Annotated[str, AfterValidator(_check_url)]
 """An address that readers open; unlike those that a run sends data to, it is no secret."""
@@ -254,6 +269,11 @@ GitOpsSetting = Annotated[
 WindowSetting = Annotated[str, AfterValidator(_check_window)]
 TimeZoneSetting = Annotated[str, AfterValidator(_check_time_zone)]
 LedgerSetting = Annotated[str, AfterValidator(_check_ledger)]
+ShardLedgersSetting = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_shard_ledger)], ...],
+    BeforeValidator(windows.parse_list),
+    WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
+]
 SinceSetting = Annotated[str, AfterValidator(_check_since)]
 FailureRulesSetting = Annotated[
     tuple[FailureRuleName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(FailureRuleName))

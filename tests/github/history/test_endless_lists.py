@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.github.client import UnexpectedAnswerError
-from dora_metrics.github.repository import expand_patterns
+from dora_metrics.github.owned_repositories import expand_patterns
 from fakes.faults import Fault, RequestInFlight
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

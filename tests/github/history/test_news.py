@@ -21,6 +21,7 @@ NODE: dict[str, Any] = {
     "databaseId": 7,
     "nameWithOwner": "acme/shop",
     "hasIssuesEnabled": True,
+    "isInOrganization": True,
     "defaultBranchRef": {"name": "main", "target": {"oid": "a" * 40, "committedDate": "2026-09-01T00:00:00Z"}},
     "pullRequests": {"totalCount": 1, "nodes": [{"number": 1, "updatedAt": "2026-09-01T00:00:00Z"}]},
     "issues": {"totalCount": 0, "nodes": []},
@@ -77,13 +78,15 @@ def test_what_runs_would_tell_is_not_known() -> None:
 @pytest.mark.parametrize(("hours", "is_due"), [(0, False), (19, False), (20, True), (-1, True)])
 def test_alerts_are_due_after_a_night(hours: int, is_due: bool) -> None:  # noqa: FBT001
     read_at = with_fields(COMPLETE[NEWS], reached=NOW - timedelta(hours=hours))
-    assert are_alerts_due(request_with({NEWS: read_at})) == is_due
+    assert are_alerts_due(read_at, make_history_run()) == is_due
 
 
 def test_a_complete_reading_is_remembered() -> None:
     gathered = GatheredHistory(info=NEWS_OF_SHOP.info)
-    remembered = news_cursor(NEWS_OF_SHOP, gathered, request_with({}))
-    assert remembered == Cursor(reached=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),))
+    remembered = news_cursor(NEWS_OF_SHOP, gathered, request_with({}), ("line",))
+    assert remembered == Cursor(
+        newest=NOW, reached=NOW, read_at=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS),), anchors=("line",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_a_complete_reading_is_remembered() -> None:
     ids=["failed", "refused", "another head", "no answer"],
 )
 def test_an_incomplete_reading_is_not_remembered(gathered: GatheredHistory) -> None:
-    assert news_cursor(NEWS_OF_SHOP, gathered, request_with({})) is None
+    assert news_cursor(NEWS_OF_SHOP, gathered, request_with({}), ("line",)) is None
 
 
 def test_the_news_of_ten_repositories_cost_one_point() -> None:

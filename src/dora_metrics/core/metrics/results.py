@@ -21,7 +21,8 @@ class Results(Struct, frozen=True, dict=True):
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that
     `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`. `names` are those of the
     repositories. `is_of_clone`: the facts are those of a git history, where no workflow records more. `is_in_ledger`:
-    they are those of a ledger, which has the same numbers as files.
+    they are those of a ledger, which has the same numbers as files. `is_of_shards`: they are those of several ledgers,
+    and the numbers are in one of them. `unread_ledgers`: a sentence on those that could not be read; empty without any.
     """
 
     evaluation: Evaluation
@@ -32,6 +33,8 @@ class Results(Struct, frozen=True, dict=True):
     names: RepositoryNames = NO_NAMES
     is_of_clone: bool = False
     is_in_ledger: bool = False
+    is_of_shards: bool = False
+    unread_ledgers: str = ""
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
         """Return the numbers of a scope; None if it has none."""

@@ -4,7 +4,7 @@ No workflow event reports alerts, so `sync` reads them. Alerts that GitHub does 
 A leaked secret is never read, though GitHub may send it: the payload models have no field for it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -88,15 +88,43 @@ def read_alerts(reader: HistoryReader, kind: AlertKind) -> Iterator[HistoryPart 
         yield _refused_alerts(reader, kind, cursor, problem)
 
 
-def _next_cursor(reader: HistoryReader, previous: Cursor, step: PageStep) -> Cursor:
-    """Return the cursor after a step; a complete reading updates `read_at` once a day.
+def read_changed_alerts(reader: HistoryReader, kind: AlertKind, items: Sequence[JsonObject]) -> Iterator[HistoryPart]:
+    """Yield alerts that somebody else has read, such as those of a whole organisation.
 
-    Not every time: a sync that reads nothing new must write nothing.
+    Where the next reading of the repository's own list starts does not change.
+    """
+    previous = reader.cursor(kind)
+    alerts = _AlertList(reader, kind, set(previous.unread) - {_UNKNOWN_NUMBER}, previous.unread_because)
+    facts = tuple(node["fact"] for node in alerts.nodes(items) if node["fact"])
+    has_any = items or previous.newest or previous.read_at
+    read_at = _read_time(reader, previous) if has_any else None
+    cursor = alerts.with_unread(replace(previous, read_at=read_at))
+    yield HistoryPart(kind, facts, cursor, cursor.reached, is_complete=True)
+
+
+def alert_parameters(kind: AlertKind) -> dict[str, object]:
+    """Return the parameters of a list of alerts, the last changed first.
+
+    Secrets are requested without the secret itself:
+    https://docs.github.com/en/rest/secret-scanning/secret-scanning.
+    """
+    secret_parameters = {"hide_secret": "true"} if kind == "secret-scanning" else {}
+    return {"sort": "updated", "direction": "desc", "per_page": _PAGE_SIZE, **secret_parameters}
+
+
+def _next_cursor(reader: HistoryReader, previous: Cursor, step: PageStep) -> Cursor:
+    """Return the cursor after a step; a complete reading updates `read_at`."""
+    is_read = step.is_complete and step.cursor.newest
+    return replace(step.cursor, read_at=_read_time(reader, previous) if is_read else previous.read_at)
+
+
+def _read_time(reader: HistoryReader, previous: Cursor) -> datetime:
+    """Return when alerts were read to the end: the present, but the same time all day.
+
+    A sync that reads nothing new must write nothing.
     """
     read_at, now = previous.read_at, reader.run.now
-    if step.is_complete and step.cursor.newest and (read_at is None or read_at.date() != now.date()):
-        read_at = now
-    return replace(step.cursor, read_at=read_at)
+    return now if read_at is None or read_at.date() != now.date() else read_at
 
 
 def _refused_alerts(reader: HistoryReader, kind: AlertKind, cursor: Cursor, problem: GitHubError) -> RefusedAlerts:
@@ -124,19 +152,13 @@ class _AlertList:
     unnumbered_count: int = 0
 
     def pages(self, page_token: str | None) -> Iterator[ResultPage]:
-        """Yield the pages from a token on, the last changed alerts first.
-
-        Secrets are requested without the secret itself:
-        https://docs.github.com/en/rest/secret-scanning/secret-scanning.
-        """
-        path = f"/repos/{self.reader.repository.name}/{self.kind}/alerts"
-        secret_parameters = {"hide_secret": "true"} if self.kind == "secret-scanning" else {}
-        parameters = {"sort": "updated", "direction": "desc", "per_page": _PAGE_SIZE, **secret_parameters}
+        """Yield the pages from a token on, the last changed alerts first."""
+        path, parameters = f"/repos/{self.reader.repository.name}/{self.kind}/alerts", alert_parameters(self.kind)
         pages_read = PagesRead(f"{self.kind} alerts")
         while True:
             pages_read.add(page_token)
             items, page_token = self.reader.client.get_page(path, parameters, page_token)
-            yield ResultPage(tuple(self._nodes(items)), page_token)
+            yield ResultPage(tuple(self.nodes(items)), page_token)
             if page_token is None:
                 return
 
@@ -145,7 +167,8 @@ class _AlertList:
         unread_numbers = (*sorted(self.unread_numbers), *[_UNKNOWN_NUMBER] * self.unnumbered_count)
         return replace(cursor, unread=unread_numbers, unread_because=self.unread_reason if unread_numbers else None)
 
-    def _nodes(self, items: list[Any]) -> Iterator[JsonObject]:
+    def nodes(self, items: Sequence[Any]) -> Iterator[JsonObject]:
+        """Yield when each alert changed and its fact, None for one that is too old or does not count."""
         for item in items:
             try:
                 alert, fact = self._parse(item)

@@ -1,8 +1,13 @@
-"""Whether repositories have anything new since their last reading, which ten of them tell in one request.
+"""Whether repositories have anything new since their last reading.
+
+GitHub's list of an owner's repositories shows of each whether it was pushed to, and the newest item of every kind. If
+that is as it was, the repository is not asked. Otherwise, and after some days in any case, it is asked for its news,
+ten repositories in one request: the newest items of every kind, which shows more changes than the list.
 
 What GitHub shows of a repository is kept as a digest. If it shows the same again, and nothing was left to read, then a
 reading would find what the last one has found. Security alerts and workflow runs are not in GraphQL as they are needed
-here: alerts are then read once a day, and a repository whose runs may be deployments is always read.
+here: alerts are then read once a day, and a repository whose runs may be deployments is always read, unless it has no
+deployment so far.
 """
 
 import hashlib
@@ -10,6 +15,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Self
+
+from msgspec.structs import replace
 
 from dora_metrics import __version__
 from dora_metrics.core.cursors import NEWS, Cursor
@@ -24,6 +33,8 @@ from dora_metrics.github.history.pages import (
     RepositoryInfo,
     is_too_large,
 )
+from dora_metrics.github.observation import Run
+from dora_metrics.github.owned_repositories import ListedRepository
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
@@ -33,12 +44,23 @@ _SETTLED_AFTER = 2 * CLOCK_SKEW
 less than this before a run may change once more without a trace."""
 _ALERTS_AFTER = timedelta(hours=20)
 """Alerts of a repository without other news are read again after this, so that each night's sync reads them."""
+_NEWS_DAYS = 3
+"""A repository that the list shows unchanged is asked every so many days. The list does not show that a status was
+added to a deployment before the newest, or that such a release was edited."""
+_IDLE_NEWS_DAYS = 7
+"""The same for a repository without deployments. The list does not show workflow runs either."""
+_OWN_ALERTS_DAYS = 28
+"""The own list of alerts of a repository is read every so many days, if that of its organisation stands for it."""
+_SAME_NIGHT = timedelta(hours=20)
 _DIGITS = 32
 
 
 @dataclass(frozen=True)
 class RepositoryNews:
-    """What GitHub showed of a repository before it was read: `node` has the fields of `NewsFields`."""
+    """What GitHub showed of a repository before it was read: `node` has the fields of `NewsFields`.
+
+    Of one that is not asked, `node` has those of `ListedNewsFields`, which do for everything but `digest`.
+    """
 
     node: JsonObject
 
@@ -46,50 +68,70 @@ class RepositoryNews:
     def info(self) -> RepositoryInfo:
         return RepositoryInfo.from_node(self.node)
 
+    @property
+    def is_in_organisation(self) -> bool:
+        """Whether there may be one list for the alerts of all its owner's repositories."""
+        is_in_organisation: bool = self.node["isInOrganization"]
+        return is_in_organisation
+
     def digest(self, settings: Settings) -> str:
         """Return a text that another state of the repository, other settings or another version do not have.
 
         Settings that are secret are in it as asterisks.
         """
-        content = json.dumps([__version__, settings.model_dump_json(), self.node], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
+        return _digest(settings, self.node)
 
     def is_settled(self, now: datetime) -> bool:
         """Whether nothing has changed so lately that a further change might not show."""
-        return all(parse_instant(time) < now - _SETTLED_AFTER for time in self._times())
+        return _is_settled(self.node, now)
 
-    def _times(self) -> Iterator[str]:
-        for name in ("pullRequests", "issues"):
-            yield from (node["updatedAt"] for node in self.node[name]["nodes"])
-        for deployment in self.node["deployments"]["nodes"]:
-            yield deployment["createdAt"]
-            if deployment["latestStatus"]:
-                yield deployment["latestStatus"]["createdAt"]
-        for release in self.node["releases"]["nodes"]:
-            yield from filter(None, (release["publishedAt"], release["updatedAt"]))
+
+def _digest(settings: Settings, node: JsonObject) -> str:
+    content = json.dumps([__version__, settings.model_dump_json(), node], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
+
+
+def _is_settled(node: JsonObject, now: datetime) -> bool:
+    return all(parse_instant(time) < now - _SETTLED_AFTER for time in _times(node))
+
+
+def _times(node: JsonObject) -> Iterator[str]:
+    yield from filter(None, (node.get("pushedAt"), node.get("updatedAt")))
+    for name in ("pullRequests", "issues"):
+        yield from (item["updatedAt"] for item in node[name]["nodes"])
+    for deployment in node["deployments"]["nodes"]:
+        yield deployment["createdAt"]
+        if deployment["latestStatus"]:
+            yield deployment["latestStatus"]["createdAt"]
+    for release in node["releases"]["nodes"]:
+        yield from filter(None, (release["publishedAt"], release["updatedAt"]))
 
 
 @dataclass
 class NewsReader:
     """Asks for the news of repositories as they are about to be read, ten in a request.
 
-    Nothing is known of a repository that GitHub does not show completely. One repository alone is not asked about: its
-    reading begins with a request that is often the only one.
+    Nothing is known of a repository that GitHub does not show completely. `repositories` are those to ask, in the order
+    of their reading.
     """
 
     client: Client
     repositories: Sequence[str]
     _news: dict[str, RepositoryNews] = field(default_factory=dict)
-    _asked_count: int = 0
     _batch_size: int = _REPOSITORIES_PER_REQUEST
 
-    def of(self, position: int) -> RepositoryNews | None:
-        """Return the news of the repository at a position in the list; positions are asked for in their order."""
-        if position >= self._asked_count and len(self.repositories) > 1:
-            batch = self.repositories[position : position + self._batch_size]
-            self._asked_count = position + len(batch)
-            self._news = dict(self._read(batch))
-        return self._news.get(self.repositories[position])
+    def __post_init__(self) -> None:
+        self._unasked = dict.fromkeys(self.repositories)
+
+    def of(self, repository: str) -> RepositoryNews | None:
+        """Return the news of a repository; None if it is not one of those to ask, or GitHub does not show them."""
+        if repository in self._unasked:
+            others = (name for name in self._unasked if name != repository)
+            batch = [repository, *islice(others, self._batch_size - 1)]
+            for name in batch:
+                del self._unasked[name]
+            self._news |= self._read(batch)
+        return self._news.pop(repository, None)
 
     def _read(self, batch: Sequence[str]) -> Iterator[tuple[str, RepositoryNews]]:
         try:
@@ -114,8 +156,38 @@ def is_quiet(news: RepositoryNews, request: HistoryRequest) -> bool:
         is_same_name
         and digest == news.digest(request.settings)
         and not _has_something_left(request)
-        and _selected_kinds(news, request) <= {*read_kinds}
+        and _selected_kinds(request) <= {*read_kinds}
     )
+
+
+def is_unmoved(line: JsonObject, request: HistoryRequest) -> bool:
+    """Whether a repository need not even be asked for its news; `line` has the fields of `ListedNewsFields`.
+
+    GitHub's list shows the same as before the last complete reading, and it was asked not long ago. A repository with
+    deployments that GitHub does not show in its news is always asked. A person who starts a run sees what is there now.
+    """
+    last = request.cursors.get(NEWS)
+    if not last or not last.open or request.run.is_manual or not has_same_line(line, last, request.settings):
+        return False
+    is_idle, read_kinds = not request.known_sources, {*last.open[1:]}
+    days = _IDLE_NEWS_DAYS if is_idle else _NEWS_DAYS
+    return (
+        not _is_its_turn(last.read_at, line["databaseId"], days, request.run.now)
+        and not _has_something_left(request)
+        and (is_idle or _selected_kinds(request) <= read_kinds)
+    )
+
+
+def has_same_line(line: JsonObject, last: Cursor, settings: Settings) -> bool:
+    """Whether GitHub's list shows the same of a repository as before its last reading, whose cursor is `last`."""
+    return last.anchors == (_digest(settings, line),)
+
+
+def line_to_remember(listed: ListedRepository, request: HistoryRequest) -> tuple[str, ...]:
+    """Return a digest of what GitHub's list shows; empty if it shows nothing, or that something has just changed."""
+    if listed.news is None or not _is_settled(listed.news, request.run.now):
+        return ()
+    return (_digest(request.settings, listed.news),)
 
 
 def _has_something_left(request: HistoryRequest) -> bool:
@@ -133,33 +205,76 @@ _READABLE_KINDS = ("deployments", "releases")
 """The kinds of deployments whose news GitHub shows."""
 
 
-def _selected_kinds(news: RepositoryNews, request: HistoryRequest) -> set[str]:
+def _selected_kinds(request: HistoryRequest) -> set[str]:
     """Return the sources that a reading would use, unless it finds one that is better than those in the ledger."""
-    newest_commit = news.info.head_committed_at
-    sources = SourceSelection(request.settings.deployment_source, request.known_sources, newest_commit=newest_commit)
+    sources = SourceSelection(request.settings.deployment_source, request.known_sources)
     return {source for source in (*_READABLE_KINDS, "workflow-runs", "pushes") if sources.is_selected(source)}
 
 
-def are_alerts_due(request: HistoryRequest) -> bool:
-    """Whether to read the security alerts of a repository without other news."""
-    read_at = request.cursors[NEWS].reached
-    return request.run.is_manual or read_at is None or not timedelta() <= request.run.now - read_at < _ALERTS_AFTER
+def are_alerts_due(last: Cursor, run: Run) -> bool:
+    """Whether to read the security alerts of a repository without other news, whose cursor of news is `last`."""
+    read_at = last.reached
+    return run.is_manual or read_at is None or not timedelta() <= run.now - read_at < _ALERTS_AFTER
 
 
-def news_cursor(news: RepositoryNews, gathered: GatheredHistory, request: HistoryRequest) -> Cursor | None:
+def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
+    """Whether a repository, whose number GitHub has given, is to show its own list of security alerts.
+
+    The list of its organisation does not say that alerts are switched off, or that the token may not see them.
+    """
+    return _is_its_turn(last.newest, number, _OWN_ALERTS_DAYS, run.now)
+
+
+def _is_its_turn(last: datetime | None, number: int | None, days: int, now: datetime) -> bool:
+    """Whether something that is done every so many days, last at a time, is to be done.
+
+    Each repository has a day of its own by its number, so that not all of an organisation come in the same night.
+    """
+    if last is None or not timedelta() <= now - last < timedelta(days=days):
+        return True
+    place = int(hashlib.sha256(str(number).encode()).hexdigest(), 16)
+    return now - last > _SAME_NIGHT and (now.toordinal() + place) % days == 0
+
+
+def news_cursor(
+    news: RepositoryNews, gathered: GatheredHistory, request: HistoryRequest, line: tuple[str, ...]
+) -> Cursor | None:
     """Return what to remember of a reading that has ended; None if the next one must read everything.
 
-    So it must if something failed or changed meanwhile, and if it asks for something that GitHub has refused.
+    So it must if something failed or changed meanwhile, and if it asks for something that GitHub has refused. `line` is
+    what GitHub's list of repositories showed.
     """
     is_complete = not gathered.failures and not gathered.has_refused_what_was_requested
     if not is_complete or news.info != gathered.info or not news.is_settled(request.run.now):
         return None
-    kinds = (kind for kind in _READABLE_KINDS if kind in gathered.last_parts)
-    return Cursor(reached=request.run.now, open=(news.digest(request.settings), *kinds))
+    kinds, now = (kind for kind in _READABLE_KINDS if kind in gathered.last_parts), request.run.now
+    return Cursor(newest=now, reached=now, read_at=now, open=(news.digest(request.settings), *kinds), anchors=line)
 
 
-def quiet_cursor(gathered: GatheredHistory, request: HistoryRequest, *, has_read_alerts: bool) -> Cursor:
-    """Return what to remember of a repository without news."""
-    last = request.cursors[NEWS]
-    has_failed = gathered.failures or gathered.has_refused_what_was_requested
-    return Cursor(reached=request.run.now, open=last.open) if has_read_alerts and not has_failed else last
+@dataclass(frozen=True)
+class QuietReading:
+    """What is read of a repository without news.
+
+    `with_alerts`: its security alerts, and `with_own_alerts`: by its own list of them. `line` is what GitHub's list of
+    repositories shows of one that was asked for its news; None if it was not asked.
+    """
+
+    with_alerts: bool
+    with_own_alerts: bool
+    line: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, news: RepositoryNews, request: HistoryRequest, line: tuple[str, ...] | None) -> Self:
+        """Return what to read of a repository."""
+        last, run = request.cursors[NEWS], request.run
+        reads_own = not news.is_in_organisation or are_own_alerts_due(last, news.info.number, run)
+        return cls(are_alerts_due(last, run), reads_own, line)
+
+    def cursor_after(self, gathered: GatheredHistory, request: HistoryRequest) -> Cursor:
+        """Return what to remember of the reading."""
+        last, now = request.cursors[NEWS], request.run.now
+        if self.line is not None:
+            last = replace(last, read_at=now, anchors=self.line)
+        if not self.with_alerts or gathered.failures or gathered.has_refused_what_was_requested:
+            return last
+        return replace(last, newest=now if self.with_own_alerts else last.newest, reached=now)

@@ -168,10 +168,10 @@ class GatheredHistory:
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's and
     `info` what else it says of the repository, None until it has answered. `cursors_read_from` are those that the
     reading began with, `cursors_reached` all that it has had since then. `has_new_services`: whether paths of services
-    have changed since the last reading. `is_read`: whether the reading has ended. `link_notes` are about linking.
-    `final_cursors` are those that came with all facts; None until then, or if they had not changed. `news` is what to
-    remember of what GitHub showed before the reading; None until that has ended, or if the next one must read
-    everything.
+    have changed since the last reading. `is_read`: whether the reading has ended, and `is_cut_short` whether that may
+    be because one of GitHub's rate limits was used up. `link_notes` are about linking. `final_cursors` are those that
+    came with all facts; None until then, or if they had not changed. `news` is what to remember of what GitHub showed
+    before the reading; None until that has ended, or if the next one must read everything.
     """
 
     name: str = ""
@@ -189,6 +189,7 @@ class GatheredHistory:
     has_new_services: bool = False
     link_notes: tuple[str, ...] = ()
     is_read: bool = False
+    is_cut_short: bool = False
     final_cursors: dict[str, Cursor] | None = None
     news: Cursor | None = None
     has_refused_what_was_requested: bool = False

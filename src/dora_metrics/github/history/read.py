@@ -14,7 +14,7 @@ from dora_metrics.core.selection import SourceSelection
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import EventError
 from dora_metrics.github.client import INVALID_CURSOR, Client, GitHubError, owner_and_name
-from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts
+from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts, read_changed_alerts
 from dora_metrics.github.history.changes import read_commits, read_pulls
 from dora_metrics.github.history.deployments import (
     pushes_from_merges,
@@ -23,6 +23,7 @@ from dora_metrics.github.history.deployments import (
     read_workflow_runs,
 )
 from dora_metrics.github.history.incidents import newest_issue_variables, read_issues
+from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
 from dora_metrics.github.history.pages import (
     DEPLOYMENT_KINDS,
     MAX_IDS_PER_REQUEST,
@@ -93,16 +94,24 @@ def read_history(
 
 
 def read_without_news(
-    client: Client, request: HistoryRequest, info: RepositoryInfo, *, with_alerts: bool
+    client: Client,
+    request: HistoryRequest,
+    info: RepositoryInfo,
+    organisation: OrganisationAlerts | None,
+    *,
+    with_alerts: bool,
 ) -> Iterator[PartOrFailure]:
-    """Yield the parts of a repository of which it is known that, but for security alerts, it has nothing new."""
+    """Yield the parts of a repository of which it is known that, but for security alerts, it has nothing new.
+
+    Its alerts are taken from the list of its organisation, if there is one that shows them.
+    """
     reader = HistoryReader(client, info, request)
     if not info.has_issues:
         yield from read_issues(reader)
     if with_alerts:
         alert_client = _stream_client(client)
         try:
-            yield from _read_security_alerts(replace(reader, client=alert_client))
+            yield from _read_security_alerts(replace(reader, client=alert_client), organisation)
         finally:
             client.add_usage([alert_client])
     sources = SourceSelection(request.settings.deployment_source, request.known_sources, {*request.known_sources})
@@ -192,10 +201,18 @@ def _from_the_start(reader: HistoryReader, kind: HistoryKind) -> HistoryReader:
     return replace(reader, request=replace(reader.request, cursors=cursors), first_pages=first_pages)
 
 
-def _read_security_alerts(reader: HistoryReader) -> Iterator[PartOrFailure]:
+def _read_security_alerts(
+    reader: HistoryReader, organisation: OrganisationAlerts | None = None
+) -> Iterator[PartOrFailure]:
     """Yield the security alerts of each kind that is read."""
     for kind in alert_kinds_to_read(reader):
-        yield from _read_kind(kind, partial(read_alerts, kind=kind), reader)
+        changed = organisation.changed(reader, kind) if organisation else None
+        read = (
+            partial(read_alerts, kind=kind)
+            if changed is None
+            else partial(read_changed_alerts, kind=kind, items=changed)
+        )
+        yield from _read_kind(kind, read, reader)
 
 
 def _read_deployment_sources(sources: SourceSelection, reader: HistoryReader) -> Iterator[PartOrFailure]:

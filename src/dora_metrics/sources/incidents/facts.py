@@ -15,6 +15,9 @@ from dora_metrics.sources.incidents.read import SystemReading
 _MAX_NAMED = 5
 """Items, services or ids in one note."""
 
+IsElsewhere = Callable[[str | None], bool]
+"""Whether the repository that `services` names, None for this one, is covered by the ledger of another shard."""
+
 RepositoryOf = Callable[[str | None], str | None]
 """From the repository that `services` names, None for this one, to its present name; None if it is not covered."""
 
@@ -26,12 +29,15 @@ class SystemFacts(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: RepositoryOf) -> SystemFacts:
+def facts_of(
+    system: IncidentSystem, reading: SystemReading, repository_of: RepositoryOf, is_elsewhere: IsElsewhere
+) -> SystemFacts:
     """Return what was read of a system as facts."""
     incidents: list[Incident] = []
     unmapped: Counter[str] = Counter()
     unplaced: Counter[str] = Counter()
     uncovered: Counter[str] = Counter()
+    elsewhere_count = 0
     for reported in reading.incidents:
         name = _service_line(system, reported)
         if name is None and reported.services:
@@ -43,7 +49,9 @@ def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: Repo
         if place is None:
             continue  # `skip`
         repository = repository_of(place.repository)
-        if repository is None:
+        if is_elsewhere(place.repository):
+            elsewhere_count += 1
+        elif repository is None:
             uncovered[place.repository or ""] += 1
         else:
             incidents.append(_incident(system, reported, place, repository))
@@ -51,6 +59,7 @@ def facts_of(system: IncidentSystem, reading: SystemReading, repository_of: Repo
         *_unmapped_notes(unmapped, "not recorded"),
         *_unmapped_notes(unplaced, "recorded without a service"),
         *_uncovered_notes(uncovered),
+        *([_elsewhere_note(elsewhere_count)] if elsewhere_count else []),
         *_unusable_notes(reading.unusable),
     )
     return SystemFacts(tuple(incidents), tuple(f"{system.name}: {note}" for note in notes))
@@ -118,6 +127,10 @@ def _uncovered_notes(uncovered: Mapping[str, int]) -> list[str]:
     if named := {name: count for name, count in uncovered.items() if name}:
         notes.append(f"incidents of repositories that this ledger does not cover, not recorded: {_counted(named)}.")
     return notes
+
+
+def _elsewhere_note(count: int) -> str:
+    return f"{formatting.count_are(count, 'incident')} of repositories in other shards, which record them."
 
 
 def _unusable_notes(unusable: Sequence[str]) -> list[str]:

@@ -1,0 +1,167 @@
+"""A ledger together with others that a run only reads, such as those of shards: each fact once, under present names.
+
+The union is what one ledger with all these facts would hold. A repository that moved to another owner may be in two
+ledgers; its number and its names say that it is one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+
+from msgspec import Struct
+
+from dora_metrics.core import formatting
+from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors
+from dora_metrics.core.facts.jsonl import canonical_json, decode_lines, encode_fact
+from dora_metrics.core.facts.model import Fact, FactRecord, Repository, UnknownRecord
+from dora_metrics.core.ledger.counters_file import read_marks
+from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
+from dora_metrics.core.ledger.month_files import FACTS_FOLDER
+from dora_metrics.core.linking.former_names import RepositoryNames
+from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
+
+_MAX_NAMES = 5
+_UNREAD = (
+    "{} could not be read: {}. All repositories there are missing from the numbers, which does not mean that nothing "
+    "happened in them."
+)
+
+
+class OtherLedger(Struct, frozen=True):
+    """What a run takes from a ledger that it only reads.
+
+    Attributes:
+        records: the facts in its files, in the order of the files.
+        marks: its high-water marks, by scopes as `RepositoryNames.stored_scope` reads them.
+        cursors: how far its syncs have read, which says what they could not read.
+        bad_line_count: the lines that are not facts.
+    """
+
+    records: tuple[FactRecord, ...]
+    marks: HighWaterMarks
+    cursors: Cursors
+    bad_line_count: int
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes], latest: datetime) -> "OtherLedger":
+        """Decode all months of a ledger; cursors after `latest` do not count. Nothing of the files is kept."""
+        records, bad_line_count = _decode_facts(files)
+        cursors = decode_cursors(files.get(CURSORS_FILE, b""), latest)
+        return cls(records, read_marks(files), cursors, bad_line_count)
+
+    @property
+    def newer_record_count(self) -> int:
+        """The records that only a newer version understands."""
+        return sum(isinstance(record, UnknownRecord) for record in self.records)
+
+
+class LedgerUnion(Struct, frozen=True):
+    """The facts of several ledgers as if one held them, and what their readers must know.
+
+    Attributes:
+        facts: the newest version of each.
+        names: those of the repositories in all ledgers.
+        marks: the greatest high-water marks of the other ledgers.
+        cursors: those of the other ledgers.
+        unread: a sentence on the ledgers that could not be read; empty without any.
+    """
+
+    facts: Sequence[Fact]
+    names: RepositoryNames
+    marks: HighWaterMarks
+    cursors: Cursors
+    unread: str
+
+    def cursors_with(self, own: Cursors) -> Cursors:
+        """Return the cursors of all ledgers; `own` are those of the run's own one."""
+        return join_cursors((own, self.cursors))
+
+
+class OtherLedgers(Struct, frozen=True):
+    """The other ledgers of a run.
+
+    Attributes:
+        ledgers: those that were read.
+        unread: the names of those that could not be read.
+    """
+
+    ledgers: tuple[OtherLedger, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def united_with(self, own: MergePlan) -> LedgerUnion:
+        """Return the union with the run's own ledger, of which all months were read."""
+        own_records, _ = _decode_facts(own.after.files)
+        records = [*own_records, *own.new_facts, *chain.from_iterable(ledger.records for ledger in self.ledgers)]
+        repositories = [record for record in records if isinstance(record, Repository)]
+        names = own.after.names.including(repositories)
+        return LedgerUnion(
+            facts=list(_newest_facts(records, names)),
+            names=names,
+            marks=_joined_marks(self.ledgers),
+            cursors=join_cursors(ledger.cursors for ledger in self.ledgers),
+            unread=_unread_text(self.unread) if self.unread else "",
+        )
+
+    @property
+    def has_facts(self) -> bool:
+        return any(ledger.records for ledger in self.ledgers)
+
+
+def _decode_facts(files: Mapping[str, bytes]) -> tuple[tuple[FactRecord, ...], int]:
+    """Return the records in the files of all months, as they were written, and how many lines are none."""
+    decoded = [decode_lines(files[path]) for path in sorted(files) if path.startswith(FACTS_FOLDER)]
+    records = tuple(chain.from_iterable(records for records, _ in decoded))
+    return records, sum(len(bad_lines) for _, bad_lines in decoded)
+
+
+def _newest_facts(records: Iterable[FactRecord], names: RepositoryNames) -> Iterator[Fact]:
+    """Yield the newest version of each fact, under present names.
+
+    Versions are compared as they were written, since names are resolved by the time at which a fact was observed.
+    """
+    newest: dict[str, FactRecord] = {}
+    for record in records:
+        fact_id = names.resolve(record).id
+        current = newest.get(fact_id)
+        if current is None or _is_newer(record, current):
+            newest[fact_id] = record
+    for record in newest.values():
+        if not isinstance(record, Repository | UnknownRecord):
+            yield names.resolve_fact(record)
+
+
+def _is_newer(record: FactRecord, current: FactRecord) -> bool:
+    """Whether a record counts in place of another one of the same id, as when they are merged into one ledger."""
+    if record.observed_at != current.observed_at:
+        return record.observed_at > current.observed_at
+    return _canonical_line(record) > _canonical_line(current)
+
+
+def _canonical_line(record: FactRecord) -> bytes:
+    return canonical_json(record) if isinstance(record, UnknownRecord) else encode_fact(record)
+
+
+def _joined_marks(ledgers: Iterable[OtherLedger]) -> HighWaterMarks:
+    joined = NO_MARKS
+    for ledger in ledgers:
+        joined |= ledger.marks
+    return joined
+
+
+def join_cursors(several: Iterable[Cursors]) -> Cursors:
+    """Return the cursors of several ledgers. Of two with the same key, one that says what is unread is kept."""
+    joined: Cursors = {}
+    for cursors in several:
+        for repository, by_kind in cursors.items():
+            known = joined.setdefault(repository, {})
+            for kind, cursor in by_kind.items():
+                known[kind] = max(known.get(kind, cursor), cursor, key=_has_unread)
+    return joined
+
+
+def _has_unread(cursor: Cursor) -> bool:
+    return bool(cursor.refused or cursor.unread)
+
+
+def _unread_text(names: Sequence[str]) -> str:
+    return _UNREAD.format(formatting.count(len(names), "shard ledger"), formatting.join_first(names, _MAX_NAMES))

@@ -1,0 +1,117 @@
+"""The repositories that the setting `repositories` selects, with what GitHub's lists show of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from dora_metrics.core.repository_patterns import RepositoryPattern, parse_pattern
+from dora_metrics.github.client import Client, GitHubError, RateLimitError
+from dora_metrics.github.paging import PagesRead
+from dora_metrics.github.queries import JsonObject
+
+_COUNTED_KINDS = ("pullRequests", "issues", "deployments", "releases")
+
+
+class ListedRepository(Struct, frozen=True):
+    """A repository to read.
+
+    Attributes:
+        name: `owner/name`, as GitHub's list spells it, or as the setting does if no list was read.
+        topics: those that GitHub's list shows; None if no list was read, as for a full name alone.
+        news: by what the list shows that it has changed, with the fields of `ListedNewsFields`; None if GitHub has not
+            shown all of these.
+    """
+
+    name: str
+    topics: frozenset[str] | None = None
+    news: JsonObject | None = None
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether the list shows that there is nothing to read: no commit, and nothing else either."""
+        news = self.news
+        return news is not None and news["isEmpty"] and not any(news[kind]["totalCount"] for kind in _COUNTED_KINDS)
+
+
+def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool = True) -> list[ListedRepository]:
+    """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
+
+    A pattern with `*` leaves out archived repositories, and forks unless it asks for them; a full name includes them.
+    One request shows 100 repositories.
+
+    Args:
+        client: GitHub's API.
+        patterns: as `parse_pattern` reads them.
+        with_news: whether lists are to show the news of repositories, which takes 5 points a page instead of 1.
+
+    Raises:
+        GitHubError: if GitHub does not list the repositories of an owner.
+    """
+    parsed = [parse_pattern(text) for text in patterns]
+    owners = {pattern.owner.lower(): pattern.owner for pattern in parsed if pattern.lists_owner}
+    nodes_by_owner = {
+        key: list(_repository_nodes(client, owner, with_news=with_news)) for key, owner in sorted(owners.items())
+    }
+    listed = {node["nameWithOwner"].lower(): _listed(node) for nodes in nodes_by_owner.values() for node in nodes}
+    selected: dict[str, ListedRepository] = {}
+    for pattern in parsed:
+        if pattern.is_exclusion:
+            selected = {key: repository for key, repository in selected.items() if not pattern.matches(key)}
+        elif pattern.lists_owner:
+            names = _selected_names(pattern, nodes_by_owner[pattern.owner.lower()])
+            selected |= {name.lower(): listed[name.lower()] for name in names}
+        else:
+            key = pattern.name.lower()
+            selected[key] = listed.get(key) or ListedRepository(pattern.name)
+    return list(selected.values())
+
+
+def _selected_names(pattern: RepositoryPattern, nodes: Iterable[JsonObject]) -> Iterator[str]:
+    """Yield the names of the repositories in a list that a pattern selects."""
+    for node in nodes:
+        is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
+        if is_admitted and pattern.matches(node["nameWithOwner"]):
+            yield node["nameWithOwner"]
+
+
+def _listed(node: JsonObject) -> ListedRepository:
+    news = {key: value for key, value in node.items() if key != "repositoryTopics"} if "isEmpty" in node else None
+    return ListedRepository(node["nameWithOwner"], _topics(node), news)
+
+
+def _topics(node: JsonObject) -> frozenset[str]:
+    return frozenset(
+        topic_node["topic"]["name"] for topic_node in filter(None, node["repositoryTopics"]["nodes"] or ())
+    )
+
+
+def _repository_nodes(client: Client, owner: str, *, with_news: bool) -> Iterator[JsonObject]:
+    """Yield the repositories of an owner that GitHub shows; none if there is no such owner.
+
+    If GitHub does not show their news, because the token may not see all or it takes too long, they are listed without.
+    """
+    page_token: str | None = None
+    pages_read = PagesRead(f"the repositories of {owner}")
+    while True:
+        pages_read.add(page_token)
+        with_news, owner_node = _read_page(client, {"login": owner, "after": page_token}, with_news=with_news)
+        if owner_node is None:
+            return
+        yield from filter(None, owner_node["repositories"]["nodes"])
+        page_info = owner_node["repositories"]["pageInfo"]
+        if not page_info["hasNextPage"]:
+            return
+        page_token = page_info["endCursor"]
+
+
+def _read_page(client: Client, variables: Mapping[str, object], *, with_news: bool) -> tuple[bool, JsonObject | None]:
+    """Return whether GitHub has shown the news of a page, and the page's owner."""
+    if with_news:
+        try:
+            with client.sending_slow_reads_once():
+                return True, client.query("OwnedRepositories", {**variables, "news": True})["repositoryOwner"]
+        except RateLimitError:
+            raise
+        except GitHubError:
+            pass
+    return False, client.query("OwnedRepositories", {**variables, "news": False})["repositoryOwner"]

@@ -1,0 +1,113 @@
+"""The union of ledgers is what one ledger holds into which all their facts were merged."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_metrics.core.cursors import Cursor, Cursors
+from dora_metrics.core.facts.ids import repository as repository_id
+from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.core.facts.model import Fact, Repository, StoredFact
+from dora_metrics.core.ledger.layout import MergePlan, parse_ledger, plan_merge
+from dora_metrics.core.ledger.month_files import month_of_time
+from dora_metrics.core.ledger.union import LedgerUnion, OtherLedger, OtherLedgers, join_cursors
+from support.facts import MARCH, at, deployment, document_of, incident
+from support.strategies import START, any_facts
+
+LATEST = at("2027-01-01")
+NAMES = ("acme/shop", "acme/api", "umbrella/shop")
+
+repositories = st.builds(
+    lambda number, names, hours: Repository(
+        id=repository_id(number),
+        repository=names[-1],
+        observed_at=START + timedelta(hours=hours),
+        names=tuple(names),
+        seen_at=tuple(START + timedelta(hours=hours, minutes=index) for index in range(len(names))),
+    ),
+    st.integers(1, 2),
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
+    st.integers(0, 96),
+)
+placed_facts = st.lists(st.tuples(st.integers(0, 3), any_facts | repositories), max_size=25)
+"""Facts, each with the number of the ledger that has it: the run's own one is 0. An id may be in several of them."""
+
+
+def files_of(facts: Iterable[StoredFact]) -> Mapping[str, bytes]:
+    """The files of a ledger that holds all these versions of facts."""
+    files: defaultdict[str, bytes] = defaultdict(bytes)
+    for fact in facts:
+        files[f"{month_of_time(fact.defining_time)}.jsonl"] += encode_fact(fact) + b"\n"
+    return files
+
+
+def own_ledger(facts: Iterable[StoredFact] = ()) -> MergePlan:
+    return plan_merge(parse_ledger(files_of(facts)), [])
+
+
+def union_of(own: Iterable[StoredFact], *others: Iterable[StoredFact]) -> LedgerUnion:
+    ledgers = tuple(OtherLedger.of(files_of(facts), LATEST) for facts in others)
+    return OtherLedgers(ledgers).united_with(own_ledger(own))
+
+
+def in_order(facts: Sequence[Fact]) -> list[Fact]:
+    return sorted(facts, key=lambda fact: fact.id)
+
+
+@given(placed_facts)
+def test_any_facts_in_any_ledgers_are_those_of_one_ledger(placed: list[tuple[int, StoredFact]]) -> None:
+    ledgers = [[fact for place, fact in placed if place == number] for number in range(4)]
+    union = union_of(*ledgers)
+    one = parse_ledger(files_of(fact for _, fact in placed))
+    assert union.names == one.names
+    assert in_order(union.facts) == in_order(one.facts)
+    assert document_of(*union.facts, window=MARCH) == document_of(*one.facts, window=MARCH)
+
+
+def seen(name: str, observed_at: str) -> Repository:
+    """Repository 7 as a shard records it that knows it by this name only."""
+    time = at(observed_at)
+    return Repository(id=repository_id(7), repository=name, observed_at=time, names=(name,), seen_at=(time,))
+
+
+def test_a_repository_that_moved_to_another_shard_is_counted_once() -> None:
+    """The shard of its former name has what happened until then, and the new one has read some of it again."""
+    before = [deployment(number, f"03-0{number}", repository="acme/shop") for number in (1, 2, 3)]
+    again = [
+        deployment(number, f"03-0{number}", repository="umbrella/shop", observed_at="03-11") for number in (2, 3, 4)
+    ]
+    union = union_of([], [seen("acme/shop", "02-01"), *before], [seen("umbrella/shop", "03-10"), *again])
+    assert {(fact.id, fact.repository) for fact in union.facts} == {
+        (f"github:deployment:{number}", "umbrella/shop") for number in (1, 2, 3, 4)
+    }
+
+
+def test_an_incident_may_name_a_deployment_of_another_shard() -> None:
+    culprit = deployment(1, repository="acme/api", service="api")
+    report = incident(9, deployment=culprit.id)
+    union = union_of([], [culprit], [report])
+    (scope,) = (each for each in document_of(*union.facts, window=MARCH).scopes if each.repository == "acme/api")
+    assert scope.metrics.change_failure_rate.failed == 1
+
+
+def test_the_unread_ledgers_are_named_and_a_long_list_is_cut() -> None:
+    unread = tuple(f"branch:dora-metrics-{number}of7@acme/metrics" for number in range(1, 8))
+    assert OtherLedgers((), unread).united_with(own_ledger()).unread == (
+        "7 shard ledgers could not be read: branch:dora-metrics-1of7@acme/metrics, "
+        "branch:dora-metrics-2of7@acme/metrics, branch:dora-metrics-3of7@acme/metrics, "
+        "branch:dora-metrics-4of7@acme/metrics, branch:dora-metrics-5of7@acme/metrics and 2 more. "
+        "All repositories there are missing from the numbers, which does not mean that nothing happened in them."
+    )
+
+
+def test_what_any_shard_could_not_read_is_kept() -> None:
+    refused = Cursor(refused="403", refused_at=at("03-01"))
+    first: Cursors = {"acme/shop": {"dependabot": refused, "pulls": Cursor(newest=at("03-01"))}}
+    second: Cursors = {"acme/shop": {"dependabot": Cursor(read_at=at("03-02"))}, "acme/api": {"pulls": Cursor()}}
+    both_kinds = {"dependabot": refused, "pulls": Cursor(newest=at("03-01"))}
+    expected = {"acme/shop": both_kinds, "acme/api": {"pulls": Cursor()}}
+    assert join_cursors([first, second]) == expected
+    assert join_cursors([second, first]) == expected

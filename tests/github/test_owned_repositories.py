@@ -1,0 +1,78 @@
+"""Which repositories the setting `repositories` selects from GitHub's lists, and how many requests that takes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from fakes.github import FakeGitHub
+from support.github_history import NOW, make_client
+
+
+@pytest.fixture
+def github() -> Iterator[FakeGitHub]:
+    """acme with a repository for each thing that a pattern looks at."""
+    with FakeGitHub(now=lambda: NOW) as made:
+        for name, topics in (
+            ("Api", "payments go"),
+            ("shop", "payments"),
+            ("old-shop", "payments legacy"),
+            ("web", ""),
+        ):
+            made.repository(f"acme/{name}", empty=True).topics = topics.split()
+        made.repository("acme/archived", empty=True).is_archived = True
+        made.repository("acme/fork", empty=True).is_fork = True
+        yield made
+
+
+def selected(github: FakeGitHub, *patterns: str) -> list[str]:
+    return sorted(each.name.removeprefix("acme/") for each in expand_patterns(make_client(github), patterns))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("acme/*", "Api old-shop shop web"),
+        ("acme/*shop", "old-shop shop"),
+        ("acme/* topic:payments", "Api old-shop shop"),
+        ("acme/* topic:payments topic:GO", "Api"),
+        ("acme/* topic:payments -topic:legacy", "Api shop"),
+        ("acme/* -topic:payments", "web"),
+        ("acme/* fork:true", "Api fork old-shop shop web"),
+        ("acme/* fork:only", "fork"),
+        ("acme/* topic:go, acme/* -topic:payments", "Api web"),
+        ("acme/* topic:payments, !acme/old-*", "Api shop"),
+        ("acme/* topic:none, acme/fork, acme/archived", "archived fork"),
+        ("!acme/web, acme/*", "Api old-shop shop web"),
+        ("acme/none, acme/*-shop", "none old-shop"),
+        ("nobody/*", ""),
+    ],
+)
+def test_patterns_select_by_name_topic_and_fork(github: FakeGitHub, patterns: str, names: str) -> None:
+    assert selected(github, *patterns.split(", ")) == names.split()
+
+
+def test_a_name_in_other_letters_is_the_same_repository(github: FakeGitHub) -> None:
+    topics = frozenset({"payments", "go"})
+    for patterns in (["ACME/api", "acme/*"], ["acme/*", "ACME/api"]):
+        listed = expand_patterns(make_client(github), patterns)
+        assert [each.topics for each in listed if each.name == "acme/Api"] == [topics]
+        assert len(listed) == 4
+    assert len(expand_patterns(make_client(github), ["ACME/api", "acme/API"])) == 1
+
+
+def test_an_owner_in_other_letters_is_listed_once(github: FakeGitHub) -> None:
+    assert selected(github, "ACME/api", "Acme/w*", "acme/sh*", "!ACME/WEB") == ["Api", "shop"]
+    assert len(github.requests) == 1
+
+
+def test_topics_of_a_repository_that_no_list_shows_are_unknown(github: FakeGitHub) -> None:
+    assert expand_patterns(make_client(github), ["acme/shop"]) == [ListedRepository("acme/shop", None)]
+    assert not github.requests
+
+
+def test_five_thousand_names_take_fifty_requests(github: FakeGitHub) -> None:
+    for number in range(5_000 - len(github.state.repositories)):
+        github.repository(f"acme/service-{number}", empty=True)
+    assert len(expand_patterns(make_client(github), ["acme/*", "!acme/web"])) == 4_997
+    assert len(github.requests) == 50

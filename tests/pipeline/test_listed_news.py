@@ -1,0 +1,182 @@
+"""A repository that GitHub's list shows unchanged is not asked; what the list cannot show is late, not lost."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from fakes.faults import custom_answer, partial_errors
+from fakes.records import Deployment, PullRequest, Release
+from fakes.repository import Repository
+from support.github_history import at
+from support.organisation import HOUR, Organisation
+
+NIGHT = 24 * HOUR
+
+
+@pytest.fixture(autouse=True)
+def _read_twice(acme: Organisation) -> None:
+    """The first reading follows the making of the repositories too closely, so it remembers no line of the list."""
+    for number in (1, 2):
+        sha = acme.api.commit({"version.txt": str(number)}, message="Version", author_date=at(89 + number))
+        acme.api.release(f"v{number}", sha=sha)
+    acme.sync(after=HOUR)
+
+
+def asked_by_sync(acme: Organisation, event: str = "schedule", *, after: timedelta = HOUR) -> int:
+    """Sync, and return how many requests for news there were."""
+    acme.sync(event, after=after)
+    return acme.operations.count("News")
+
+
+def test_only_the_repository_that_the_list_shows_changed_is_asked(acme: Organisation) -> None:
+    """That of the ledger is pushed to by each sync."""
+    acme.sync(after=HOUR, ledger="branch:dora-metrics")
+    observed = acme.read_by_sync(after=HOUR)
+    assert observed == []
+    assert acme.operations.count("News") == 1
+    acme.github.state.repositories["acme/web"].issue("Down", labels=["incident"])
+    assert acme.read_by_sync(after=HOUR) == ["acme/web"]
+    assert acme.operations.count("News") == 1
+
+
+def correct_an_old_deployment(repository: Repository) -> None:
+    repository.deployment_status(repository.records_of(Deployment)[0], "failure")
+
+
+def correct_the_newest_deployment(repository: Repository) -> None:
+    repository.deployment_status(repository.records_of(Deployment)[-1], "failure")
+
+
+def edit_the_newest_release(repository: Repository) -> None:
+    repository.records_of(Release)[-1].edited_at = repository.state.now()
+
+
+def edit_an_old_release(repository: Repository) -> None:
+    repository.records_of(Release)[0].edited_at = repository.state.now()
+
+
+def close_an_incident(repository: Repository) -> None:
+    repository.close(repository.issue("Slow", labels=["incident"]))
+
+
+def relabel(repository: Repository) -> None:
+    repository.label(repository.records_of(PullRequest)[0], "hotfix")
+
+
+def push(repository: Repository) -> None:
+    repository.commit({"direct.txt": "x"}, message="By hand", author_date=repository.state.now())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [correct_the_newest_deployment, edit_the_newest_release, close_an_incident, relabel, push],
+    ids=lambda change: change.__name__,
+)
+def test_a_change_that_the_list_shows_is_read_by_the_next_sync(
+    acme: Organisation, change: Callable[[Repository], None]
+) -> None:
+    acme.now += HOUR
+    change(acme.api)
+    assert acme.read_by_sync(after=HOUR) == ["acme/api"]
+
+
+@pytest.mark.parametrize("change", [correct_an_old_deployment, edit_an_old_release], ids=lambda change: change.__name__)
+def test_a_change_that_the_list_does_not_show_is_read_within_three_days(
+    acme: Organisation, change: Callable[[Repository], None]
+) -> None:
+    acme.sync_everything("everything")
+    acme.now += HOUR
+    change(acme.api)
+    assert acme.read_by_sync(after=HOUR) == []
+    acme.sync_everything("everything")
+    read = [acme.read_by_sync(after=NIGHT) for _ in range(3)]
+    assert ["acme/api"] in read
+    acme.sync_everything("everything")
+    assert acme.facts() == acme.facts("everything")
+
+
+def test_a_person_who_starts_a_sync_sees_what_is_there_now(acme: Organisation) -> None:
+    assert asked_by_sync(acme, "workflow_dispatch") == 1
+    acme.now += HOUR
+    correct_an_old_deployment(acme.api)
+    assert acme.read_by_sync("workflow_dispatch") == ["acme/api"]
+
+
+def test_a_repository_without_deployments_is_read_once_a_week(acme: Organisation) -> None:
+    acme.github.repository("acme/library")
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    readings = [acme.read_by_sync(after=NIGHT) for _ in range(14)]
+    assert readings.count(["acme/library"]) == 2
+
+
+def test_a_first_workflow_run_that_deploys_is_late_by_a_week_at_most(acme: Organisation) -> None:
+    library = acme.github.repository("acme/library")
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    library.run("Deploy", event="workflow_dispatch", at=acme.now)
+    for _ in range(7):
+        acme.sync(after=NIGHT)
+    assert any(fact["repository"] == "acme/library" for fact in acme.facts().values() if fact["kind"] == "deployment")
+
+
+def test_a_repository_whose_deployments_are_runs_is_read_every_night(acme: Organisation) -> None:
+    acme.github.repository("acme/library").run("Deploy", at=at(1))
+    acme.sync(after=HOUR)
+    for _ in range(4):
+        assert acme.read_by_sync(after=NIGHT) == ["acme/library"]
+
+
+@pytest.mark.parametrize("error", ["FORBIDDEN", "SERVICE_UNAVAILABLE"])
+def test_a_list_without_news_is_read_all_the_same(acme: Organisation, error: str) -> None:
+    place = "repositoryOwner.repositories.nodes.0.deployments"
+    acme.github.fail(partial_errors(place, error), to="OwnedRepositories")
+    acme.api.issue("Down", labels=["incident"])
+    assert acme.read_by_sync(after=HOUR) == ["acme/api"]
+    assert acme.operations.count("News") == 1
+
+
+def test_a_list_without_news_is_asked_for_them_once(acme: Organisation) -> None:
+    acme.github.state.longest_page = 2
+    acme.github.fail(custom_answer(403, {"message": "no"}), to="OwnedRepositories")
+    acme.sync(after=HOUR)
+    assert acme.operations.count("OwnedRepositories") == 1 + 2
+
+
+def test_an_empty_repository_costs_nothing(acme: Organisation) -> None:
+    """It has no commit, and nothing else either."""
+    for number in range(3):
+        acme.github.repository(f"acme/empty-{number}", empty=True)
+    ran = acme.sync(after=HOUR)
+    assert "3 repositories are empty" in ran.summary
+    assert not any("empty" in name for name in acme.read_by_sync(after=HOUR))
+    assert acme.operations.count("News") <= 1
+
+
+def test_an_empty_repository_with_an_issue_is_read(acme: Organisation) -> None:
+    acme.github.repository("acme/empty", empty=True).issue("Down", labels=["incident"])
+    assert acme.read_by_sync(after=HOUR) == ["acme/empty"]
+
+
+def test_only_empty_repositories_are_no_failure(acme: Organisation) -> None:
+    for name in ("one", "two"):
+        acme.github.repository(f"umbrella/{name}", empty=True)
+    ran = acme.sync(after=HOUR, repositories="umbrella/*")
+    assert "2 repositories are empty" in ran.summary
+    assert "could not be read" not in ran.summary
+
+
+def test_another_repository_under_the_name_is_read(acme: Organisation) -> None:
+    acme.sync(after=HOUR)
+    acme.github.state.rename("acme/api", "umbrella/api")
+    del acme.github.state.repositories["acme/api"]
+    acme.add("api")
+    assert acme.read_by_sync(after=HOUR) == ["acme/api"]
+
+
+def test_of_more_than_twenty_shards_none_asks_the_list_for_news(acme: Organisation) -> None:
+    """Each shard would pay for the list of all repositories."""
+    acme.github.repository("acme/empty", empty=True)
+    assert "1 repository is empty" in acme.sync(after=HOUR, shard="1/1").summary
+    assert "is empty" not in acme.sync(after=HOUR, shard="1/21", ledger="branch:shard").summary
