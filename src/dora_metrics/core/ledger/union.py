@@ -34,7 +34,7 @@ class OtherLedger(Struct, frozen=True):
         records: the facts in its files, in the order of the files.
         marks: its high-water marks, by scopes as `RepositoryNames.stored_scope` reads them.
         cursors: how far its syncs have read, which says what they could not read.
-        bad_line_count: the lines that are not facts.
+        bad_line_count: how many lines are not facts.
     """
 
     records: tuple[FactRecord, ...]
@@ -44,7 +44,7 @@ class OtherLedger(Struct, frozen=True):
 
     @classmethod
     def of(cls, files: Mapping[str, bytes], latest: datetime) -> "OtherLedger":
-        """Decode all months of a ledger; cursors after `latest` do not count. Nothing of the files is kept."""
+        """Decode all months of a ledger, and keep nothing else of its files. Cursors after `latest` do not count."""
         records, bad_line_count = _decode_facts(files)
         cursors = decode_cursors(files.get(CURSORS_FILE, b""), latest)
         return cls(records, read_marks(files), cursors, bad_line_count)
@@ -108,7 +108,7 @@ class OtherLedgers(Struct, frozen=True):
 
 
 def _decode_facts(files: Mapping[str, bytes]) -> tuple[tuple[FactRecord, ...], int]:
-    """Return the records in the files of all months, as they were written, and how many lines are none."""
+    """Return the records in the files of all months, as they were written, and the number of invalid lines."""
     decoded = [decode_lines(files[path]) for path in sorted(files) if path.startswith(FACTS_FOLDER)]
     records = tuple(chain.from_iterable(records for records, _ in decoded))
     return records, sum(len(bad_lines) for _, bad_lines in decoded)
