@@ -121,6 +121,16 @@ def test_a_first_workflow_run_that_deploys_is_late_by_a_week_at_most(acme: Organ
     assert any(fact["repository"] == "acme/library" for fact in acme.facts().values() if fact["kind"] == "deployment")
 
 
+def test_a_run_that_has_not_ended_is_looked_at_every_night(acme: Organisation) -> None:
+    library = acme.github.repository("acme/library")
+    run = library.run("Deploy", conclusion=None, at=acme.now)
+    acme.sync(after=HOUR)
+    assert acme.read_by_sync(after=NIGHT) == ["acme/library"]
+    run.status, run.conclusion, run.updated_at = "completed", "success", acme.now
+    acme.sync(after=NIGHT)
+    assert any(fact["repository"] == "acme/library" for fact in acme.facts().values() if fact["kind"] == "deployment")
+
+
 def test_a_repository_whose_deployments_are_runs_is_read_every_night(acme: Organisation) -> None:
     acme.github.repository("acme/library").run("Deploy", at=at(1))
     acme.sync(after=HOUR)

@@ -169,7 +169,7 @@ def is_unmoved(line: JsonObject, request: HistoryRequest) -> bool:
     last = request.cursors.get(NEWS)
     if not last or not last.open or request.run.is_manual or not has_same_line(line, last, request.settings):
         return False
-    is_idle, read_kinds = not request.known_sources, {*last.open[1:]}
+    is_idle, read_kinds = not (request.known_sources or _has_runs_left(request)), {*last.open[1:]}
     days = _IDLE_NEWS_DAYS if is_idle else _NEWS_DAYS
     return (
         not _is_its_turn(last.read_at, line["databaseId"], days, request.run.now)
@@ -199,6 +199,12 @@ def _has_something_left(request: HistoryRequest) -> bool:
         or not cursors.get("commits", Cursor()).anchors
         or has_unread_jobs(request)
     )
+
+
+def _has_runs_left(request: HistoryRequest) -> bool:
+    """Whether a workflow run had not ended at the last reading, or has earlier attempts that are left to read."""
+    cursor = request.cursors.get("runs", Cursor())
+    return cursor.reached is not None or any("@" not in entry for entry in cursor.open)
 
 
 _READABLE_KINDS = ("deployments", "releases")
