@@ -102,9 +102,9 @@ class Database(ABC):
     def select(self, query: str) -> list[Row]:
         """Run a query."""
 
-    def call(self, function: str, window: Window, now: datetime) -> list[Row]:
+    def call(self, function: str, window: Window, now: datetime, columns: str = "*") -> list[Row]:
         times = ", ".join(f"TIMESTAMPTZ '{moment.isoformat()}'" for moment in (window.start, window.end, now))
-        return self.select(f"SELECT * FROM {function}({times})")
+        return self.select(f"SELECT {columns} FROM {function}({times})")
 
 
 class DuckDb(Database):
