@@ -129,6 +129,8 @@ def _bigquery(view: View) -> str:
     query = _with_arguments(view.query(), _name)
     for table in _stored_tables(query):
         table.set("this", exp.to_identifier(f"${{dataset}}.{table.name}", quoted=True))
+    for difference in query.find_all(exp.TimestampSub):  # as documented; sqlglot would put the number in quotes
+        difference.set("expression", exp.Literal.number(difference.text("expression")))
     kind = f"VIEW `${{dataset}}.{view.name}`"
     if view.window is None:
         declared = ", ".join(f"`{name}` TIMESTAMP" for name in PARAMETERS)

@@ -42,7 +42,7 @@ WITH members AS (
   JOIN members
     USING (repository, service, environment)
   WHERE
-    finished_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND finished_at < CURRENT_TIMESTAMP()
+    finished_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND finished_at < CURRENT_TIMESTAMP()
 ), deployed AS (
   SELECT
     repository,
@@ -89,7 +89,7 @@ WITH members AS (
   JOIN members
     USING (repository, service, environment)
   WHERE
-    deployed_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND deployed_at < CURRENT_TIMESTAMP()
+    deployed_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND deployed_at < CURRENT_TIMESTAMP()
 ), lead_counts AS (
   SELECT
     repository,
@@ -132,9 +132,9 @@ WITH members AS (
     deployment,
     resolved_at,
     restore_seconds,
-    detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND detected_at < CURRENT_TIMESTAMP() AS is_detected,
+    detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND detected_at < CURRENT_TIMESTAMP() AS is_detected,
     COALESCE(
-      resolved_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND resolved_at < CURRENT_TIMESTAMP(),
+      resolved_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND resolved_at < CURRENT_TIMESTAMP(),
       FALSE
     ) AS is_resolved
   FROM `${dataset}.incidents`
@@ -175,7 +175,7 @@ WITH members AS (
   JOIN members
     USING (repository, service, environment)
   WHERE
-    since >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR)
+    since >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR)
     AND since < CURRENT_TIMESTAMP()
     AND NOT seconds IS NULL
 ), complete_weeks AS (
@@ -189,7 +189,7 @@ WITH members AS (
   JOIN `${dataset}.week_starts`
     USING (timezone)
   WHERE
-    starts_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR)
+    starts_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR)
     AND ends_at <= LEAST(CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP())
     AND began_at < ends_at
 ), days_by_week AS (
@@ -218,10 +218,9 @@ WITH members AS (
   /* Deployment frequency has a value only if the first recorded deployment is before the end of the window. */
   SELECT
     *,
-    TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR), MICROSECOND) / 86400000000 AS days,
+    TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR), MICROSECOND) / 86400000000 AS days,
     COALESCE(
-      began_at < CURRENT_TIMESTAMP()
-      AND TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) < CURRENT_TIMESTAMP(),
+      began_at < CURRENT_TIMESTAMP() AND TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) < CURRENT_TIMESTAMP(),
       FALSE
     ) AS has_begun
   FROM pools
@@ -231,7 +230,7 @@ SELECT
   service,
   environment,
   team,
-  TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AS window_from,
+  TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AS window_from,
   CURRENT_TIMESTAMP() AS window_to,
   days,
   COALESCE(deployments, 0) AS deployments,
