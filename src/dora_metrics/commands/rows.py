@@ -1,6 +1,5 @@
 """`rows`: judged rows of facts files or a ledger, as files that databases load. It changes no ledger."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,13 +140,15 @@ def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
     """Read all facts of a ledger.
 
     Raises:
-        LedgerError: if it cannot be read, or is not a ledger.
+        LedgerError: if it cannot be read, or there is no ledger.
     """
     if not storage.is_persistent:
         raise LedgerError("--ledger none has no facts; write dir:PATH or branch:NAME@OWNER/NAME")
     snapshot = storage.read()
     if is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
         raise LedgerError(f"{storage.name} is not a ledger; name the branch or the folder that the action writes to")
+    if not snapshot.files:  # a misspelt name must not empty the tables
+        raise LedgerError(f"{storage.name} is missing or empty; check the name, or create it with 'dora-metrics sync'")
     return parse_ledger(snapshot.files, known=known)
 
 
@@ -169,12 +170,13 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     Raises:
         DoraError: if a file cannot be written; two problems, what happened and what to do.
     """
-    counts: Counter[WarehouseTable] = Counter()
+    counts: dict[WarehouseTable, int] = {}
 
     def counted_lines(table: WarehouseTable) -> Iterator[bytes]:
-        for line in encode_rows(table, judged.rows(table)):
-            counts[table] += 1
+        counts[table] = 0
+        for count, line in enumerate(encode_rows(table, judged.rows(table)), 1):
             yield line
+            counts[table] = count
 
     files = Folder(folder)
     try:
@@ -184,7 +186,7 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None
-    return {table: counts[table] for table in TABLES}
+    return counts
 
 
 def _file_name(table: WarehouseTable) -> str:
