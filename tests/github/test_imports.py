@@ -22,16 +22,17 @@ NEVER_IMPORTED = {"github", "jmespath", "yaml", "rich", "rjsmin", "chartkick"}
 ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
+        "commands.rows", "core.rows",
         "commands.compute", "commands.demo", "commands.incidents", "commands.init", "commands.kubernetes",
-        "commands.ledger", "commands.rows", "core.alertmanager", "core.facts.as_of", "core.failures.incident_names",
-        "core.gitops", "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain",
-        "core.reports.periodic", "core.reports.site", "core.rows", "core.teams", "github.events.alertmanager",
-        "github.events.gitops", "github.history", "github.issues", "pipeline.alert_history", "pipeline.backfill",
-        "pipeline.cluster_rollouts", "pipeline.commit_lookup", "pipeline.deliver", "pipeline.health",
-        "pipeline.incident_history", "pipeline.publish", "pipeline.remote_writing", "pipeline.report_issues",
-        "pipeline.reports", "pipeline.sync", "pipeline.template_process", "schemas", "settings.incident_access",
-        "settings.incidents", "settings.yaml_text", "sinks", "sources.fact_files", "sources.git",
-        "sources.health_check", "sources.incidents", "sources.kubernetes", "sources.prometheus",
+        "commands.ledger", "core.alertmanager", "core.facts.as_of", "core.failures.incident_names", "core.gitops",
+        "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain", "core.reports.periodic",
+        "core.reports.site", "core.teams", "github.events.alertmanager", "github.events.gitops", "github.history",
+        "github.issues", "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts",
+        "pipeline.commit_lookup", "pipeline.deliver", "pipeline.health", "pipeline.incident_history",
+        "pipeline.publish", "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports", "pipeline.sync",
+        "pipeline.template_process", "schemas", "settings.incident_access", "settings.incidents", "settings.yaml_text",
+        "sinks", "sources.fact_files", "sources.git", "sources.health_check", "sources.incidents", "sources.kubernetes",
+        "sources.prometheus",
     )
 }  # fmt: skip
 """Modules of a sync, of sinks, of reports and of the other commands."""

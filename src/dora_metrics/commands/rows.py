@@ -1,7 +1,7 @@
 """`rows`: judged rows of facts files, a git clone or a ledger, as files that databases load. It changes no ledger."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -24,6 +24,7 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_chosen_config
+from dora_metrics.settings.flags import flags_without_effect
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources import FactSource, fact_files
@@ -58,10 +59,11 @@ class RowsRequest:
 
 
 class _Input(NamedTuple):
-    """Facts, the settings to judge them by, and what readers must know of both."""
+    """Facts, the settings to judge them by, the time that numbers are as of, and what readers must know."""
 
     facts: list[Fact]
     settings: Settings
+    now: datetime
     notes: tuple[str, ...]
 
 
@@ -78,7 +80,7 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
     policy = source.settings.policy
     evaluation = evaluate_facts(source.facts, policy)
     try:
-        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, request.now)
+        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, source.now)
     except ValueError as error:
         raise SettingsError(f"window: {error}") from None
     for table, row_count in _write(request.to, judged).items():
@@ -100,7 +102,7 @@ def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
     settings = load_settings(layers)
     read = facts(settings, request.now)
     unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
-    return _Input(read.facts, settings, (*unused, *filter(None, (read.selection,)), *read.notes))
+    return _Input(read.facts, settings, request.now, (*unused, *filter(None, (read.selection,)), *read.notes))
 
 
 def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
@@ -112,8 +114,9 @@ def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
     context = _context(ledger, request, runtime)
     settings, storage = context.settings, context.storage()
     contents = _contents(storage, RepositoryNames(services=frozenset(settings.services)))
-    outcomes = (f"{outcome.name}: {outcome.detail}" for outcome in context.outcomes)
-    return _Input(contents.facts, settings, (*outcomes, *_notes(contents, storage.name)))
+    unused = flags_without_effect("rows")
+    outcomes = (f"{each.name}: {each.detail}" for each in context.outcomes if each.name not in unused)
+    return _Input(contents.facts, settings, context.run.now, (*outcomes, *_notes(contents, storage.name)))
 
 
 def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
@@ -134,8 +137,8 @@ def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
         flags = Layer(request.flags.origin, {**request.flags.values, **access})
         return RunRequest.from_command_line(at, repository, flags, has_fixed_time=request.now != runtime.now)
 
-    run_request = with_folder(read_request, runtime)
-    return RunContext.load(run_request, runtime, Runner.of({}, StringIO()))
+    at_time = replace(runtime, now=request.now)
+    return RunContext.load(with_folder(read_request, at_time), at_time, Runner.of({}, StringIO()))
 
 
 def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
