@@ -198,7 +198,7 @@ def _postgres_type(column: str) -> str:
     """Return the type of a column of a function's result, which its name shows."""
     if re.search(r"_seconds$|_ratio$|^days$|_per_(day|week)$", column):
         return "double precision"
-    return _NAMED_TYPES.get(column, "bigint")
+    return "boolean" if column.endswith("_at_least") else _NAMED_TYPES.get(column, "bigint")
 
 
 _TYPES = {  # of BigQuery, DuckDB, PostgreSQL
