@@ -20,6 +20,7 @@ from dora_metrics.core.rows.tables import TABLES
 from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
 from support.facts import at, change, deployment, deployment_id, incident
+from support.git_repository import GitRepository, two_releases
 from support.paths import ROOT
 from support.runs import deployment_status, run_action
 
@@ -55,6 +56,17 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_git_clone_has_rows_too(empty_folder: Path) -> None:
+    clone = GitRepository.create(empty_folder / "clone")
+    two_releases(clone)
+    ran = run_command("rows", "--git", str(clone.folder), "--to", "rows", "--window", "all")
+    assert ran.code == 0, ran.err
+    deployments = [json.loads(line) for line in (empty_folder / "rows" / "deployments.ndjson").read_text().splitlines()]
+    (scope,) = [json.loads(line) for line in (empty_folder / "rows" / "scopes.ndjson").read_text().splitlines()]
+    assert [row["source"] for row in deployments] == ["git", "git"]
+    assert not scope["knows_incidents"]
 
 
 # What DuckDB reads from the files
@@ -333,8 +345,9 @@ HINT = "run 'dora-metrics rows --help' for usage"
     ("arguments", "problem"),
     [
         ("", "rows: --to is missing"),
-        ("--to x", "rows: --facts or --ledger is missing"),
+        ("--to x", "rows: --facts, --git or --ledger is missing"),
         ("--to x --facts - --ledger dir:y", "rows: --facts and --ledger exclude each other"),
+        ("--to x --git . --ledger dir:y", "rows: --git and --ledger exclude each other"),
     ],
 )
 def test_wrong_arguments_are_named_with_where_the_options_are_listed(arguments: str, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""`rows`: judged rows of facts files or a ledger, as files that databases load. It changes no ledger."""
+"""`rows`: judged rows of facts files, a git clone or a ledger, as files that databases load. It changes no ledger."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from dora_metrics.settings.config_file import read_chosen_config
 from dora_metrics.settings.flags import flags_without_effect
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.sources import fact_files
+from dora_metrics.sources import FactSource, fact_files
 from dora_metrics.storage.base import Storage
 from dora_metrics.storage.folder import Folder
 
@@ -40,7 +40,7 @@ class RowsRequest:
     """What to read, and where to write.
 
     Attributes:
-        facts: a file or folder with facts, `-` for standard input; None if a ledger is read.
+        facts: reads facts files or a git history; None if a ledger is read.
         ledger: the ledger, as the setting `ledger` names it; None if facts are read.
         to: the folder for the files.
         repository: whose ledger it is; None for that of GITHUB_REPOSITORY, or for no repository in particular.
@@ -49,7 +49,7 @@ class RowsRequest:
         now: the time to compute for.
     """
 
-    facts: str | None
+    facts: FactSource | None
     ledger: str | None
     to: Path
     repository: str | None
@@ -74,7 +74,9 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
         SettingsError: with every problem of the settings.
         DoraError: if facts or ledger cannot be read, or the folder cannot be written.
     """
-    source = _read_facts(request, runtime) if request.ledger is None else _read_ledger(request.ledger, request, runtime)
+    source = (
+        _read_facts(request.facts, request) if request.facts else _read_ledger(str(request.ledger), request, runtime)
+    )
     policy = source.settings.policy
     evaluation = evaluate_facts(source.facts, policy)
     try:
@@ -89,8 +91,8 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
     return 0
 
 
-def _read_facts(request: RowsRequest, runtime: Runtime) -> _Input:
-    """Read facts files as `compute` does.
+def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
+    """Read facts files as `compute` does, or a git history as `report` does.
 
     Raises:
         DoraError: with every problem of the settings, or of the facts.
@@ -98,9 +100,9 @@ def _read_facts(request: RowsRequest, runtime: Runtime) -> _Input:
     config = read_chosen_config(request.config)
     layers = (*([config] if config else ()), request.flags)
     settings = load_settings(layers)
-    read = fact_files.read(str(request.facts), runtime.stdin, services=frozenset(settings.services))
+    read = facts(settings, request.now)
     unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
-    return _Input(read.facts, settings, request.now, (*unused, *read.notes))
+    return _Input(read.facts, settings, request.now, (*unused, *filter(None, (read.selection,)), *read.notes))
 
 
 def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
