@@ -45,9 +45,9 @@ LAYERS = {
 """Each layer, and the other layers that it may import. A run goes down this table."""
 
 CORE = (
-    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
+    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics", "wildcards"),
     ("scope", "selection", "versions", "windows"),
-    ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets"),
+    ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets", "teams"),
     ("policy",),
     ("linking",),
     ("failures",),

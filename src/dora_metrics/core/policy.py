@@ -5,18 +5,23 @@ import re
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.names import PRODUCTION_NAMES, ProductionNames
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
+
+if TYPE_CHECKING:  # most repositories set none
+    from dora_metrics.core.teams import Teams
 
 RULES_EDITION = 6
 """Raised whenever a rule changes what the same facts and settings count as, so that old checkpoints are discarded."""
 
 DAY = timedelta(hours=24)
-_DISPLAY_ONLY_FIELDS = ("zone", "benchmark", "goals")
+_DISPLAY_ONLY_FIELDS = ("zone", "benchmark", "goals", "teams")
 """Fields of `Policy` that change how results are shown, and no total or failure."""
 
 FAILURE_RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
@@ -41,6 +46,7 @@ class Policy:
     services: Services = field(default_factory=Services)
     goals: tuple[GoalSpec, ...] = ()
     deploy_workflows: tuple[str, ...] = ()
+    teams: "Teams | None" = None
 
     @property
     def fingerprint(self) -> str:
@@ -54,6 +60,10 @@ class Policy:
         values = {name: getattr(self, name) for name in names}
         plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
         return hashlib.sha256(repr((RULES_EDITION, plain)).encode()).hexdigest()[:16]
+
+    def team_of(self, scope: Scope) -> str | None:
+        """Return the team that a scope belongs to by the setting `teams`; None if it belongs to none."""
+        return self.teams.team_of(scope) if self.teams else None
 
     def is_production(self, environment: str) -> bool:
         """Return whether an environment is production by the words in its name."""

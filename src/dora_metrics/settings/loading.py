@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from dora_metrics.core.markdown import storable
 from dora_metrics.errors import SettingsError
+from dora_metrics.settings.metric_labels import parse_labels
 from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
 
 COMMAND_LINE = "command line"
@@ -98,7 +99,8 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
     invalid = [problem for error in errors[:_MAX_PROBLEMS] for problem in _describe_error(values_by_name, error)]
     misplaced = [problem for layer in layers for problem in layer.problems]
-    problems = [*misplaced, *unknown, *invalid, *_incomplete_group_problems(values_by_name)]
+    contradictory = _team_label_problems(values_by_name)
+    problems = [*misplaced, *unknown, *invalid, *_incomplete_group_problems(values_by_name), *contradictory]
     if problems:
         further_count = len(unknown_names[_MAX_PROBLEMS:]) + len(errors[_MAX_PROBLEMS:])
         raise SettingsError(_listed(problems, further_count))
@@ -164,6 +166,26 @@ def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]])
             'dora_incident="true"; without them it would be every alert'
         )
     return problems
+
+
+def _team_label_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
+    """Return the problem that `labels` and `teams` both set a label `team`.
+
+    A label of `labels` is one of the Pushgateway's group, which would replace the team of every series.
+    """
+    origin, labels = values_by_name.get("labels", (_DEFAULT, {}))
+    if not values_by_name.get("teams", (_DEFAULT, {}))[1] or not _has_team(labels):
+        return []
+    return [
+        f"{label(origin, 'labels')}: team is the label that `teams` sets, from the scope of each series; remove it here"
+    ]
+
+
+def _has_team(labels: object) -> bool:
+    try:
+        return "team" in parse_labels(labels)
+    except ValueError:
+        return False  # a problem of its own
 
 
 def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict

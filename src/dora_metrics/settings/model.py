@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -36,6 +36,7 @@ from dora_metrics.settings.types import (
     ServicesSetting,
     SinceSetting,
     StatusesSetting,
+    TeamsSetting,
     TemplateSetting,
     ThresholdsSetting,
     TimeZoneSetting,
@@ -44,6 +45,9 @@ from dora_metrics.settings.types import (
     WeekdaySetting,
     WindowSetting,
 )
+
+if TYPE_CHECKING:
+    from dora_metrics.core.teams import Teams
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
@@ -110,6 +114,11 @@ class Settings(BaseModel):
     )
     services: ServicesSetting = Field(
         {}, description="Services of a monorepo, each with its path patterns; config file only."
+    )
+    teams: TeamsSetting = Field(
+        {},
+        description="Teams, each with patterns of its repositories and services; the first team that matches wins; "
+        "config file only.",
     )
     gitops: GitOpsSetting = Field(
         {},
@@ -304,7 +313,16 @@ class Settings(BaseModel):
             services=services.Services.from_patterns(self.services),
             goals=goals.parse_goals(self.goals),
             deploy_workflows=self.deploy_workflows,
+            teams=self._parsed_teams,
         )
+
+    @property
+    def _parsed_teams(self) -> "Teams | None":
+        if not self.teams:
+            return None
+        from dora_metrics.core.teams import Teams  # noqa: PLC0415 - most repositories set none
+
+        return Teams(self.teams)
 
     @property
     def benchmark_levels(self) -> benchmarks.Benchmark:
@@ -315,7 +333,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "gitops", "goals", "incidents", "prometheus-external-labels", "services"})
+FILE_ONLY = frozenset({"custom", "gitops", "goals", "incidents", "prometheus-external-labels", "services", "teams"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",

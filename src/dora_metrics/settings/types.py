@@ -4,6 +4,7 @@ Values come from YAML files and from action inputs, which are always text, so mo
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -121,6 +122,14 @@ def _check_gitops(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _parse_teams(value: object) -> object:
+    if not value and isinstance(value, Mapping):
+        return {}
+    from dora_metrics.core.teams import parse_teams  # noqa: PLC0415 - as above
+
+    return parse_teams(value)
+
+
 def _check_goals(value: dict[str, Any]) -> dict[str, Any]:
     goals.parse_goals(value)
     return value
@@ -203,6 +212,12 @@ WebAddressSetting = Annotated[str, AfterValidator(_check_url)]
 ServicesSetting = Annotated[
     dict[str, tuple[str, ...]],
     BeforeValidator(services.parse_services),
+    WithJsonSchema({"type": "object", "additionalProperties": _LIST_SCHEMA}),
+]
+
+TeamsSetting = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(_parse_teams),
     WithJsonSchema({"type": "object", "additionalProperties": _LIST_SCHEMA}),
 ]
 

@@ -8,8 +8,9 @@ from msgspec import Struct
 from dora_metrics.core.facts.ids import SHA_LENGTH
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.gitops.occurrence import Occurrence
-from dora_metrics.core.gitops.targets import DEFAULT_ANNOTATIONS, DEFAULT_TAGS, GitOpsTarget, matches, tag_regex
+from dora_metrics.core.gitops.targets import DEFAULT_ANNOTATIONS, DEFAULT_TAGS, GitOpsTarget, tag_regex
 from dora_metrics.core.versions import ref_reads_as_version
+from dora_metrics.core.wildcards import matches
 
 MIN_DIGITS = 7
 """Of an abbreviated sha. git abbreviates to no fewer."""

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from dora_metrics.core.scope import is_repository_name
+from dora_metrics.core.wildcards import matches
 
 SKIP = "skip"
 """The value of an object whose rollouts are no deployments."""
@@ -77,23 +78,6 @@ class GitOpsTargets(Struct, frozen=True):
         if not fitting:
             return GitOpsTarget()
         return self.by_pattern[max(fitting, key=lambda pattern: (len(pattern.replace("*", "")), pattern))]
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a text has the form of a pattern, in which `*` is any text, also an empty one."""
-    first, *others = pattern.split("*")
-    if not others:
-        return text == pattern
-    if not text.startswith(first):
-        return False
-    *middle, last = others
-    position = len(first)
-    for part in middle:
-        start = text.find(part, position)
-        if start < 0:
-            return False
-        position = start + len(part)
-    return text.endswith(last) and len(text) - len(last) >= position
 
 
 def tag_regex(tag: str) -> re.Pattern[str]:
