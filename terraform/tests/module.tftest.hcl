@@ -44,6 +44,33 @@ run "every_table_has_its_key_and_partition" {
   }
 }
 
+run "every_view_and_function_reads_this_dataset" {
+  assert {
+    condition     = toset(keys(google_bigquery_table.view)) == toset(["failures", "metrics_30d", "metrics_weekly", "open_incidents"])
+    error_message = "The views are not those of sql/bigquery."
+  }
+
+  assert {
+    condition     = toset(keys(google_bigquery_routine.function)) == toset(["metrics", "metrics_by_team", "metrics_by_week", "metrics_pooled"])
+    error_message = "The table functions are not those of sql/bigquery."
+  }
+
+  assert {
+    condition     = alltrue([for view in google_bigquery_table.view : strcontains(view.view[0].query, "`acme-metrics.dora.") && !strcontains(view.view[0].query, "$${")])
+    error_message = "A view reads another dataset."
+  }
+
+  assert {
+    condition     = alltrue([for function in google_bigquery_routine.function : strcontains(function.definition_body, "`acme-metrics.dora.deployments`") && !strcontains(function.definition_body, ";")])
+    error_message = "A table function reads another dataset, or is more than a query."
+  }
+
+  assert {
+    condition     = [for argument in google_bigquery_routine.function["metrics"].arguments : argument.name] == ["from", "to", "now"]
+    error_message = "A table function has other arguments than a window and the present."
+  }
+}
+
 run "only_the_named_repository_on_its_ref_may_write" {
   assert {
     condition     = google_iam_workload_identity_pool_provider.github.attribute_condition == "assertion.repository_owner_id == '9919' && assertion.ref == 'refs/heads/main'"

@@ -81,6 +81,9 @@ MISTAKES = (
     Mistake("main.tf", "roles/bigquery.dataEditor", "roles/bigquery.admin", "test", "other roles"),
     Mistake("main.tf", "roles/bigquery.dataViewer", "roles/bigquery.dataOwner", "test", "A reader has"),
     Mistake("main.tf", '"MONTH"', '"DAY"', "test", "partitioned by the month"),
+    Mistake("views.tf", "use_legacy_sql", "legacy_sql", "validate", "legacy_sql"),
+    Mistake("views.tf", "${var.project}.${google", "${google", "test", "another dataset"),
+    Mistake("views.tf", '["from", "to", "now"]', '["to", "from", "now"]', "test", "other arguments"),
     Mistake("variables.tf", "default     = true", "default     = false", "test", "protected"),
     Mistake("variables.tf", '"^(refs/[^\'\\\\\\\\]+)?$"', '"^(refs/.+)?$"', "test", "expected failure"),
 )
