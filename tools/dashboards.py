@@ -38,9 +38,9 @@ from grafana_panels import (
 
 from dora_metrics.core.facts.model import SEVERITIES
 from dora_metrics.core.metrics.totals import UNSPECIFIED
-from dora_metrics.core.reports.prometheus import WINDOWS_DAYS
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, NEWEST_MONOTONE, published_benchmark
 from dora_metrics.core.targets.metric import METRICS, Unit
+from dora_metrics.core.windows import WINDOWS_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "monitoring" / "grafana"

@@ -155,6 +155,7 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
 _COMMANDS = {
     "report": "metrics for a git clone; no network, no token",
     "compute": "metrics from facts files; no network",
+    "rows": "judged rows for a database, from facts files or a ledger",
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
@@ -177,6 +178,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     add_options = {
         "report": _add_report,
         "compute": _add_compute,
+        "rows": _add_rows,
         "init": _add_init,
         "sync": _add_sync,
         "rebuild": _add_rebuild,
@@ -389,6 +391,47 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
     )
     _add_output_options(parser, "compute")
     parser.usage = "%(prog)s --facts FILE|DIR|- [OPTIONS]"
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Judge recorded facts, and write the results as rows for a database: a file TABLE.ndjson for each table, one "
+        "JSON object per line. It reads files only. A ledger on a branch needs a token in GITHUB_TOKEN. It changes no "
+        "ledger."
+    )
+    parser.set_defaults(command=_rows, command_needs="to")
+    parser.usage = "%(prog)s --facts FILE|DIR|- | --ledger LEDGER --to DIR [OPTIONS]"
+    parser.add_argument("--facts", metavar="FILE|DIR|-", help="recorded facts, as 'compute' reads them")
+    parser.add_argument(
+        "--ledger",
+        metavar="LEDGER",
+        help="instead of --facts: dir:PATH, or branch:NAME@OWNER/NAME, such as sync writes",
+    )
+    parser.add_argument("--to", type=Path, metavar="DIR", help="the folder for the files; older ones are replaced")
+    parser.add_argument(
+        "--repository", metavar="OWNER/NAME", help="repository of the ledger's branch, if --ledger does not name it"
+    )
+    _add_settings(parser, "rows")
+
+
+def _rows(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import rows  # noqa: PLC0415 - see above
+
+    if (options.facts is None) == (options.ledger is None):
+        problem = (
+            "--facts or --ledger is missing" if options.facts is None else "--facts and --ledger exclude each other"
+        )
+        raise DoraError([f"rows: {problem}", _help_hint("rows")])
+    request = rows.RowsRequest(
+        facts=options.facts,
+        ledger=options.ledger,
+        to=options.to,
+        repository=options.repository,
+        config=options.config,
+        flags=_flags(options),
+        now=_moment(options.now, runtime.now),
+    )
+    return rows.run(request, runtime)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:

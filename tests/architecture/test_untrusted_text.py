@@ -102,7 +102,7 @@ FILES_WRITTEN = {
     "pipeline/template_process.py": ["sys.stdout.buffer.write(msgspec.json.encode(_render(job)))"],
     "runtime.py": ["super().write(text)"],
     "sources/git/repository.py": ["stdin_file.write(stdin)"],
-    "storage/folder.py": ["file.write(content)"],
+    "storage/folder.py": ["file.writelines(parts)"],
 }
 """What is written to other streams than stdout and stderr; and the stream itself, and that stdout failed."""
 

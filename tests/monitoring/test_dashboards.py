@@ -10,8 +10,8 @@ import dashboards
 import dora_queries
 import pytest
 
-from dora_metrics.core.reports.prometheus import WINDOWS_DAYS
 from dora_metrics.core.targets.benchmarks import PUBLISHED_BENCHMARKS, published_benchmark
+from dora_metrics.core.windows import WINDOWS_DAYS
 from support.grafana import UIDS, Json, all_queries, dashboard
 from support.npm_packages import NODE_MODULES, package_folder
 from support.paths import ROOT

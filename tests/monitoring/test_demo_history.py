@@ -8,7 +8,8 @@ import demo_history
 import yaml
 
 from dora_metrics.core.facts.model import SEVERITIES, Fact, Incident, Vulnerability
-from dora_metrics.core.reports.prometheus import WINDOWS_DAYS, exposition_text
+from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.core.windows import WINDOWS_DAYS
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings

@@ -65,7 +65,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         has_fixed_time=request.now != runtime.now,
         summary_format=request.format,
     )
-    read_request = partial(_with_token if request.mode == "sync" else _with_folder, read_request)
+    read_request = partial(_with_token if request.mode == "sync" else with_folder, read_request)
     log = runtime.stderr if request.format == "json" else runtime.stdout
     return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
 
@@ -88,7 +88,7 @@ _MISSING_ACCESS = (
 )
 
 
-def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
+def with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
     """Read a request that computes from a ledger.
 
     Raises:

@@ -12,6 +12,9 @@ from dora_metrics.core.facts.model import EPOCH
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _MAX_DURATION = timedelta(days=365_000)
 
+WINDOWS_DAYS = (7, 30, 90)
+"""The lengths of the windows that Prometheus and a warehouse get, whatever the settings say."""
+
 
 def parse_duration(text: str) -> timedelta:
     """Parse a duration such as `90m`, `24h`, `30d` or `12w`.
@@ -255,7 +258,20 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
 def week_start(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the start of the ISO week that contains `moment`, in UTC."""
     day = moment.astimezone(zone).date()
-    return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)
+    return datetime.combine(monday_of(day), time(), zone).astimezone(UTC)
+
+
+def local_date(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the date of a time in a time zone; in UTC where the zone's would be before the year 1 or after 9999."""
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError:
+        return moment.astimezone(UTC).date()
+
+
+def monday_of(day: date) -> date:
+    """Return the Monday of a day's ISO week."""
+    return day - timedelta(days=day.weekday())
 
 
 def count_local_days(moments: Iterable[datetime], zone: ZoneInfo) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from dora_metrics.settings.model import FLAGS
 
-SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents"]
+SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents", "rows"]
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "what is read": (
@@ -74,6 +74,11 @@ _FOR_GITHUB_EVENTS = ("health-check-url", "health-check-status", "health-check-t
 _FOR_READING_GITHUB = ("repositories", "security", "deployment-source", "service", "incident-labels")
 _FOR_READING_OTHERS = ("prometheus-url", "incident-alerts", "incident-hosts", "kubernetes")
 _FOR_INCIDENTS = ("incident-hosts", "repositories", "since")
+_FOR_ROWS = (
+    *("deploy-workflows", "production-environments", "failure-rules", "incident-window", "count-failed-runs"),
+    *("hotfix-labels", "hotfix-branches", "hotfix-window"),
+    *("window", "timezone", "lead-time-start", "exclude-bots", "benchmark", "max-rate-limit-wait"),
+)
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "endpoint-url"),
@@ -90,10 +95,15 @@ _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
     "sync": _FOR_GITHUB_EVENTS,
     "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_OTHERS, "since"),
     "incidents": tuple(name for name in FLAGS if name not in _FOR_INCIDENTS),
+    "rows": tuple(name for name in FLAGS if name not in (*_FOR_ROWS, "ledger")),
 }
 """By command, the settings that change nothing of what it does or prints."""
 
-OWN_OPTIONS: Mapping[SettingsCommand, tuple[str, ...]] = {"compute": ("since",), "report": ("since",)}
+OWN_OPTIONS: Mapping[SettingsCommand, tuple[str, ...]] = {
+    "compute": ("since",),
+    "report": ("since",),
+    "rows": ("ledger",),
+}
 """By command, the settings whose name an option of its own has, which means something else."""
 
 LEDGER_DEFAULTS: Mapping[str, str] = {"strict": "true", "report": "off"}

@@ -69,7 +69,7 @@ def read(
     facts = [record for record in records if not isinstance(record, Repository | UnknownRecord)]
     absence = () if records else (_no_facts_note(location, len(streams)),)
     earlier = tuple(_earlier_facts(streams, newest.records, names)) if with_earlier else ()
-    return SourceFacts(facts, (*names.notes, *_notes(records), *absence), names=names, earlier=earlier)
+    return SourceFacts(facts, (*names.notes, *unknown_kind_notes(records), *absence), names=names, earlier=earlier)
 
 
 def _earlier_facts(
@@ -147,7 +147,7 @@ def _problem_text(name: str, bad_line: BadLine) -> str:
     return f"{name}:{bad_line.number}: {bad_line.problem}"
 
 
-def _notes(records: list[FactRecord]) -> tuple[str, ...]:
+def unknown_kind_notes(records: Iterable[FactRecord]) -> tuple[str, ...]:
     """Return a note on the records of kinds that this version does not know."""
     unknown_kinds = [record.kind for record in records if isinstance(record, UnknownRecord)]
     if not unknown_kinds:

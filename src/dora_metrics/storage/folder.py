@@ -146,12 +146,16 @@ class Folder:
 
     def replace(self, path: str, content: bytes) -> None:
         """Replace a file as a whole, and wait until it is on the disk. Missing folders are made."""
+        self.replace_by_parts(path, (content,))
+
+    def replace_by_parts(self, path: str, parts: Iterable[bytes]) -> None:
+        """Replace a file as `replace` does, by content that need not be in memory as a whole."""
         folder, _, name = path.rpartition("/")
         temporary = f".{name}.new"  # a fixed name, so killed runs leave at most one such file
         with self._opened(folder, is_made=True) as position:
             try:
                 position.remove(temporary)  # may be a link: it goes, and what it leads to stays
-                _write_new_file(position, temporary, content)
+                _write_new_file(position, temporary, parts)
                 position.rename(temporary, name)
             except OSError:
                 position.remove(temporary)
@@ -225,12 +229,12 @@ def _open_folder(stack: ExitStack, name: str, parent: int | None, flags: int = 0
     return descriptor
 
 
-def _write_new_file(position: _Position, name: str, content: bytes) -> None:
+def _write_new_file(position: _Position, name: str, parts: Iterable[bytes]) -> None:
     """Write a file that is not there yet, and wait until it is on the disk."""
     with os.fdopen(position.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         if sys.platform != "win32":
             os.fchmod(file.fileno(), 0o644)  # the container writes as root; other steps of the job must be able to read
-        file.write(content)
+        file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
 

@@ -301,10 +301,14 @@ def _incident_restore(history: ScopeHistory, window: Window) -> schema.IncidentR
 
 def _sorted_restore_seconds(incidents: Iterable[Incident]) -> list[float]:
     """Return how long resolved incidents lasted. Negative durations are left out."""
-    restore_seconds = (
-        (incident.resolved_at - incident.detected_at).total_seconds() for incident in incidents if incident.resolved_at
-    )
-    return sorted(seconds for seconds in restore_seconds if seconds >= 0)
+    return sorted(seconds for incident in incidents if (seconds := restore_seconds(incident)) is not None)
+
+
+def restore_seconds(incident: Incident) -> float | None:
+    """Return how long an incident lasted; None while it is open, and if it ended before it was detected."""
+    if incident.resolved_at is None or incident.resolved_at < incident.detected_at:
+        return None
+    return (incident.resolved_at - incident.detected_at).total_seconds()
 
 
 _UNKNOWN_INCIDENTS = schema.IncidentRestore(

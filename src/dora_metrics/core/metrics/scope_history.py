@@ -102,17 +102,17 @@ class ScopeHistory:
     @cached_property
     def knows_incidents(self) -> bool:
         """Whether incidents can be recorded for the scope: not if all that is known is a git history."""
-        return bool(self.incidents) or self._knows_rollbacks
+        return bool(self.incidents) or self.knows_rollbacks
 
     @cached_property
-    def _knows_rollbacks(self) -> bool:
+    def knows_rollbacks(self) -> bool:
         """Whether rollbacks can be recorded: a git history has the versions, not that one was deployed again."""
         return any(deployment.source != GIT_SOURCE for deployment in self.deployments)
 
     @property
     def incomplete_rates(self) -> tuple[str, ...]:
         """Keys of the rates that may be higher, since nothing could record all that they count."""
-        is_complete = {"change_failure_rate": self.knows_incidents, "rework_rate": self._knows_rollbacks}
+        is_complete = {"change_failure_rate": self.knows_incidents, "rework_rate": self.knows_rollbacks}
         return tuple(key for key, complete in is_complete.items() if not complete)
 
     @property

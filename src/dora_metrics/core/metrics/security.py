@@ -109,7 +109,7 @@ def _tally(vulnerabilities: Sequence[Vulnerability], window: Window) -> _Tally:
     return _Tally(
         detected=len(detected),
         fixed=sum(1 for v in vulnerabilities if is_fixed(v) and window.contains(v.fixed_at)),
-        open=sum(v.fixed_at is None and v.dismissed_at is None for v in detected),
+        open=sum(map(is_open, detected)),
         sorted_seconds=_sorted_seconds_to_fix(vulnerabilities, window),
     )
 
@@ -131,8 +131,14 @@ def _median_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Win
 
 
 def _sorted_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Window) -> list[float]:
-    times_to_fix = (time_to_fix(v) for v in vulnerabilities if window.contains(v.fixed_at))
-    return sorted(time.total_seconds() for time in times_to_fix if time is not None and time >= timedelta())
+    fixed = (v for v in vulnerabilities if window.contains(v.fixed_at))
+    return sorted(seconds for v in fixed if (seconds := seconds_to_fix(v)) is not None)
+
+
+def seconds_to_fix(vulnerability: Vulnerability) -> float | None:
+    """Return the seconds from detection to fix; None if not fixed or dismissed, and if the fix was earlier."""
+    time = time_to_fix(vulnerability)
+    return None if time is None or time < timedelta() else time.total_seconds()
 
 
 def time_to_fix(vulnerability: Vulnerability) -> timedelta | None:
@@ -144,6 +150,10 @@ def time_to_fix(vulnerability: Vulnerability) -> timedelta | None:
 
 def is_fixed(vulnerability: Vulnerability) -> bool:
     return vulnerability.fixed_at is not None and vulnerability.dismissed_at is None
+
+
+def is_open(vulnerability: Vulnerability) -> bool:
+    return vulnerability.fixed_at is None and vulnerability.dismissed_at is None
 
 
 def has_deployable_fix(vulnerability: Vulnerability) -> bool:
@@ -206,7 +216,7 @@ def _detected_text(detected: Sequence[Vulnerability], window: Window) -> str:
 
 
 def _open_text(detected: Sequence[Vulnerability]) -> str:
-    open_by_severity = Counter(v.severity for v in detected if v.fixed_at is None and v.dismissed_at is None)
+    open_by_severity = Counter(v.severity for v in detected if is_open(v))
     if not open_by_severity:
         return "none still open"
     open_count = open_by_severity.total()

@@ -28,9 +28,8 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
 from dora_metrics.core.targets.goals import GoalSpec
 from dora_metrics.core.targets.metric import METRICS, Unit
-from dora_metrics.core.windows import Window
+from dora_metrics.core.windows import WINDOWS_DAYS, Window
 
-WINDOWS_DAYS = (7, 30, 90)
 DEPLOYMENT_SOURCES = ("deployments", "workflow-runs", "releases", "pushes")
 
 _SCOPE_LABELS = ("repository", "service", "environment")

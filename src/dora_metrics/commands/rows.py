@@ -1,0 +1,191 @@
+"""`rows`: judged rows of facts files or a ledger, as files that databases load. It changes no ledger."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+from dora_metrics.commands.ledger import with_folder
+from dora_metrics.commands.repository_name import stated_repository
+from dora_metrics.core import formatting
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger.layout import LedgerContents, is_foreign, parse_ledger
+from dora_metrics.core.linking.former_names import RepositoryNames
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.rows.judged import JudgedFacts
+from dora_metrics.core.rows.ndjson import encode_rows
+from dora_metrics.core.rows.tables import TABLES, WarehouseTable
+from dora_metrics.errors import DoraError, LedgerError, SettingsError
+from dora_metrics.github import console
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.runtime import Runtime
+from dora_metrics.settings.config_file import read_chosen_config
+from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.sources import fact_files
+from dora_metrics.storage.base import Storage
+from dora_metrics.storage.folder import Folder
+
+_MAX_NAMED_LINES = 20
+"""Of a ledger that are not valid facts; the others are counted."""
+
+
+@dataclass(frozen=True)
+class RowsRequest:
+    """What to read, and where to write.
+
+    Attributes:
+        facts: a file or folder with facts, `-` for standard input; None if a ledger is read.
+        ledger: the ledger, as the setting `ledger` names it; None if facts are read.
+        to: the folder for the files.
+        repository: whose ledger it is; None for that of GITHUB_REPOSITORY, or for no repository in particular.
+        config: a config file that was named.
+        flags: settings of the command line.
+        now: the time to compute for.
+    """
+
+    facts: str | None
+    ledger: str | None
+    to: Path
+    repository: str | None
+    config: Path | None
+    flags: Layer
+    now: datetime
+
+
+class _Input(NamedTuple):
+    """Facts, the settings to judge them by, and what readers must know of both."""
+
+    facts: list[Fact]
+    settings: Settings
+    notes: tuple[str, ...]
+
+
+def run(request: RowsRequest, runtime: Runtime) -> int:
+    """Write the rows, and print how many each table has. Notes go to standard error.
+
+    Raises:
+        SettingsError: with every problem of the settings.
+        DoraError: if facts or ledger cannot be read, or the folder cannot be written.
+    """
+    source = _read_facts(request, runtime) if request.ledger is None else _read_ledger(request.ledger, request, runtime)
+    policy = source.settings.policy
+    evaluation = evaluate_facts(source.facts, policy)
+    try:
+        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, request.now)
+    except ValueError as error:
+        raise SettingsError(f"window: {error}") from None
+    for table, row_count in _write(request.to, judged).items():
+        path = request.to / _file_name(table)
+        console.write_line(runtime.stdout, f"{path}: {formatting.count(row_count, 'row')}")
+    for note in (*source.notes, *evaluation.notes):
+        console.write_line(runtime.stderr, f"dora-metrics: {note}")
+    return 0
+
+
+def _read_facts(request: RowsRequest, runtime: Runtime) -> _Input:
+    """Read facts files as `compute` does.
+
+    Raises:
+        DoraError: with every problem of the settings, or of the facts.
+    """
+    config = read_chosen_config(request.config)
+    layers = (*([config] if config else ()), request.flags)
+    settings = load_settings(layers)
+    read = fact_files.read(str(request.facts), runtime.stdin, services=frozenset(settings.services))
+    unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
+    return _Input(read.facts, settings, (*unused, *read.notes))
+
+
+def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
+    """Read all of a ledger with the settings that `rebuild` would use.
+
+    Raises:
+        DoraError: with every problem of the settings, or if the ledger cannot be read.
+    """
+    context = _context(ledger, request, runtime)
+    settings, storage = context.settings, context.storage()
+    contents = _contents(storage, RepositoryNames(services=frozenset(settings.services)))
+    outcomes = (f"{outcome.name}: {outcome.detail}" for outcome in context.outcomes)
+    return _Input(contents.facts, settings, (*outcomes, *_notes(contents, storage.name)))
+
+
+def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
+    """Load the settings as `rebuild` does.
+
+    Raises:
+        DoraError: if one of them, or the repository, is wrong, or the ledger is a folder that does not exist.
+    """
+    access = {
+        "mode": "rebuild",
+        "ledger": ledger,
+        "github-token": runtime.environment.get("GITHUB_TOKEN"),
+        "config": request.config and str(request.config),
+    }
+
+    def read_request(at: Runtime) -> RunRequest:
+        repository = stated_repository(request.repository, at) or EVERY_REPOSITORY
+        flags = Layer(request.flags.origin, {**request.flags.values, **access})
+        return RunRequest.from_command_line(at, repository, flags, has_fixed_time=request.now != runtime.now)
+
+    run_request = with_folder(read_request, runtime)
+    return RunContext.load(run_request, runtime, Runner.of({}, StringIO()))
+
+
+def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
+    """Read all facts of a ledger.
+
+    Raises:
+        LedgerError: if it cannot be read, or is not a ledger.
+    """
+    if not storage.is_persistent:
+        raise LedgerError("--ledger none has no facts; write dir:PATH or branch:NAME@OWNER/NAME")
+    snapshot = storage.read()
+    if is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
+        raise LedgerError(f"{storage.name} is not a ledger; name the branch or the folder that the action writes to")
+    return parse_ledger(snapshot.files, known=known)
+
+
+def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
+    """Yield what is in a ledger and in no row, and that nothing is in it."""
+    for line in contents.quarantined[:_MAX_NAMED_LINES]:
+        yield f"{line.path}:{line.bad_line.number}: {line.bad_line.problem}; the line is in no row"
+    if hidden_count := len(contents.quarantined[_MAX_NAMED_LINES:]):
+        yield f"and {hidden_count:,} more such lines"
+    yield from contents.names.notes
+    yield from fact_files.unknown_kind_notes(line.record for line in contents.lines_by_id.values())
+    if not contents.facts:
+        yield f"{name} holds no facts, so the tables are empty."
+
+
+def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
+    """Write a file for each table, as a whole or not at all; return the numbers of rows.
+
+    Raises:
+        DoraError: if a file cannot be written; two problems, what happened and what to do.
+    """
+    counts: Counter[WarehouseTable] = Counter()
+
+    def counted_lines(table: WarehouseTable) -> Iterator[bytes]:
+        for line in encode_rows(table, judged.rows(table)):
+            counts[table] += 1
+            yield line
+
+    files = Folder(folder)
+    try:
+        files.make()
+        for table in TABLES:
+            files.replace_by_parts(_file_name(table), counted_lines(table))
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None
+    return {table: counts[table] for table in TABLES}
+
+
+def _file_name(table: WarehouseTable) -> str:
+    return f"{table.name}.ndjson"
