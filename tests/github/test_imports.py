@@ -29,9 +29,9 @@ ONLY_FOR_OTHERS = {
         "github.issues", "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts",
         "pipeline.commit_lookup", "pipeline.deliver", "pipeline.health", "pipeline.incident_history",
         "pipeline.publish", "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports", "pipeline.sync",
-        "pipeline.template_process", "schemas", "settings.incident_access", "settings.incidents", "settings.yaml_text",
-        "sinks", "sources.fact_files", "sources.git", "sources.health_check", "sources.incidents", "sources.kubernetes",
-        "sources.prometheus",
+        "pipeline.template_process", "pipeline.warehouse", "schemas", "settings.incident_access", "settings.incidents",
+        "settings.yaml_text", "sinks", "sources.fact_files", "sources.git", "sources.health_check", "sources.incidents",
+        "sources.kubernetes", "sources.prometheus",
     )
 }  # fmt: skip
 """Modules of a sync, of sinks, of reports and of the other commands."""

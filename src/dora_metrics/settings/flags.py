@@ -54,6 +54,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "labels",
         "remote-write-url",
         "remote-write-username",
+        "bigquery-dataset",
+        "bigquery-location",
+        "warehouse",
         "endpoint-url",
     ),
     "how numbers are shown": (
@@ -81,7 +84,7 @@ _FOR_ROWS = (
 )
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
-    *("remote-write-username", "endpoint-url"),
+    *("remote-write-username", "bigquery-dataset", "bigquery-location", "warehouse", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict"),
 )
 
