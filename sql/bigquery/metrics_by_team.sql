@@ -1,0 +1,243 @@
+-- The metrics of every team in a window, from the values of its scopes. Made by tools/views.py from sql/source/metrics.sql.j2.
+CREATE OR REPLACE TABLE FUNCTION `${dataset}.metrics_by_team`(`from` TIMESTAMP, `to` TIMESTAMP, `now` TIMESTAMP)
+AS (
+WITH members AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    team,
+    COALESCE(team, '') AS team_key,
+    began_at,
+    timezone,
+    knows_incidents
+  FROM `${dataset}.scopes`
+), pools AS (
+  SELECT
+    team_key,
+    MAX(team) AS team,
+    COUNT(*) AS scopes,
+    MIN(began_at) AS began_at,
+    LOGICAL_OR(knows_incidents) AS knows_incidents
+  FROM members
+  GROUP BY
+    team_key
+), attempts AS (
+  SELECT
+    team_key,
+    day,
+    week,
+    status,
+    reached_users,
+    counts,
+    failed,
+    recovered_at,
+    recovery_seconds,
+    rework
+  FROM `${dataset}.deployments`
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    finished_at >= `from` AND finished_at < `to`
+), deployed AS (
+  SELECT
+    team_key,
+    COUNTIF(status = 'success') AS deployments,
+    COUNT(DISTINCT IF(status = 'success', day, NULL)) AS deployment_days,
+    COUNTIF(failed) AS failed_deployments,
+    COUNTIF(counts) AS counted_deployments,
+    COUNTIF(failed AND NOT recovery_seconds IS NULL) AS recovered,
+    COUNTIF(failed AND recovered_at IS NULL) AS open_failures,
+    AVG(IF(failed, recovery_seconds, NULL)) AS recovery_mean_seconds,
+    COUNTIF(reached_users AND rework) AS rework_deployments,
+    COUNTIF(reached_users) AS reached_deployments,
+    COUNTIF(status = 'failure') AS failed_runs
+  FROM attempts
+  GROUP BY
+    team_key
+), recovery_quantiles AS (
+  SELECT DISTINCT
+    team_key,
+    PERCENTILE_CONT(recovery_seconds, 0.5) OVER (PARTITION BY team_key) AS recovery_p50_seconds,
+    PERCENTILE_CONT(recovery_seconds, 0.9) OVER (PARTITION BY team_key) AS recovery_p90_seconds
+  FROM attempts
+  WHERE
+    failed AND NOT recovery_seconds IS NULL
+), delivered AS (
+  SELECT
+    team_key,
+    seconds,
+    excluded,
+    changes,
+    coding_seconds,
+    pickup_seconds,
+    review_seconds,
+    delivery_seconds
+  FROM `${dataset}.lead_times`
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    deployed_at >= `from` AND deployed_at < `to`
+), lead_counts AS (
+  SELECT
+    team_key,
+    COUNTIF(excluded IS NULL) AS changes,
+    AVG(seconds) AS lead_mean_seconds,
+    SUM(IF(excluded = 'first_deployment', changes, 0)) AS excluded_first_deployment,
+    SUM(IF(excluded = 'bots', changes, 0)) AS excluded_bots,
+    SUM(IF(excluded = 'no_start', changes, 0)) AS excluded_no_start,
+    SUM(IF(excluded = 'negative', changes, 0)) AS excluded_negative
+  FROM delivered
+  GROUP BY
+    team_key
+), lead_quantiles AS (
+  /* A stage that is not known is null, and quantiles leave nulls out. */
+  SELECT DISTINCT
+    team_key,
+    PERCENTILE_CONT(seconds, 0.5) OVER (PARTITION BY team_key) AS lead_p50_seconds,
+    PERCENTILE_CONT(seconds, 0.75) OVER (PARTITION BY team_key) AS lead_p75_seconds,
+    PERCENTILE_CONT(seconds, 0.9) OVER (PARTITION BY team_key) AS lead_p90_seconds,
+    PERCENTILE_CONT(seconds, 0.95) OVER (PARTITION BY team_key) AS lead_p95_seconds,
+    PERCENTILE_CONT(coding_seconds, 0.5) OVER (PARTITION BY team_key) AS coding_p50_seconds,
+    PERCENTILE_CONT(pickup_seconds, 0.5) OVER (PARTITION BY team_key) AS pickup_p50_seconds,
+    PERCENTILE_CONT(review_seconds, 0.5) OVER (PARTITION BY team_key) AS review_p50_seconds,
+    PERCENTILE_CONT(delivery_seconds, 0.5) OVER (PARTITION BY team_key) AS delivery_p50_seconds
+  FROM delivered
+  WHERE
+    excluded IS NULL
+), reported AS (
+  /* An incident counts as detected in one window, and as resolved in the same or a later one. */
+  SELECT
+    team_key,
+    deployment,
+    resolved_at,
+    restore_seconds,
+    detected_at >= `from` AND detected_at < `to` AS is_detected,
+    COALESCE(resolved_at >= `from` AND resolved_at < `to`, FALSE) AS is_resolved
+  FROM `${dataset}.incidents`
+  JOIN members
+    USING (repository, service, environment)
+), incident_counts AS (
+  SELECT
+    team_key,
+    COUNTIF(is_detected) AS incidents,
+    COUNTIF(is_resolved) AS resolved,
+    COUNTIF(is_detected AND resolved_at IS NULL) AS open_incidents,
+    COUNTIF(is_detected AND deployment IS NULL) AS unmatched_incidents,
+    AVG(IF(is_resolved, restore_seconds, NULL)) AS restore_mean_seconds
+  FROM reported
+  GROUP BY
+    team_key
+), restore_quantiles AS (
+  SELECT DISTINCT
+    team_key,
+    PERCENTILE_CONT(restore_seconds, 0.5) OVER (PARTITION BY team_key) AS restore_p50_seconds,
+    PERCENTILE_CONT(restore_seconds, 0.9) OVER (PARTITION BY team_key) AS restore_p90_seconds
+  FROM reported
+  WHERE
+    is_resolved AND NOT restore_seconds IS NULL
+), pipeline AS (
+  SELECT DISTINCT
+    team_key,
+    PERCENTILE_CONT(seconds, 0.5) OVER (PARTITION BY team_key) AS pipeline_recovery_p50_seconds
+  FROM `${dataset}.streaks`
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    since >= `from` AND since < `to` AND NOT seconds IS NULL
+), complete_weeks AS (
+  /* Weeks without a deployment count too, from the week of the first recorded one. */
+  SELECT DISTINCT
+    team_key,
+    week
+  FROM members
+  JOIN `${dataset}.week_starts`
+    USING (timezone)
+  WHERE
+    starts_at >= `from` AND ends_at <= LEAST(`to`, `now`) AND began_at < ends_at
+), days_by_week AS (
+  SELECT
+    team_key,
+    week,
+    COUNT(DISTINCT IF(status = 'success', day, NULL)) AS deployment_days
+  FROM complete_weeks
+  LEFT JOIN attempts
+    USING (team_key, week)
+  GROUP BY
+    team_key,
+    week
+), typical_week AS (
+  SELECT DISTINCT
+    team_key,
+    PERCENTILE_CONT(deployment_days, 0.5) OVER (PARTITION BY team_key) AS median_deployment_days_per_week
+  FROM days_by_week
+), measured AS (
+  /* Deployment frequency has a value only if the first recorded deployment is before the end of the window. */
+  SELECT
+    *,
+    TIMESTAMP_DIFF(`to`, `from`, MICROSECOND) / 86400000000 AS days,
+    COALESCE(began_at < `to` AND `from` < `to`, FALSE) AS has_begun
+  FROM pools
+)
+SELECT
+  team,
+  scopes,
+  `from` AS window_from,
+  `to` AS window_to,
+  days,
+  COALESCE(deployments, 0) AS deployments,
+  IF(has_begun, COALESCE(deployments, 0) / days, NULL) AS deployments_per_day,
+  COALESCE(deployment_days, 0) AS deployment_days,
+  IF(has_begun, median_deployment_days_per_week, NULL) AS median_deployment_days_per_week,
+  COALESCE(changes, 0) AS changes,
+  lead_p50_seconds,
+  lead_p75_seconds,
+  lead_p90_seconds,
+  lead_p95_seconds,
+  lead_mean_seconds,
+  coding_p50_seconds,
+  pickup_p50_seconds,
+  review_p50_seconds,
+  delivery_p50_seconds,
+  COALESCE(excluded_first_deployment, 0) AS excluded_first_deployment,
+  COALESCE(excluded_bots, 0) AS excluded_bots,
+  COALESCE(excluded_no_start, 0) AS excluded_no_start,
+  COALESCE(excluded_negative, 0) AS excluded_negative,
+  COALESCE(failed_deployments, 0) AS failed_deployments,
+  COALESCE(counted_deployments, 0) AS counted_deployments,
+  SAFE_DIVIDE(failed_deployments, counted_deployments) AS change_failure_ratio,
+  COALESCE(recovered, 0) AS recovered,
+  COALESCE(open_failures, 0) AS open_failures,
+  recovery_p50_seconds,
+  recovery_p90_seconds,
+  recovery_mean_seconds,
+  COALESCE(rework_deployments, 0) AS rework_deployments,
+  COALESCE(reached_deployments, 0) AS reached_deployments,
+  SAFE_DIVIDE(rework_deployments, reached_deployments) AS rework_ratio,
+  IF(knows_incidents, COALESCE(incidents, 0), NULL) AS incidents,
+  IF(knows_incidents, COALESCE(resolved, 0), NULL) AS resolved,
+  IF(knows_incidents, COALESCE(open_incidents, 0), NULL) AS open_incidents,
+  IF(knows_incidents, COALESCE(unmatched_incidents, 0), NULL) AS unmatched_incidents,
+  restore_p50_seconds,
+  restore_p90_seconds,
+  restore_mean_seconds,
+  COALESCE(failed_runs, 0) AS failed_runs,
+  pipeline_recovery_p50_seconds
+FROM measured
+LEFT JOIN deployed
+  USING (team_key)
+LEFT JOIN recovery_quantiles
+  USING (team_key)
+LEFT JOIN lead_counts
+  USING (team_key)
+LEFT JOIN lead_quantiles
+  USING (team_key)
+LEFT JOIN incident_counts
+  USING (team_key)
+LEFT JOIN restore_quantiles
+  USING (team_key)
+LEFT JOIN pipeline
+  USING (team_key)
+LEFT JOIN typical_week
+  USING (team_key)
+);

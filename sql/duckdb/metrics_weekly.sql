@@ -1,0 +1,180 @@
+-- Every ISO week since the first recorded deployment of a scope. Made by tools/views.py from sql/source/weeks.sql.j2.
+CREATE OR REPLACE VIEW metrics_weekly
+AS (
+WITH members AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    team,
+    began_at,
+    timezone,
+    knows_incidents
+  FROM scopes
+), weeks AS (
+  /* A week is partial if it is not all in the window, not over, or before the first recorded deployment. */
+  SELECT
+    repository,
+    service,
+    environment,
+    MAX(team) AS team,
+    week,
+    MIN(starts_at) AS starts_at,
+    MAX(ends_at) AS ends_at,
+    NOT BOOL_OR(
+      CAST(starts_at >= CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ)
+      AND ends_at <= CASE
+        WHEN CURRENT_TIMESTAMP IS NULL OR CURRENT_TIMESTAMP IS NULL
+        THEN NULL
+        ELSE LEAST(CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)
+      END
+      AND COALESCE(began_at < ends_at, FALSE) AS BOOLEAN)
+    ) AS partial,
+    MIN(began_at) AS began_at,
+    BOOL_OR(CAST(knows_incidents AS BOOLEAN)) AS knows_incidents
+  FROM members
+  JOIN week_starts
+    USING (timezone)
+  WHERE
+    ends_at > CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ)
+    AND starts_at < CURRENT_TIMESTAMP
+    AND CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ) < CURRENT_TIMESTAMP
+  GROUP BY
+    repository,
+    service,
+    environment,
+    week
+), attempts AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    day,
+    status,
+    reached_users,
+    counts,
+    failed,
+    recovery_seconds,
+    rework
+  FROM deployments
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    finished_at >= CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ) AND finished_at < CURRENT_TIMESTAMP
+), deployed AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    COUNT_IF(status = 'success') AS deployments,
+    COUNT(DISTINCT CASE WHEN status = 'success' THEN day ELSE NULL END) AS deployment_days,
+    COUNT_IF(failed) AS failed_deployments,
+    COUNT_IF(counts) AS counted_deployments,
+    COUNT_IF(reached_users AND rework) AS rework_deployments,
+    COUNT_IF(reached_users) AS reached_deployments
+  FROM attempts
+  GROUP BY
+    repository,
+    service,
+    environment,
+    week
+), recovery AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    QUANTILE_CONT(recovery_seconds, 0.5) AS recovery_p50_seconds
+  FROM attempts
+  WHERE
+    failed AND NOT recovery_seconds IS NULL
+  GROUP BY
+    repository,
+    service,
+    environment,
+    week
+), delivered AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    seconds
+  FROM lead_times
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    deployed_at >= CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ)
+    AND deployed_at < CURRENT_TIMESTAMP
+    AND excluded IS NULL
+), lead_times_by_week AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    COUNT(*) AS changes,
+    QUANTILE_CONT(seconds, 0.5) AS lead_p50_seconds
+  FROM delivered
+  GROUP BY
+    repository,
+    service,
+    environment,
+    week
+), incident_counts AS (
+  SELECT
+    repository,
+    service,
+    environment,
+    week,
+    COUNT(*) AS incidents
+  FROM incidents
+  JOIN members
+    USING (repository, service, environment)
+  WHERE
+    detected_at >= CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ) AND detected_at < CURRENT_TIMESTAMP
+  GROUP BY
+    repository,
+    service,
+    environment,
+    week
+)
+SELECT
+  repository,
+  service,
+  environment,
+  team,
+  week,
+  starts_at,
+  ends_at,
+  partial,
+  COALESCE(deployments, 0) AS deployments,
+  COALESCE(deployment_days, 0) AS deployment_days,
+  COALESCE(changes, 0) AS changes,
+  lead_p50_seconds,
+  COALESCE(failed_deployments, 0) AS failed_deployments,
+  COALESCE(counted_deployments, 0) AS counted_deployments,
+  CASE
+    WHEN knows_incidents OR failed_deployments > 0
+    THEN CASE WHEN counted_deployments <> 0 THEN failed_deployments / counted_deployments ELSE NULL END
+    ELSE NULL
+  END AS change_failure_ratio,
+  recovery_p50_seconds,
+  COALESCE(rework_deployments, 0) AS rework_deployments,
+  COALESCE(reached_deployments, 0) AS reached_deployments,
+  CASE WHEN reached_deployments <> 0 THEN rework_deployments / reached_deployments ELSE NULL END AS rework_ratio,
+  CASE WHEN knows_incidents THEN COALESCE(incidents, 0) ELSE NULL END AS incidents
+FROM weeks
+LEFT JOIN deployed
+  USING (repository, service, environment, week)
+LEFT JOIN recovery
+  USING (repository, service, environment, week)
+LEFT JOIN lead_times_by_week
+  USING (repository, service, environment, week)
+LEFT JOIN incident_counts
+  USING (repository, service, environment, week)
+WHERE
+  ends_at > began_at OR incidents > 0
+);

@@ -1,0 +1,25 @@
+-- Every failed deployment, with its reason and its recovery. Made by tools/views.py from sql/source/failures.sql.j2.
+CREATE OR REPLACE VIEW failures
+AS (
+SELECT
+  repository,
+  service,
+  environment,
+  team,
+  id AS deployment,
+  version,
+  sha,
+  url,
+  finished_at AS failed_at,
+  failure_rule,
+  failure_because,
+  remediated_by,
+  recovered_at,
+  recovery_seconds,
+  recovered_at IS NULL AS is_open
+FROM deployments
+JOIN scopes
+  USING (repository, service, environment)
+WHERE
+  failed
+);

@@ -1,0 +1,25 @@
+-- Every incident that is not resolved. Made by tools/views.py from sql/source/open_incidents.sql.j2.
+CREATE OR REPLACE VIEW open_incidents
+AS (
+SELECT
+  repository,
+  service,
+  environment,
+  team,
+  id AS incident,
+  title,
+  severity,
+  source,
+  url,
+  detected_at,
+  CAST(EXTRACT(EPOCH FROM (
+    CURRENT_TIMESTAMP - detected_at
+  )) * 1000000 AS DOUBLE PRECISION) / 1000000 AS open_seconds,
+  deployment,
+  because
+FROM incidents
+JOIN scopes
+  USING (repository, service, environment)
+WHERE
+  resolved_at IS NULL
+);

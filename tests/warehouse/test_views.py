@@ -1,0 +1,109 @@
+"""Every number of the views is the one of `compute`: rows go through a database and are compared cell by cell."""
+
+import json
+import runpy
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dora_metrics.commands.demo import NOW
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.policy import FAILURE_RULES, Policy
+from dora_metrics.core.windows import parse_instant, parse_window
+from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.sources import fact_files
+from golden.test_golden import CASES, load_case
+from support.facts import at
+from support.paths import ROOT
+from support.property_cases import cases
+from support.runs import run_action
+from support.strategies import fact_lists
+from support.tools import leave_out
+from support.warehouse import COLUMNS, SCOPE, DuckDb, Question, compare, differing
+from support.warehouse_questions import QUESTIONS, TEAMS, facts_at
+
+CONFORMANCE = ROOT.parent / "shared" / "conformance" / "run.py"
+
+policies = st.builds(
+    Policy,
+    failure_rules=st.frozensets(st.sampled_from(FAILURE_RULES)),
+    count_failed_runs=st.booleans(),
+    lead_time_start=st.sampled_from(["first-commit", "commit", "opened", "merged"]),
+    exclude_bots=st.booleans(),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles"]).map(ZoneInfo),
+    teams=st.sampled_from([None, TEAMS]),
+)
+windows = st.sampled_from(["30d", "all", "90m", "2024-03-01..2024-04-01", "2024-03-05T12:00:00Z..2024-03-05T12:00:01Z"])
+
+
+@pytest.fixture(scope="module")
+def database() -> DuckDb:
+    return DuckDb()
+
+
+def question_of(facts: list[Fact], layers: tuple[Layer, ...], now: str) -> Question:
+    chosen = load_settings(layers)
+    return Question(facts, chosen.policy, chosen.window_spec, parse_instant(now))
+
+
+@settings(max_examples=cases(40))
+@given(fact_lists(), policies, windows, st.sampled_from(["03-20", "04-01", "05-01T10:00"]))
+def test_random_facts(database: DuckDb, facts: list[Fact], policy: Policy, window: str, now: str) -> None:
+    question = Question(facts, policy, parse_window(window, policy.zone), at(now))
+    with TemporaryDirectory() as folder:
+        assert not differing(compare(question, database, Path(folder)))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_chosen_questions(database: DuckDb, name: str, tmp_path: Path) -> None:
+    cells = compare(QUESTIONS[name](), database, tmp_path)
+    assert len(cells) > len(COLUMNS)
+    assert not differing(cells)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_cases(database: DuckDb, name: str, tmp_path: Path) -> None:
+    """The rows are made of the ledger that the run of the case leaves, and the numbers are those that it published."""
+    case = load_case(name)
+    for path, content in case.ledger.items():
+        (tmp_path / "ledger" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ledger" / path).write_bytes(content)
+    published = json.loads(run_action(tmp_path, case.event, case.payload, case.inputs, now=case.now).outputs["metrics"])
+    question = question_of(facts_at(tmp_path / "ledger"), (Layer("test", case.inputs),), published["generated_at"])
+    assert metrics_of(json.loads(msgspec.json.encode(question.document))) == metrics_of(published)
+    assert not differing(compare(question, database, tmp_path))
+
+
+def metrics_of(document: Any) -> dict[tuple[str, ...], Any]:  # noqa: ANN401 - JSON
+    return {tuple(scope[name] for name in SCOPE): (scope["metrics"], scope["previous"]) for scope in document["scopes"]}
+
+
+def test_the_conformance_collection(database: DuckDb, tmp_path: Path) -> None:
+    if not CONFORMANCE.is_file():
+        leave_out("there is no ../shared/conformance beside this checkout")
+    questions = dict(conformance_questions(tmp_path))
+    differences = {name: differing(compare(each, database, tmp_path)) for name, each in questions.items()}
+    assert len(questions) >= 30
+    assert not {name: cells for name, cells in differences.items() if cells}
+
+
+def conformance_questions(folder: Path) -> Iterator[tuple[str, Question]]:
+    """Yield the cases that are answered with numbers, by name."""
+    runner = runpy.run_path(str(CONFORMANCE))
+    for case in runner["load_cases"]():
+        for number, run in enumerate(runner["runs_of"](case)):
+            if "raw" not in run and "expect_exit" not in case:
+                location, stdin = runner["write_input"](folder, case, run)
+                read = fact_files.read(location, BytesIO(stdin or b""))
+                arguments = run["args"]
+                flags = {**arguments.get("flags", {}), **{n: arguments[n] for n in ("window",) if n in arguments}}
+                layers = (Layer("config", arguments.get("config", {})), Layer("flags", flags))
+                yield f"{case['name']} {number}", question_of(read.facts, layers, arguments.get("now", NOW))
