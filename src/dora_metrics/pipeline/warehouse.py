@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -60,7 +60,11 @@ def send_to_bigquery(
         address,
         NAME,
     )
-    return sink.send(_contents(result, settings, _ledger_name(result, settings, run), result.snapshot.sequence))
+    results = result.results
+    facts = result.merge.after.facts
+    judged = JudgedFacts.of(results.evaluation, facts, results.policy, results.window_spec, results.now)
+    ledger = _ledger_name(result, settings, run)
+    return sink.send(contents_of(judged, settings.warehouse, ledger, result.snapshot.sequence))
 
 
 def _address(emulator: str) -> str:
@@ -85,20 +89,27 @@ def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
     return f"branch:{branch}@{result.merge.after.names.stable_name(repository or run.repository)}"
 
 
-def _contents(result: RunResult, settings: Settings, ledger: str, sequence: int) -> Contents:
-    results = result.results
-    facts = result.merge.after.facts
-    judged = JudgedFacts.of(results.evaluation, facts, results.policy, results.window_spec, results.now)
-    tables = [table for table in TABLES if _part_of(table) in settings.warehouse]
+def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequence: int) -> Contents:
+    """Return what a warehouse should have of judged facts.
+
+    Args:
+        judged: the facts of a whole ledger.
+        parts: of `facts`, `rows` and `metrics`, those that are sent.
+        ledger: its name.
+        sequence: how often it has changed.
+    """
+    policy = judged.policy
+    tables = [table for table in TABLES if _part_of(table) in parts]
     by_repository = _by_repository(judged)
+    zones = [policy.zone.key for table in tables if table.name == _WEEK_STARTS]
     return Contents(
         ledger=ledger,
         sequence=sequence,
         version=__version__,
-        policy=results.policy.fingerprint,
-        day=local_date(results.now, results.policy.zone).isoformat(),
+        policy=policy.fingerprint,
+        day=local_date(judged.now, policy.zone).isoformat(),
         tables=tables,
-        repositories=[*by_repository, *([results.policy.zone.key] if "rows" in settings.warehouse else [])],
+        repositories=[*by_repository, *zones],
         rows=_rows(judged, by_repository, tables),
     )
 

@@ -68,8 +68,9 @@ class LoadProgress:
 
     def complete(self, rows: RowsByTable) -> None:
         """Count the rows of a load that is complete."""
-        for by_repository in rows.values():
-            self.repositories |= by_repository.keys()
+        for table, by_repository in rows.items():
+            if table.clustering[0] == "repository":
+                self.repositories |= by_repository.keys()
             self.row_count += sum(each.lines.count(b"\n") for each in by_repository.values())
 
     def outcome(self, name: str, sequence: int, loads: str) -> Outcome:
@@ -82,7 +83,8 @@ class LoadProgress:
             return Outcome(name, "failed", f"{_listed(self.problems)} ({sent} sent)")
         if self.overtaken:
             return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence, loads)}")
-        return Outcome(name, "done", f"{sent} sent" if self.repositories else "nothing has changed; 0 rows sent")
+        has_sent = self.row_count or self.repositories
+        return Outcome(name, "done", f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent")
 
     def _overtaken_text(self, sequence: int, loads: str) -> str:
         """Say that rows are newer. That lasts if somebody has put an older version of the ledger in its place."""
