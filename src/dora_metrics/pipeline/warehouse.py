@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace as replace_fields
@@ -110,7 +111,7 @@ def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequen
         day=local_date(judged.now, policy.zone).isoformat(),
         tables=tables,
         repositories=[*by_repository, *zones],
-        rows=_rows(judged, by_repository, tables),
+        rows=partial(_rows, judged, by_repository, tables),
     )
 
 

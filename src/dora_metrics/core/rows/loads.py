@@ -21,7 +21,7 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
         claimed_digest: of the rows that the newest load brings.
         load_id: the load, and the middle of the names of its staging tables.
         ledger: where the facts come from, such as `branch:dora-metrics@acme/shop`.
-        sequence: how often that ledger had changed. A load with a smaller one replaces nothing.
+        sequence: how often that ledger had changed. A load of an earlier version of it replaces nothing.
         claimed_at: when the load began.
         loaded_at: when it was complete.
         version: of the program.

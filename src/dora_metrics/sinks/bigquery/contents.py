@@ -1,7 +1,7 @@
 """What a run has for a warehouse: the rows of each repository, encoded, with a digest for each table."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -40,7 +40,7 @@ class Contents(Struct, frozen=True):
         day: of the rows about metrics.
         tables: those to send to.
         repositories: the names in `rows`.
-        rows: made while they are sent, so that memory holds those of a few repositories.
+        rows: makes them while they are sent, so that memory holds those of a few repositories.
     """
 
     ledger: str
@@ -50,4 +50,4 @@ class Contents(Struct, frozen=True):
     day: str
     tables: Sequence[WarehouseTable]
     repositories: Sequence[str]
-    rows: Iterable[RepositoryRows]
+    rows: Callable[[], Iterator[RepositoryRows]]

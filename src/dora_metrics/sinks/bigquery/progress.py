@@ -51,20 +51,14 @@ class LoadProgress:
     Attributes:
         repositories: those whose rows were replaced.
         row_count: the rows that were sent.
-        overtaken: repositories whose rows come from a later version of the ledger, and were left as they are.
-        later_sequence: the greatest sequence of those.
+        later_sequence: of the later version of the ledger that the dataset has; 0 if it has none.
         problems: why something was not sent.
     """
 
     repositories: set[str] = field(default_factory=set)
     row_count: int = 0
-    overtaken: set[str] = field(default_factory=set)
     later_sequence: int = 0
     problems: list[str] = field(default_factory=list)
-
-    def overtake(self, repository: str, sequence: int) -> None:
-        self.overtaken.add(repository)
-        self.later_sequence = max(self.later_sequence, sequence)
 
     def complete(self, rows: RowsByTable) -> None:
         """Count the rows of a load that is complete."""
@@ -81,19 +75,17 @@ class LoadProgress:
             sent = f"{sent} of {count}"
         if self.problems:
             return Outcome(name, "failed", f"{_listed(self.problems)} ({sent} sent)")
-        if self.overtaken:
+        if self.later_sequence:
             return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence, loads)}")
         has_sent = self.row_count or self.repositories
         return Outcome(name, "done", f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent")
 
     def _overtaken_text(self, sequence: int, loads: str) -> str:
         """Say that rows are newer. That lasts if somebody has put an older version of the ledger in its place."""
-        count = formatting.count(len(self.overtaken), "repository", "repositories")
         statement = f"DELETE FROM {loads} WHERE sequence > {sequence}"  # noqa: S608 - for a person to read
         return (
-            f"{count} in BigQuery {'is' if len(self.overtaken) == 1 else 'are'} from version {self.later_sequence:,} "
-            f"of this ledger, and this run has version {sequence:,}. If the ledger was restored or begun again, "
-            f"run {statement}"
+            f"BigQuery has version {self.later_sequence:,} of this ledger, and this run has version {sequence:,}. "
+            f"If the ledger was restored or begun again, run {statement}"
         )
 
 

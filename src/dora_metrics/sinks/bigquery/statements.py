@@ -117,7 +117,7 @@ class Load(NamedTuple):
 
 
 def claim_rows(names: Names, load: Load, claims: Iterable[RowsClaim]) -> Statement:
-    """RowsClaim rows for a load, unless a later version of the same ledger has claimed them.
+    """Claim rows for a load, unless a load of a later version of the same ledger has begun.
 
     Until the load is complete, the rows have no digest. So whatever stops it, the next run loads them again.
     """
@@ -126,9 +126,12 @@ def claim_rows(names: Names, load: Load, claims: Iterable[RowsClaim]) -> Stateme
     updates = ", ".join(f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     sql = (
         f"MERGE {names('loads')} AS t\n"
-        "USING (SELECT claim.repository, claim.table_name, claim.digest FROM UNNEST(@claims) AS claim) AS s\n"
+        "USING (\n"
+        "  SELECT claim.repository, claim.table_name, claim.digest FROM UNNEST(@claims) AS claim\n"
+        f"  WHERE NOT EXISTS (SELECT 1 FROM {names('loads')} WHERE ledger = @ledger AND sequence > @sequence)\n"
+        ") AS s\n"
         "ON t.repository = s.repository AND t.table_name = s.table_name\n"
-        "WHEN MATCHED AND (t.ledger != @ledger OR t.sequence <= @sequence) THEN\n"
+        "WHEN MATCHED THEN\n"
         f"  UPDATE SET digest = NULL, loaded_at = NULL, {updates}\n"
         "WHEN NOT MATCHED BY TARGET THEN\n"
         f"  INSERT (repository, table_name, {', '.join(columns)})\n"

@@ -45,6 +45,9 @@ from dora_metrics.sinks.http import SendError
 _STAGING_HOURS = 24
 """After which BigQuery removes the staging tables of a run that was stopped."""
 
+_MAX_ROUNDS = 3
+"""A run compares again after it has sent something: an older run may have replaced rows meanwhile."""
+
 _DAILY = "metrics"
 """The table with rows for each day, of which only those of the present day are replaced."""
 
@@ -114,12 +117,15 @@ def _described(problem: SendError) -> str:
     return f"{text}; the next run sends the rest" if isinstance(problem, OutOfTimeError) else text
 
 
+_Key = tuple[str, str]
+"""A repository and the name of a table."""
+
+
 class _Loaded(NamedTuple):
     """What `loads` says about a repository's rows in a table."""
 
     digest: str | None
-    ledger: str
-    sequence: int
+    is_of_ledger: bool
 
 
 class _Sending:
@@ -133,7 +139,8 @@ class _Sending:
         self._contents = contents
         self._run_id = uuid4().hex[:12]
         self._jobs = Jobs(api, sink.dataset.project, sink.location or "", f"dora_{self._run_id}")
-        self._loaded: dict[tuple[str, str], _Loaded] = {}
+        self._loaded: dict[_Key, _Loaded] = {}
+        self._digests: dict[_Key, str] | None = None
         self._is_usable_by_table: dict[str, bool] = {}
         self._next_load = NextLoad()
         self._load_count = 0
@@ -148,45 +155,59 @@ class _Sending:
             self._jobs.location = self._api.ask(Call("GET", self._dataset.path), DatasetAnswer).location
         if not self._is_usable(LOADS):
             return
-        self._read_loads()
+        for _ in range(_MAX_ROUNDS):
+            earlier_count = self._load_count
+            self._read_loads()
+            if self.progress.later_sequence or not self._has_differences():
+                return
+            self._send_differences()
+            if self._load_count == earlier_count:
+                return
+
+    def _read_loads(self) -> None:
+        """Read what the dataset has, and whether that is from a later version of the ledger."""
+        contents, self._loaded = self._contents, {}
+        for repository, table_name, digest, ledger, sequence in self._jobs.rows(
+            read_loads(self._names, contents.ledger, contents.repositories)
+        ):
+            key, loaded = (repository or "", table_name or ""), _Loaded(digest, ledger == contents.ledger)
+            known = self._loaded.setdefault(key, loaded)
+            if known != loaded:  # two runs have claimed it for the first time at the same moment
+                self._loaded[key] = _Loaded(None, known.is_of_ledger and loaded.is_of_ledger)
+            if loaded.is_of_ledger and int(sequence or 0) > contents.sequence:
+                self.progress.later_sequence = max(self.progress.later_sequence, int(sequence or 0))
+
+    def _has_differences(self) -> bool:
+        """Whether something must be sent, as far as that is known: in the first round, no digest is."""
+        return self._digests is None or any(self._differs(key, digest) for key, digest in self._digests.items())
+
+    def _send_differences(self) -> None:
+        self._digests = {}
         for repository, table, rows in self._wanted():
-            if self._differs(repository, table, rows):
+            key = (repository, table.name)
+            self._digests[key] = rows.digest
+            if self._differs(key, rows.digest):
                 self._next_load.add(repository, table, rows)
             if self._next_load.is_full:
                 self._load(self._next_load.take())
         self._load(self._next_load.take())
 
-    def _read_loads(self) -> None:
-        statement = read_loads(self._names, self._contents.ledger, self._contents.repositories)
-        for repository, table_name, digest, ledger, sequence in self._jobs.rows(statement):
-            key, loaded = (repository or "", table_name or ""), _Loaded(digest, ledger or "", int(sequence or 0))
-            known = self._loaded.setdefault(key, loaded)
-            if known != loaded:  # two runs have claimed it for the first time at the same moment
-                self._loaded[key] = _Loaded(None, known.ledger, max(known.sequence, loaded.sequence))
-
     def _wanted(self) -> Iterator[tuple[str, WarehouseTable, TableRows]]:
         """Yield the rows that the dataset should have; none for repositories that have left the ledger."""
-        for rows in self._contents.rows:
+        for rows in self._contents.rows():
             for table, of_table in rows.tables.items():
                 yield rows.repository, table, of_table
         tables = {table.name: table for table in self._contents.tables if table.name not in (_DAILY, _SHARED)}
         present = set(self._contents.repositories)
         for (repository, table_name), loaded in self._loaded.items():
-            has_left = repository not in present and loaded.ledger == self._contents.ledger
-            if has_left and table_name in tables:
+            if repository not in present and loaded.is_of_ledger and table_name in tables:
                 yield repository, tables[table_name], TableRows.of(b"")
 
-    def _differs(self, repository: str, table: WarehouseTable, rows: TableRows) -> bool:
-        """Whether rows must be sent: the dataset has others, and not from a later version of the ledger."""
-        loaded = self._loaded.get((repository, table.name))
-        if loaded is None:
-            return rows.digest != NO_ROWS
-        if loaded.digest == rows.digest:
-            return False
-        if loaded.ledger != self._contents.ledger or loaded.sequence <= self._contents.sequence:
-            return True
-        self.progress.overtake(repository, loaded.sequence)
-        return False
+    def _differs(self, key: _Key, digest: str) -> bool:
+        """Whether rows must be sent: the dataset has others, and its table takes ours."""
+        loaded = self._loaded.get(key)
+        is_other = digest != (loaded.digest if loaded else NO_ROWS)
+        return is_other and self._is_usable_by_table.get(key[1], True)
 
     def _load(self, collected: RowsByTable) -> None:
         """Load rows. A table that does not take its rows does not stop the others."""
