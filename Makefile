@@ -61,10 +61,11 @@ monitoring: $(VENV)/runtime ## Prometheus and alerts (with Docker also dashboard
 picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs again; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
-schema: $(VENV)/dev ## regenerates schema/, terraform/tables.json, sql/ and the tables of docs/reference.md
+schema: $(VENV)/dev ## regenerates schema/, terraform/tables.json, sql/ and the tables of two pages in docs/
 	$(RUN) dora_metrics.schemas schema terraform
 	$(VENV)/bin/python tools/reference.py
 	$(VENV)/bin/python tools/views.py
+	$(VENV)/bin/python tools/warehouse_page.py
 
 dashboards: $(VENV)/dev ## regenerates monitoring/grafana/ and the tables of docs/monitoring.md
 	$(VENV)/bin/python tools/dashboards.py

@@ -1,7 +1,7 @@
 """Write the SQL of the warehouse: `sql/source/`, in BigQuery's dialect, becomes views and functions in three dialects.
 
 Each object is a file and reads tables only. So the files of a dialect may be run in any order, and Terraform can take
-the query from between the parentheses.
+the query from between the parentheses. `sql/load/` has what creates and fills the tables where no sink does.
 """
 
 import re
@@ -110,7 +110,7 @@ def files() -> Iterator[tuple[Path, str]]:
             yield FOLDER / dialect / f"{view.name}.sql", header + write_view(view)
     for dialect, write_load in (("duckdb", _duckdb_load), ("postgres", _postgres_load)):
         header = _HEADER.format(about="Loads the rows from the working directory.", origin="core/rows/tables.py")
-        yield FOLDER / dialect / "load.sql", header + "".join(map(write_load, TABLES))
+        yield FOLDER / "load" / f"{dialect}.sql", header + "".join(map(write_load, TABLES))
 
 
 def quantiles_as_aggregates(query: exp.Select) -> exp.Select:

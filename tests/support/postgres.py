@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from support.servers import free_port
 from support.tools import require_tool
-from support.warehouse import LOAD, SQL, Database, Row, view_texts
+from support.warehouse import SQL, Database, Row, view_texts
 
 _READY_SECONDS = 60
 _DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
@@ -28,7 +28,7 @@ class Postgres(Database):
     _has_views: bool = field(default=False, init=False)
 
     def load(self, folder: Path) -> None:
-        self._psql("-f", str(SQL / "postgres" / LOAD), folder=folder)
+        self._psql("-f", str(SQL / "load" / "postgres.sql"), folder=folder)
         if not self._has_views:
             self._psql("-c", "".join(view_texts("postgres")))
             self._has_views = True

@@ -24,7 +24,6 @@ from dora_metrics.core.windows import Window, WindowSpec
 from support.pooled_metrics import pooled_values
 
 SQL = Path(__file__).parents[2] / "sql"
-LOAD = "load.sql"
 SCOPE = ("repository", "service", "environment")
 TOLERANCE = 1e-9
 
@@ -102,9 +101,9 @@ class Database(ABC):
     def select(self, query: str) -> list[Row]:
         """Run a query."""
 
-    def call(self, function: str, window: Window, now: datetime) -> list[Row]:
+    def call(self, function: str, window: Window, now: datetime, columns: str = "*") -> list[Row]:
         times = ", ".join(f"TIMESTAMPTZ '{moment.isoformat()}'" for moment in (window.start, window.end, now))
-        return self.select(f"SELECT * FROM {function}({times})")
+        return self.select(f"SELECT {columns} FROM {function}({times})")
 
 
 class DuckDb(Database):
@@ -117,7 +116,7 @@ class DuckDb(Database):
 
     def load(self, folder: Path) -> None:
         self._connection.execute(f"SET file_search_path = '{folder}'")
-        self._connection.execute((SQL / "duckdb" / LOAD).read_text("utf-8"))
+        self._connection.execute((SQL / "load" / "duckdb.sql").read_text("utf-8"))
         if not self._has_views:
             for text in view_texts("duckdb"):
                 self._connection.execute(self._edit(text))
@@ -131,7 +130,7 @@ class DuckDb(Database):
 
 def view_texts(dialect: str) -> Iterator[str]:
     """Return the statements that create each view of a dialect."""
-    return (path.read_text("utf-8") for path in sorted((SQL / dialect).glob("*.sql")) if path.name != LOAD)
+    return (path.read_text("utf-8") for path in sorted((SQL / dialect).glob("*.sql")))
 
 
 @dataclass(frozen=True)

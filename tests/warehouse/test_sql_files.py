@@ -11,12 +11,13 @@ from sqlglot import exp
 from dora_metrics.core.rows.tables import TABLES
 
 DIALECTS = ("bigquery", "duckdb", "postgres")
+VIEW_FILES = sorted(path for dialect in DIALECTS for path in (views.FOLDER / dialect).iterdir())
 
 
 def test_they_are_what_the_tool_makes() -> None:
     """`make schema` writes them."""
     made = dict(views.files())
-    assert {path for dialect in DIALECTS for path in (views.FOLDER / dialect).iterdir()} == made.keys()
+    assert {*VIEW_FILES, *(views.FOLDER / "load").iterdir()} == made.keys()
     for path, text in made.items():
         assert path.read_text("utf-8") == text, path
 
@@ -34,7 +35,7 @@ def test_one_for_bigquery_names_the_dataset_of_each_table(view: views.View) -> N
     assert stored <= {("acme", "dora", table.name) for table in TABLES}
 
 
-@pytest.mark.parametrize("path", sorted(views.FOLDER.glob("*/[!l]*.sql")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", VIEW_FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_one_that_has_no_window_of_its_own_takes_it_as_arguments(path: Path) -> None:
     (view,) = (view for view in views.VIEWS if view.name == path.stem)
     has_arguments = re.search(r"(?m)^CREATE OR REPLACE .*\b(FUNCTION|MACRO)\b.*from.*to.*now", path.read_text("utf-8"))

@@ -3,6 +3,7 @@
 import json
 import runpy
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,17 +18,17 @@ from hypothesis import strategies as st
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.policy import FAILURE_RULES, Policy
-from dora_metrics.core.windows import parse_instant, parse_window
+from dora_metrics.core.windows import Window, parse_instant, parse_window
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.sources import fact_files
-from golden.test_golden import CASES, load_case
-from support.facts import at
+from support.facts import at, deployment
+from support.golden_cases import CASES, load_case
 from support.paths import ROOT
 from support.property_cases import cases
 from support.runs import run_action
 from support.strategies import fact_lists
 from support.tools import leave_out
-from support.warehouse import COLUMNS, SCOPE, DuckDb, Question, compare, differing
+from support.warehouse import COLUMNS, SCOPE, DuckDb, Key, Question, Row, compare, differing
 from support.warehouse_questions import QUESTIONS, TEAMS, facts_at
 
 CONFORMANCE = ROOT.parent / "shared" / "conformance" / "run.py"
@@ -73,13 +74,56 @@ def test_chosen_questions(database: DuckDb, name: str, tmp_path: Path) -> None:
 def test_golden_cases(database: DuckDb, name: str, tmp_path: Path) -> None:
     """The rows are made of the ledger that the run of the case leaves, and the numbers are those that it published."""
     case = load_case(name)
-    for path, content in case.ledger.items():
-        (tmp_path / "ledger" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "ledger" / path).write_bytes(content)
+    case.write_ledger(tmp_path)
     published = json.loads(run_action(tmp_path, case.event, case.payload, case.inputs, now=case.now).outputs["metrics"])
     question = question_of(facts_at(tmp_path / "ledger"), (Layer("test", case.inputs),), published["generated_at"])
     assert metrics_of(json.loads(msgspec.json.encode(question.document))) == metrics_of(published)
     assert not differing(compare(question, database, tmp_path))
+
+
+def test_the_last_30_days_are_those_before_now(database: DuckDb, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    finished_at = {number: now - timedelta(days=number) for number in (1, 29, 31)}
+    facts = [deployment(number, time.isoformat()) for number, time in finished_at.items()]
+    Question(facts, Policy(), parse_window("30d", Policy().zone), now).write_rows(tmp_path)
+    database.load(tmp_path)
+    (row,) = database.select("SELECT deployments, days FROM metrics_30d")
+    assert row == {"deployments": 2, "days": 30.0}
+
+
+def test_weeks_begin_with_the_first_deployment_of_the_scope(database: DuckDb, tmp_path: Path) -> None:
+    question = QUESTIONS["all that is busy"]()
+    question.write_rows(tmp_path)
+    database.load(tmp_path)
+    every_week = Window(datetime(1970, 1, 1, tzinfo=UTC), question.window.end)
+    columns = f"{', '.join(SCOPE)}, CAST(week AS VARCHAR) AS week, deployments, lead_p50_seconds"
+    by_week = {week_key(row): row for row in database.call("metrics_by_week", every_week, question.now, columns)}
+    weekly = {week_key(row): row for row in database.select(f"SELECT {columns} FROM metrics_weekly")}
+    assert min(str(key[-1]) for key in weekly) == "2024-02-05"
+    assert all(weekly[key] == row for key, row in by_week.items() if row["deployments"])
+    first_by_repository = {key[0]: key[-1] for key in sorted(weekly, reverse=True)}
+    assert first_by_repository["acme/shop"] == "2024-02-19"
+    assert first_by_repository["acme/api"] == "2024-03-04"
+
+
+def week_key(row: Row) -> Key:
+    return tuple(str(row[name]) for name in (*SCOPE, "week"))
+
+
+def test_failures_and_open_incidents_are_those_of_all_time(database: DuckDb, tmp_path: Path) -> None:
+    question = QUESTIONS["busy"]()
+    question.write_rows(tmp_path)
+    database.load(tmp_path)
+    histories = question.evaluation.histories
+    failures = {failure.deployment.id: failure for history in histories for failure in history.failures}
+    rows = database.select("SELECT deployment, failure_rule, recovery_seconds, is_open FROM failures")
+    assert {row["deployment"]: (row["failure_rule"], row["recovery_seconds"], row["is_open"]) for row in rows} == {
+        id_: (failure.rule, failure.recovery_seconds, failure.recovered_at is None) for id_, failure in failures.items()
+    }
+    incidents = [each.incident for history in histories for each in history.incidents if not each.incident.resolved_at]
+    open_rows = database.select("SELECT incident, team, open_seconds > 0 AS has_begun FROM open_incidents")
+    assert {row["incident"] for row in open_rows} == {incident.id for incident in incidents}
+    assert all(row["has_begun"] for row in open_rows)
 
 
 def metrics_of(document: Any) -> dict[tuple[str, ...], Any]:  # noqa: ANN401 - JSON

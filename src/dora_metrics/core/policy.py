@@ -17,7 +17,7 @@ from dora_metrics.core.targets.goals import GoalSpec
 if TYPE_CHECKING:  # most repositories set none
     from dora_metrics.core.teams import Teams
 
-RULES_EDITION = 6
+RULES_EDITION = 7
 """Raised whenever a rule changes what the same facts and settings count as, so that old checkpoints are discarded."""
 
 DAY = timedelta(hours=24)

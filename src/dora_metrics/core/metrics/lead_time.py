@@ -54,8 +54,8 @@ class LeadTimes(Struct):
 def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
     """Measure every change that a scope delivered.
 
-    An excluded change has the first reason that applies: first_deployment, bots, no_start, negative. A commit that
-    several changes contain is measured once.
+    An excluded change has the first reason that applies: first_deployment, bots, no_start, negative. A commit is
+    measured once, also if several changes contain it, or if one names it twice.
     """
     lead_times = LeadTimes()
     measured_shas: set[str] = set()
@@ -63,8 +63,7 @@ def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
         change = delivery.change
         starts = _start_times(change, policy)
         if policy.lead_time_start == "commit":
-            starts = [(start, sha) for start, sha in starts if sha not in measured_shas]
-            measured_shas.update(sha for _, sha in starts if sha)
+            starts = list(_not_measured_yet(starts, measured_shas))
         if reason := _exclusion_reason(delivery, change, policy):
             deployment = delivery.deployment
             lead_times.excluded.append(
@@ -73,6 +72,16 @@ def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
         else:
             _measure_change(lead_times, delivery, change, starts)
     return lead_times
+
+
+def _not_measured_yet(
+    starts: Iterable[tuple[datetime | None, str | None]], measured_shas: set[str]
+) -> Iterator[tuple[datetime | None, str | None]]:
+    """Yield the starts of commits that are not among `measured_shas`, and add these."""
+    for start, sha in starts:
+        if sha not in measured_shas:
+            measured_shas.update((sha,) if sha else ())
+            yield start, sha
 
 
 def _exclusion_reason(delivery: DeliveredChange, change: Change | None, policy: Policy) -> str | None:
