@@ -4,7 +4,6 @@ It runs the statements that arrive, translated by sqlglot. It behaves where emul
 once, jobs take a while, and an answer may be lost after the request was done.
 """
 
-import email
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +52,7 @@ def answer(value: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
-class JobFailure(Exception):
+class JobFailedError(Exception):
     """A job's failure, with its first errors."""
 
     def __init__(self, reason: str, *messages: str) -> None:
@@ -92,7 +91,7 @@ class FakeBigQuery(ListeningFake):
     lost_answers: set[int] = field(default_factory=set)
     ends_after: int | None = None
     polls: int = 0
-    job_failures: list[JobFailure] = field(default_factory=list)
+    job_failures: list[JobFailedError] = field(default_factory=list)
     page_size: int = 1_000
     views: set[str] = field(default_factory=set)
     expirations: dict[str, str] = field(default_factory=dict)
@@ -220,7 +219,7 @@ class FakeBigQuery(ListeningFake):
                 raise self.job_failures.pop(0)
             rows = self._run(job["configuration"], content)
             self._jobs[job_id] = StoredJob({"state": "DONE"}, self.polls, rows)
-        except JobFailure as failure:
+        except JobFailedError as failure:
             self._jobs[job_id] = StoredJob(failure.status, self.polls)
         return self._shown(job_id)
 
@@ -252,9 +251,9 @@ class FakeBigQuery(ListeningFake):
         try:
             return self._database.execute(_translated(query["query"]), parameters).fetchall()
         except duckdb.CatalogException as problem:
-            raise JobFailure("notFound", str(problem)) from None
+            raise JobFailedError("notFound", str(problem)) from None
         except duckdb.Error as problem:
-            raise JobFailure("invalidQuery", str(problem)) from None
+            raise JobFailedError("invalidQuery", str(problem)) from None
 
     def _load(self, load: JsonObject, content: bytes) -> None:
         """Replace the content of a table; if one line is wrong, nothing is changed."""
@@ -262,7 +261,7 @@ class FakeBigQuery(ListeningFake):
         assert load["sourceFormat"] == "NEWLINE_DELIMITED_JSON"
         assert load["writeDisposition"] == "WRITE_TRUNCATE"
         if problems := [problem for line in content.splitlines() for problem in _problems(json.loads(line), fields)]:
-            raise JobFailure("invalid", "Error while reading data", *problems)
+            raise JobFailedError("invalid", "Error while reading data", *problems)
         columns = ", ".join(f"'{each['name']}': '{_DUCKDB_TYPES[each['type']]}'" for each in fields)
         names = ", ".join(f'"{each["name"]}"' for each in fields)
         with tempfile.TemporaryDirectory() as folder:
@@ -276,7 +275,7 @@ class FakeBigQuery(ListeningFake):
                 self._database.execute(f'INSERT INTO {DATASET}."{name}" ({names}) SELECT {names} FROM {source}; COMMIT')
             except duckdb.Error as problem:
                 self._database.execute("ROLLBACK")
-                raise JobFailure("invalid", str(problem)) from None
+                raise JobFailedError("invalid", str(problem)) from None
 
 
 @cache
@@ -286,11 +285,10 @@ def _translated(sql: str) -> str:
 
 def _parts(request: Request) -> tuple[JsonObject, bytes]:
     """The two parts of an upload."""
-    head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
-    job, rows = email.message_from_bytes(head + request.body).get_payload()
-    content = rows.get_payload(decode=True)
-    assert isinstance(content, bytes)
-    return json.loads(job.get_payload(decode=True)), content
+    separator = b"--" + request.headers["Content-Type"].partition("boundary=")[2].encode()
+    empty, job, rows, end = (b"\r\n" + request.body).split(b"\r\n" + separator)
+    assert (empty, end.strip()) == (b"", b"--")
+    return json.loads(job.partition(b"\r\n\r\n")[2]), rows.partition(b"\r\n\r\n")[2]
 
 
 def _value(kind: JsonObject, value: JsonObject) -> Any:  # noqa: ANN401 - as many types as SQL

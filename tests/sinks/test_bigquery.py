@@ -2,24 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 from msgspec.structs import replace as replace_fields
 
 from dora_metrics.core.facts.jsonl import encode_fact
-from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.bigquery import progress
 from dora_metrics.sinks.bigquery.contents import Contents
-from fakes.bigquery import FakeBigQuery, JobFailure, bigquery
-from support.servers import Answer, Request
+from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, bigquery, refusal
+from support.property_cases import cases
+from support.servers import Answer, Request, listen
 from support.sink_payloads import deployment
 from support.warehouse_contents import LIMITS, contents, deployments, send, sink_to
 
 SHOP, PAY = "acme/shop", "acme/pay"
-CONCURRENT = JobFailure("invalidQuery", "Could not serialize access to table x due to concurrent update")
+CONCURRENT = JobFailedError("invalidQuery", "Could not serialize access to table x due to concurrent update")
 
 
 def older() -> Contents:
@@ -81,7 +80,7 @@ def test_only_what_differs_is_sent(fake: FakeBigQuery) -> None:
 
 
 def test_a_changed_rule_sends_what_is_judged_differently(fake: FakeBigQuery) -> None:
-    facts: list[Fact] = [deployment(1, 3), deployment(2, 2, status="failure"), deployment(3, 1)]
+    facts = [deployment(1, 3), deployment(2, 2, status="failure"), deployment(3, 1)]
     send(fake, contents(facts))
     assert send(fake, contents(facts, count_failed_runs=True)).status == "done"
     changed = uploaded(fake)
@@ -177,6 +176,11 @@ def test_facts_are_the_lines_of_the_ledger(fake: FakeBigQuery) -> None:
 # What is repeated, stopped, late, or done twice at once
 
 
+def steps(count: int) -> range:
+    """The numbers of the requests at which something happens: every fourth, or each of them in the nightly run."""
+    return range(1, count + 1, 4 if cases(1) == 1 else 1)
+
+
 def test_a_run_that_is_stopped_after_any_request_is_healed_by_the_next(fake: FakeBigQuery) -> None:
     """The dataset alternates between two ledgers' states, so that each step also replaces and removes rows."""
     with bigquery() as undisturbed:
@@ -186,7 +190,7 @@ def test_a_run_that_is_stopped_after_any_request_is_healed_by_the_next(fake: Fak
         expected = undisturbed.state
     assert count > 20
     send(fake, older())
-    for ends_after in range(count):
+    for ends_after in steps(count - 1):
         sequence = 2 * ends_after + 2
         send(fake, replace_fields(older(), sequence=sequence))
         fake.forget_requests()
@@ -211,7 +215,7 @@ def test_an_answer_that_is_lost_changes_nothing(fake: FakeBigQuery) -> None:
     """Whichever it is, the run goes on: a second request with the same name is the same job or table."""
     send(fake, older())
     expected = state_after(older(), newer())
-    for number in range(1, 27):
+    for number in steps(25):
         sequence = 2 * number
         send(fake, replace_fields(older(), sequence=sequence))
         fake.forget_requests()
@@ -247,13 +251,12 @@ def interrupted(fake: FakeBigQuery, first: Contents, second: Contents, request_n
     outcomes: list[Outcome] = []
     count = 0
 
-    def interrupt(request: Request) -> Answer | None:
+    def interrupt(_: Request) -> None:
         nonlocal count
         count += 1
         if count == request_number:
             fake.faults = []
             outcomes.append(sink_to(fake).send(second))
-        return None
 
     fake.faults = [interrupt]
     outcomes.append(sink_to(fake).send(first))
@@ -265,7 +268,7 @@ def interrupted(fake: FakeBigQuery, first: Contents, second: Contents, request_n
 def test_of_two_runs_at_once_the_later_version_remains(fake: FakeBigQuery, *, is_older_first: bool) -> None:
     expected = state_after(older(), newer())
     send(fake, older())
-    for number in range(1, 25):
+    for number in steps(25):
         sequence = 3 * number
         send(fake, replace_fields(older(), sequence=sequence))
         late = replace_fields(contents(deployments(PAY, 4), sequence=sequence + 1))
@@ -277,12 +280,12 @@ def test_of_two_runs_at_once_the_later_version_remains(fake: FakeBigQuery, *, is
         assert send(fake, latest).detail == "nothing has changed; 0 rows sent"
 
 
-def test_two_shards_at_once_do_not_mix(fake: FakeBigQuery) -> None:
+def test_two_shards_at_once_do_not_mix() -> None:
     shards = [
         contents(deployments(name, count), ledger=f"branch:dora-metrics-{count}of3@acme/metrics")
         for name, count in ((SHOP, 3), (PAY, 2))
     ]
-    for number in range(1, 24):
+    for number in steps(24)[::2]:
         with bigquery() as dataset:
             send(dataset, contents([], parts=["rows"]))
             outcomes = interrupted(dataset, shards[0], shards[1], number)
@@ -298,8 +301,12 @@ def test_a_job_that_takes_a_while_is_waited_for(fake: FakeBigQuery) -> None:
     assert sum("/jobs/" in request.path for request in fake.requests) >= 8
 
 
-@pytest.mark.parametrize("failure", [CONCURRENT, JobFailure("backendError", "Try again")], ids=lambda each: each.reason)
-def test_a_job_that_failed_for_a_moment_is_repeated_under_another_name(fake: FakeBigQuery, failure: JobFailure) -> None:
+@pytest.mark.parametrize(
+    "failure", [CONCURRENT, JobFailedError("backendError", "Try again")], ids=lambda each: each.reason
+)
+def test_a_job_that_failed_for_a_moment_is_repeated_under_another_name(
+    fake: FakeBigQuery, failure: JobFailedError
+) -> None:
     fake.job_failures = [failure] * 3
     assert send(fake, older()).status == "done"
     assert fake.state == state_after(older())
@@ -316,7 +323,7 @@ def test_a_job_that_fails_again_and_again_is_given_up(fake: FakeBigQuery) -> Non
 def test_rows_that_are_refused_change_nothing_and_name_the_first_errors(fake: FakeBigQuery) -> None:
     send(fake, contents(deployments(SHOP, 1)))
     before = fake.rows("scopes")
-    refused = JobFailure("invalid", *(f"Could not parse line {number}" for number in range(9)))
+    refused = JobFailedError("invalid", *(f"Could not parse line {number}" for number in range(9)))
     fake.forget_requests()
     is_first = iter([True])
 
@@ -351,7 +358,7 @@ def changed(edit: Callable[[dict[str, list[dict[str, str]]]], object]) -> Callab
         for name in list(fake._schemas):  # noqa: SLF001
             fake.drop(name)
         for name, fields in columns.items():
-            fake.create(name, fields)  # type: ignore[arg-type] # a list of objects
+            fake.create(name, list(fields))
 
     return apply
 
@@ -367,8 +374,10 @@ EXTRA = {"name": "ours", "type": "STRING", "mode": "NULLABLE"}
 BROKEN: list[tuple[Callable[[FakeBigQuery], object], str]] = [
     (
         changed(lambda columns: columns.update(scopes=[each for each in columns["scopes"] if each["name"] != "team"])),
-        "`acme-metrics.dora.scopes` has no team; apply terraform/ again, or run ALTER TABLE `acme-metrics.dora.scopes` "
-        "ADD COLUMN IF NOT EXISTS team STRING",
+        (
+            "`acme-metrics.dora.scopes` has no team; apply terraform/ again, or run ALTER TABLE "
+            "`acme-metrics.dora.scopes` ADD COLUMN IF NOT EXISTS team STRING"
+        ),
     ),
     (
         lambda fake: fake.drop("scopes"),
@@ -380,13 +389,17 @@ BROKEN: list[tuple[Callable[[FakeBigQuery], object], str]] = [
     ),
     (
         set_field("scopes", "team", type="INTEGER"),
-        "`acme-metrics.dora.scopes` has team INTEGER instead of STRING; create the table again with terraform/, it is "
-        "filled by the next run",
+        (
+            "`acme-metrics.dora.scopes` has team INTEGER instead of STRING; create the table again with terraform/, it "
+            "is filled by the next run"
+        ),
     ),
     (
         set_field("scopes", "team", mode="REQUIRED"),
-        "`acme-metrics.dora.scopes` has team STRING REQUIRED instead of STRING; create the table again with "
-        "terraform/, it is filled by the next run",
+        (
+            "`acme-metrics.dora.scopes` has team STRING REQUIRED instead of STRING; create the table again with "
+            "terraform/, it is filled by the next run"
+        ),
     ),
     (
         changed(lambda columns: columns["scopes"].append({**EXTRA, "mode": "REQUIRED"})),
@@ -427,15 +440,70 @@ def test_without_the_table_of_loads_nothing_is_sent(fake: FakeBigQuery) -> None:
     assert fake.uploaded_bytes == 0
 
 
-def test_a_project_may_have_a_domain() -> None:
-    sink = replace(sink_to_nothing("example.com:metrics.dora"))
+def test_a_project_may_have_a_domain(fake: FakeBigQuery) -> None:
+    sink = sink_to(fake, dataset="example.com:metrics.dora")
     assert sink.names("loads") == "`example.com:metrics.dora.loads`"
-    assert sink.dataset.path == "projects/example.com:metrics/datasets/dora"
+    assert "HTTP 404: the project or dataset does not exist" in sink.send(older()).detail
+    assert fake.requests[0].path == "/bigquery/v2/projects/example.com:metrics/datasets/dora"
 
 
-def sink_to_nothing(dataset: str):  # type: ignore[no-untyped-def] # noqa: ANN201
-    with bigquery() as started:
-        return sink_to(started, dataset=dataset)
+# Refusals
+
+ROLES = "the service account lacks a role; it needs roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser"
+REFUSALS = [
+    (401, "authError", "HTTP 401: `bigquery-token` is wrong, or older than an hour; pass the `access_token` that"),
+    (403, "accessDenied", f"HTTP 403: {ROLES} on the project"),
+    (
+        403,
+        "accessNotConfigured",
+        "HTTP 403: the BigQuery API is not enabled in the project; enable bigquery.googleapis",
+    ),
+    (403, "billingNotEnabled", "HTTP 403: the project has no billing account, which loading and MERGE need"),
+    (403, "quotaExceeded", "HTTP 403: a quota of the project is used up; the next run sends again"),
+    (403, "rateLimitExceeded", "HTTP 403: too many requests for the project; the next run sends again"),
+    (404, "notFound", "HTTP 404: the project or dataset does not exist; check `bigquery-dataset`, and create it with"),
+    (429, "rateLimitExceeded", "HTTP 429: too many requests for the project; the next run sends again"),
+    (400, "invalid", "HTTP 400: BigQuery refused the request (answer: no)"),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "text"), REFUSALS, ids=[f"{each[0]} {each[1]}" for each in REFUSALS])
+def test_a_refusal_says_what_is_missing(fake: FakeBigQuery, status: int, reason: str, text: str) -> None:
+    fake.faults = [lambda _: refusal(status, reason, "no")]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith(text)
+    assert len(fake.requests) == (LIMITS.tries if reason == "rateLimitExceeded" else 1)
+
+
+def test_a_limit_that_passes_is_waited_for(fake: FakeBigQuery) -> None:
+    answers = iter([refusal(403, "rateLimitExceeded"), refusal(503, "backendError")])
+    fake.faults = [lambda request: next(answers, None) if "@claims" in request.body.decode() else None]
+    assert send(fake, older()).status == "failed", "two tries, and both were refused"
+    assert send(fake, older()).status == "done"
+
+
+def test_a_server_that_repeats_the_token_does_not_make_us_show_it(fake: FakeBigQuery) -> None:
+    fake.faults = [lambda request: refusal(400, "invalid", f"bad {request.headers['Authorization']}")]
+    sink = sink_to(fake)
+    assert sink.send(older()).detail.startswith("HTTP 400: BigQuery refused the request (answer: bad Bearer ***)")
+    assert TOKEN not in repr(sink)
+
+
+@pytest.mark.parametrize("body", [b"<html>proxy</html>", b"[]", b'{"location": 5}', b""])
+def test_an_answer_of_another_shape_is_named(fake: FakeBigQuery, body: bytes) -> None:
+    fake.faults = [lambda _: Answer(200, body)]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("the answer to GET is not as documented (")
+    assert "is a proxy in between? (0 rows sent)" in outcome.detail
+
+
+def test_a_redirect_is_not_followed(fake: FakeBigQuery) -> None:
+    with listen() as stranger:
+        fake.faults = [lambda _: Answer(307, headers={"Location": stranger.url})]
+        assert send(fake, older()).detail.startswith("HTTP 307: BigQuery refused the request")
+        assert stranger.requests == []
 
 
 # Hangs
