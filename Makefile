@@ -84,6 +84,7 @@ bench: $(VENV)/dev web ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/settings.py
 	$(VENV)/bin/python bench/openmetrics.py
 	$(VENV)/bin/python bench/other_systems.py
+	$(VENV)/bin/python bench/rows.py
 
 CASES ?= 10000
 fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; about ten minutes, CASES=500 takes one

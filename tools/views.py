@@ -129,6 +129,8 @@ def _bigquery(view: View) -> str:
     query = _with_arguments(view.query(), _name)
     for table in _stored_tables(query):
         table.set("this", exp.to_identifier(f"${{dataset}}.{table.name}", quoted=True))
+    for difference in query.find_all(exp.TimestampSub):  # as documented; sqlglot would put the number in quotes
+        difference.set("expression", exp.Literal.number(difference.text("expression")))
     kind = f"VIEW `${{dataset}}.{view.name}`"
     if view.window is None:
         declared = ", ".join(f"`{name}` TIMESTAMP" for name in PARAMETERS)
@@ -196,7 +198,7 @@ def _postgres_type(column: str) -> str:
     """Return the type of a column of a function's result, which its name shows."""
     if re.search(r"_seconds$|_ratio$|^days$|_per_(day|week)$", column):
         return "double precision"
-    return _NAMED_TYPES.get(column, "bigint")
+    return "boolean" if column.endswith("_at_least") else _NAMED_TYPES.get(column, "bigint")
 
 
 _TYPES = {  # of BigQuery, DuckDB, PostgreSQL

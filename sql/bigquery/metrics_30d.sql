@@ -9,7 +9,8 @@ WITH members AS (
     team,
     began_at,
     timezone,
-    knows_incidents
+    knows_incidents,
+    knows_rollbacks
   FROM `${dataset}.scopes`
 ), pools AS (
   SELECT
@@ -37,12 +38,14 @@ WITH members AS (
     failed,
     recovered_at,
     recovery_seconds,
-    rework
+    rework,
+    knows_incidents,
+    knows_rollbacks
   FROM `${dataset}.deployments`
   JOIN members
     USING (repository, service, environment)
   WHERE
-    finished_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND finished_at < CURRENT_TIMESTAMP()
+    finished_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND finished_at < CURRENT_TIMESTAMP()
 ), deployed AS (
   SELECT
     repository,
@@ -52,11 +55,13 @@ WITH members AS (
     COUNT(DISTINCT IF(status = 'success', day, NULL)) AS deployment_days,
     COUNTIF(failed) AS failed_deployments,
     COUNTIF(counts) AS counted_deployments,
+    LOGICAL_OR(counts AND NOT knows_incidents) AS change_failure_rate_at_least,
     COUNTIF(failed AND NOT recovery_seconds IS NULL) AS recovered,
     COUNTIF(failed AND recovered_at IS NULL) AS open_failures,
     AVG(IF(failed, recovery_seconds, NULL)) AS recovery_mean_seconds,
     COUNTIF(reached_users AND rework) AS rework_deployments,
     COUNTIF(reached_users) AS reached_deployments,
+    LOGICAL_OR(reached_users AND NOT knows_rollbacks) AS rework_rate_at_least,
     COUNTIF(status = 'failure') AS failed_runs
   FROM attempts
   GROUP BY
@@ -81,6 +86,7 @@ WITH members AS (
     seconds,
     excluded,
     changes,
+    starts_too_late,
     coding_seconds,
     pickup_seconds,
     review_seconds,
@@ -89,13 +95,14 @@ WITH members AS (
   JOIN members
     USING (repository, service, environment)
   WHERE
-    deployed_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND deployed_at < CURRENT_TIMESTAMP()
+    deployed_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND deployed_at < CURRENT_TIMESTAMP()
 ), lead_counts AS (
   SELECT
     repository,
     service,
     environment,
     COUNTIF(excluded IS NULL) AS changes,
+    COUNTIF(starts_too_late) AS late_starts,
     AVG(seconds) AS lead_mean_seconds,
     SUM(IF(excluded = 'first_deployment', changes, 0)) AS excluded_first_deployment,
     SUM(IF(excluded = 'bots', changes, 0)) AS excluded_bots,
@@ -132,9 +139,9 @@ WITH members AS (
     deployment,
     resolved_at,
     restore_seconds,
-    detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND detected_at < CURRENT_TIMESTAMP() AS is_detected,
+    detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND detected_at < CURRENT_TIMESTAMP() AS is_detected,
     COALESCE(
-      resolved_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AND resolved_at < CURRENT_TIMESTAMP(),
+      resolved_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AND resolved_at < CURRENT_TIMESTAMP(),
       FALSE
     ) AS is_resolved
   FROM `${dataset}.incidents`
@@ -175,7 +182,7 @@ WITH members AS (
   JOIN members
     USING (repository, service, environment)
   WHERE
-    since >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR)
+    since >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR)
     AND since < CURRENT_TIMESTAMP()
     AND NOT seconds IS NULL
 ), complete_weeks AS (
@@ -189,7 +196,7 @@ WITH members AS (
   JOIN `${dataset}.week_starts`
     USING (timezone)
   WHERE
-    starts_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR)
+    starts_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR)
     AND ends_at <= LEAST(CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP())
     AND began_at < ends_at
 ), days_by_week AS (
@@ -218,10 +225,9 @@ WITH members AS (
   /* Deployment frequency has a value only if the first recorded deployment is before the end of the window. */
   SELECT
     *,
-    TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR), MICROSECOND) / 86400000000 AS days,
+    TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR), MICROSECOND) / 86400000000 AS days,
     COALESCE(
-      began_at < CURRENT_TIMESTAMP()
-      AND TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) < CURRENT_TIMESTAMP(),
+      began_at < CURRENT_TIMESTAMP() AND TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) < CURRENT_TIMESTAMP(),
       FALSE
     ) AS has_begun
   FROM pools
@@ -231,7 +237,7 @@ SELECT
   service,
   environment,
   team,
-  TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL '720' HOUR) AS window_from,
+  TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 720 HOUR) AS window_from,
   CURRENT_TIMESTAMP() AS window_to,
   days,
   COALESCE(deployments, 0) AS deployments,
@@ -244,6 +250,7 @@ SELECT
   lead_p90_seconds,
   lead_p95_seconds,
   lead_mean_seconds,
+  COALESCE(changes > 0 AND changes <= 2 * late_starts, FALSE) AS lead_time_at_least, /* If half of the changes began earlier than is known, the median may be any higher. */
   coding_p50_seconds,
   pickup_p50_seconds,
   review_p50_seconds,
@@ -255,6 +262,7 @@ SELECT
   COALESCE(failed_deployments, 0) AS failed_deployments,
   COALESCE(counted_deployments, 0) AS counted_deployments,
   SAFE_DIVIDE(failed_deployments, counted_deployments) AS change_failure_ratio,
+  COALESCE(change_failure_rate_at_least, FALSE) AS change_failure_rate_at_least,
   COALESCE(recovered, 0) AS recovered,
   COALESCE(open_failures, 0) AS open_failures,
   recovery_p50_seconds,
@@ -263,6 +271,7 @@ SELECT
   COALESCE(rework_deployments, 0) AS rework_deployments,
   COALESCE(reached_deployments, 0) AS reached_deployments,
   SAFE_DIVIDE(rework_deployments, reached_deployments) AS rework_ratio,
+  COALESCE(rework_rate_at_least, FALSE) AS rework_rate_at_least,
   IF(knows_incidents, COALESCE(incidents, 0), NULL) AS incidents,
   IF(knows_incidents, COALESCE(resolved, 0), NULL) AS resolved,
   IF(knows_incidents, COALESCE(open_incidents, 0), NULL) AS open_incidents,

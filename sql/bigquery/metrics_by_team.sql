@@ -10,7 +10,8 @@ WITH members AS (
     COALESCE(team, '') AS team_key,
     began_at,
     timezone,
-    knows_incidents
+    knows_incidents,
+    knows_rollbacks
   FROM `${dataset}.scopes`
 ), pools AS (
   SELECT
@@ -33,7 +34,9 @@ WITH members AS (
     failed,
     recovered_at,
     recovery_seconds,
-    rework
+    rework,
+    knows_incidents,
+    knows_rollbacks
   FROM `${dataset}.deployments`
   JOIN members
     USING (repository, service, environment)
@@ -46,11 +49,13 @@ WITH members AS (
     COUNT(DISTINCT IF(status = 'success', day, NULL)) AS deployment_days,
     COUNTIF(failed) AS failed_deployments,
     COUNTIF(counts) AS counted_deployments,
+    LOGICAL_OR(counts AND NOT knows_incidents) AS change_failure_rate_at_least,
     COUNTIF(failed AND NOT recovery_seconds IS NULL) AS recovered,
     COUNTIF(failed AND recovered_at IS NULL) AS open_failures,
     AVG(IF(failed, recovery_seconds, NULL)) AS recovery_mean_seconds,
     COUNTIF(reached_users AND rework) AS rework_deployments,
     COUNTIF(reached_users) AS reached_deployments,
+    LOGICAL_OR(reached_users AND NOT knows_rollbacks) AS rework_rate_at_least,
     COUNTIF(status = 'failure') AS failed_runs
   FROM attempts
   GROUP BY
@@ -69,6 +74,7 @@ WITH members AS (
     seconds,
     excluded,
     changes,
+    starts_too_late,
     coding_seconds,
     pickup_seconds,
     review_seconds,
@@ -82,6 +88,7 @@ WITH members AS (
   SELECT
     team_key,
     COUNTIF(excluded IS NULL) AS changes,
+    COUNTIF(starts_too_late) AS late_starts,
     AVG(seconds) AS lead_mean_seconds,
     SUM(IF(excluded = 'first_deployment', changes, 0)) AS excluded_first_deployment,
     SUM(IF(excluded = 'bots', changes, 0)) AS excluded_bots,
@@ -195,6 +202,7 @@ SELECT
   lead_p90_seconds,
   lead_p95_seconds,
   lead_mean_seconds,
+  COALESCE(changes > 0 AND changes <= 2 * late_starts, FALSE) AS lead_time_at_least, /* If half of the changes began earlier than is known, the median may be any higher. */
   coding_p50_seconds,
   pickup_p50_seconds,
   review_p50_seconds,
@@ -206,6 +214,7 @@ SELECT
   COALESCE(failed_deployments, 0) AS failed_deployments,
   COALESCE(counted_deployments, 0) AS counted_deployments,
   SAFE_DIVIDE(failed_deployments, counted_deployments) AS change_failure_ratio,
+  COALESCE(change_failure_rate_at_least, FALSE) AS change_failure_rate_at_least,
   COALESCE(recovered, 0) AS recovered,
   COALESCE(open_failures, 0) AS open_failures,
   recovery_p50_seconds,
@@ -214,6 +223,7 @@ SELECT
   COALESCE(rework_deployments, 0) AS rework_deployments,
   COALESCE(reached_deployments, 0) AS reached_deployments,
   SAFE_DIVIDE(rework_deployments, reached_deployments) AS rework_ratio,
+  COALESCE(rework_rate_at_least, FALSE) AS rework_rate_at_least,
   IF(knows_incidents, COALESCE(incidents, 0), NULL) AS incidents,
   IF(knows_incidents, COALESCE(resolved, 0), NULL) AS resolved,
   IF(knows_incidents, COALESCE(open_incidents, 0), NULL) AS open_incidents,

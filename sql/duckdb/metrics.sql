@@ -9,7 +9,8 @@ WITH members AS (
     team,
     began_at,
     timezone,
-    knows_incidents
+    knows_incidents,
+    knows_rollbacks
   FROM scopes
 ), pools AS (
   SELECT
@@ -37,7 +38,9 @@ WITH members AS (
     failed,
     recovered_at,
     recovery_seconds,
-    rework
+    rework,
+    knows_incidents,
+    knows_rollbacks
   FROM deployments
   JOIN members
     USING (repository, service, environment)
@@ -52,11 +55,13 @@ WITH members AS (
     COUNT(DISTINCT CASE WHEN status = 'success' THEN day ELSE NULL END) AS deployment_days,
     COUNT_IF(failed) AS failed_deployments,
     COUNT_IF(counts) AS counted_deployments,
+    BOOL_OR(CAST(counts AND NOT knows_incidents AS BOOLEAN)) AS change_failure_rate_at_least,
     COUNT_IF(failed AND NOT recovery_seconds IS NULL) AS recovered,
     COUNT_IF(failed AND recovered_at IS NULL) AS open_failures,
     AVG(CASE WHEN failed THEN recovery_seconds ELSE NULL END) AS recovery_mean_seconds,
     COUNT_IF(reached_users AND rework) AS rework_deployments,
     COUNT_IF(reached_users) AS reached_deployments,
+    BOOL_OR(CAST(reached_users AND NOT knows_rollbacks AS BOOLEAN)) AS rework_rate_at_least,
     COUNT_IF(status = 'failure') AS failed_runs
   FROM attempts
   GROUP BY
@@ -85,6 +90,7 @@ WITH members AS (
     seconds,
     excluded,
     changes,
+    starts_too_late,
     coding_seconds,
     pickup_seconds,
     review_seconds,
@@ -100,6 +106,7 @@ WITH members AS (
     service,
     environment,
     COUNT_IF(excluded IS NULL) AS changes,
+    COUNT_IF(starts_too_late) AS late_starts,
     AVG(seconds) AS lead_mean_seconds,
     SUM(CASE WHEN excluded = 'first_deployment' THEN changes ELSE 0 END) AS excluded_first_deployment,
     SUM(CASE WHEN excluded = 'bots' THEN changes ELSE 0 END) AS excluded_bots,
@@ -259,6 +266,7 @@ SELECT
   lead_p90_seconds,
   lead_p95_seconds,
   lead_mean_seconds,
+  COALESCE(changes > 0 AND changes <= 2 * late_starts, FALSE) AS lead_time_at_least, /* If half of the changes began earlier than is known, the median may be any higher. */
   coding_p50_seconds,
   pickup_p50_seconds,
   review_p50_seconds,
@@ -270,6 +278,7 @@ SELECT
   COALESCE(failed_deployments, 0) AS failed_deployments,
   COALESCE(counted_deployments, 0) AS counted_deployments,
   CASE WHEN counted_deployments <> 0 THEN failed_deployments / counted_deployments ELSE NULL END AS change_failure_ratio,
+  COALESCE(change_failure_rate_at_least, FALSE) AS change_failure_rate_at_least,
   COALESCE(recovered, 0) AS recovered,
   COALESCE(open_failures, 0) AS open_failures,
   recovery_p50_seconds,
@@ -278,6 +287,7 @@ SELECT
   COALESCE(rework_deployments, 0) AS rework_deployments,
   COALESCE(reached_deployments, 0) AS reached_deployments,
   CASE WHEN reached_deployments <> 0 THEN rework_deployments / reached_deployments ELSE NULL END AS rework_ratio,
+  COALESCE(rework_rate_at_least, FALSE) AS rework_rate_at_least,
   CASE WHEN knows_incidents THEN COALESCE(incidents, 0) ELSE NULL END AS incidents,
   CASE WHEN knows_incidents THEN COALESCE(resolved, 0) ELSE NULL END AS resolved,
   CASE WHEN knows_incidents THEN COALESCE(open_incidents, 0) ELSE NULL END AS open_incidents,

@@ -18,6 +18,7 @@ RETURNS TABLE (
   lead_p90_seconds double precision,
   lead_p95_seconds double precision,
   lead_mean_seconds double precision,
+  lead_time_at_least boolean,
   coding_p50_seconds double precision,
   pickup_p50_seconds double precision,
   review_p50_seconds double precision,
@@ -29,6 +30,7 @@ RETURNS TABLE (
   failed_deployments bigint,
   counted_deployments bigint,
   change_failure_ratio double precision,
+  change_failure_rate_at_least boolean,
   recovered bigint,
   open_failures bigint,
   recovery_p50_seconds double precision,
@@ -37,6 +39,7 @@ RETURNS TABLE (
   rework_deployments bigint,
   reached_deployments bigint,
   rework_ratio double precision,
+  rework_rate_at_least boolean,
   incidents bigint,
   resolved bigint,
   open_incidents bigint,
@@ -57,7 +60,8 @@ WITH members AS (
     team,
     began_at,
     timezone,
-    knows_incidents
+    knows_incidents,
+    knows_rollbacks
   FROM scopes
 ), pools AS (
   SELECT
@@ -85,7 +89,9 @@ WITH members AS (
     failed,
     recovered_at,
     recovery_seconds,
-    rework
+    rework,
+    knows_incidents,
+    knows_rollbacks
   FROM deployments
   JOIN members
     USING (repository, service, environment)
@@ -100,11 +106,13 @@ WITH members AS (
     COUNT(DISTINCT CASE WHEN status = 'success' THEN day ELSE NULL END) AS deployment_days,
     SUM(CASE WHEN failed THEN 1 ELSE 0 END) AS failed_deployments,
     SUM(CASE WHEN counts THEN 1 ELSE 0 END) AS counted_deployments,
+    BOOL_OR(counts AND NOT knows_incidents) AS change_failure_rate_at_least,
     SUM(CASE WHEN failed AND NOT recovery_seconds IS NULL THEN 1 ELSE 0 END) AS recovered,
     SUM(CASE WHEN failed AND recovered_at IS NULL THEN 1 ELSE 0 END) AS open_failures,
     AVG(CASE WHEN failed THEN recovery_seconds ELSE NULL END) AS recovery_mean_seconds,
     SUM(CASE WHEN reached_users AND rework THEN 1 ELSE 0 END) AS rework_deployments,
     SUM(CASE WHEN reached_users THEN 1 ELSE 0 END) AS reached_deployments,
+    BOOL_OR(reached_users AND NOT knows_rollbacks) AS rework_rate_at_least,
     SUM(CASE WHEN status = 'failure' THEN 1 ELSE 0 END) AS failed_runs
   FROM attempts
   GROUP BY
@@ -135,6 +143,7 @@ WITH members AS (
     seconds,
     excluded,
     changes,
+    starts_too_late,
     coding_seconds,
     pickup_seconds,
     review_seconds,
@@ -150,6 +159,7 @@ WITH members AS (
     service,
     environment,
     SUM(CASE WHEN excluded IS NULL THEN 1 ELSE 0 END) AS changes,
+    SUM(CASE WHEN starts_too_late THEN 1 ELSE 0 END) AS late_starts,
     AVG(seconds) AS lead_mean_seconds,
     SUM(CASE WHEN excluded = 'first_deployment' THEN changes ELSE 0 END) AS excluded_first_deployment,
     SUM(CASE WHEN excluded = 'bots' THEN changes ELSE 0 END) AS excluded_bots,
@@ -317,6 +327,7 @@ SELECT
   lead_p90_seconds,
   lead_p95_seconds,
   lead_mean_seconds,
+  COALESCE(changes > 0 AND changes <= 2 * late_starts, FALSE) AS lead_time_at_least, /* If half of the changes began earlier than is known, the median may be any higher. */
   coding_p50_seconds,
   pickup_p50_seconds,
   review_p50_seconds,
@@ -332,6 +343,7 @@ SELECT
     THEN CAST(failed_deployments AS DOUBLE PRECISION) / counted_deployments
     ELSE NULL
   END AS change_failure_ratio,
+  COALESCE(change_failure_rate_at_least, FALSE) AS change_failure_rate_at_least,
   COALESCE(recovered, 0) AS recovered,
   COALESCE(open_failures, 0) AS open_failures,
   recovery_p50_seconds,
@@ -344,6 +356,7 @@ SELECT
     THEN CAST(rework_deployments AS DOUBLE PRECISION) / reached_deployments
     ELSE NULL
   END AS rework_ratio,
+  COALESCE(rework_rate_at_least, FALSE) AS rework_rate_at_least,
   CASE WHEN knows_incidents THEN COALESCE(incidents, 0) ELSE NULL END AS incidents,
   CASE WHEN knows_incidents THEN COALESCE(resolved, 0) ELSE NULL END AS resolved,
   CASE WHEN knows_incidents THEN COALESCE(open_incidents, 0) ELSE NULL END AS open_incidents,

@@ -16,6 +16,7 @@ RETURNS TABLE (
   lead_p90_seconds double precision,
   lead_p95_seconds double precision,
   lead_mean_seconds double precision,
+  lead_time_at_least boolean,
   coding_p50_seconds double precision,
   pickup_p50_seconds double precision,
   review_p50_seconds double precision,
@@ -27,6 +28,7 @@ RETURNS TABLE (
   failed_deployments bigint,
   counted_deployments bigint,
   change_failure_ratio double precision,
+  change_failure_rate_at_least boolean,
   recovered bigint,
   open_failures bigint,
   recovery_p50_seconds double precision,
@@ -35,6 +37,7 @@ RETURNS TABLE (
   rework_deployments bigint,
   reached_deployments bigint,
   rework_ratio double precision,
+  rework_rate_at_least boolean,
   incidents bigint,
   resolved bigint,
   open_incidents bigint,
@@ -56,7 +59,8 @@ WITH members AS (
     COALESCE(team, '') AS team_key,
     began_at,
     timezone,
-    knows_incidents
+    knows_incidents,
+    knows_rollbacks
   FROM scopes
 ), pools AS (
   SELECT
@@ -79,7 +83,9 @@ WITH members AS (
     failed,
     recovered_at,
     recovery_seconds,
-    rework
+    rework,
+    knows_incidents,
+    knows_rollbacks
   FROM deployments
   JOIN members
     USING (repository, service, environment)
@@ -92,11 +98,13 @@ WITH members AS (
     COUNT(DISTINCT CASE WHEN status = 'success' THEN day ELSE NULL END) AS deployment_days,
     SUM(CASE WHEN failed THEN 1 ELSE 0 END) AS failed_deployments,
     SUM(CASE WHEN counts THEN 1 ELSE 0 END) AS counted_deployments,
+    BOOL_OR(counts AND NOT knows_incidents) AS change_failure_rate_at_least,
     SUM(CASE WHEN failed AND NOT recovery_seconds IS NULL THEN 1 ELSE 0 END) AS recovered,
     SUM(CASE WHEN failed AND recovered_at IS NULL THEN 1 ELSE 0 END) AS open_failures,
     AVG(CASE WHEN failed THEN recovery_seconds ELSE NULL END) AS recovery_mean_seconds,
     SUM(CASE WHEN reached_users AND rework THEN 1 ELSE 0 END) AS rework_deployments,
     SUM(CASE WHEN reached_users THEN 1 ELSE 0 END) AS reached_deployments,
+    BOOL_OR(reached_users AND NOT knows_rollbacks) AS rework_rate_at_least,
     SUM(CASE WHEN status = 'failure' THEN 1 ELSE 0 END) AS failed_runs
   FROM attempts
   GROUP BY
@@ -119,6 +127,7 @@ WITH members AS (
     seconds,
     excluded,
     changes,
+    starts_too_late,
     coding_seconds,
     pickup_seconds,
     review_seconds,
@@ -132,6 +141,7 @@ WITH members AS (
   SELECT
     team_key,
     SUM(CASE WHEN excluded IS NULL THEN 1 ELSE 0 END) AS changes,
+    SUM(CASE WHEN starts_too_late THEN 1 ELSE 0 END) AS late_starts,
     AVG(seconds) AS lead_mean_seconds,
     SUM(CASE WHEN excluded = 'first_deployment' THEN changes ELSE 0 END) AS excluded_first_deployment,
     SUM(CASE WHEN excluded = 'bots' THEN changes ELSE 0 END) AS excluded_bots,
@@ -267,6 +277,7 @@ SELECT
   lead_p90_seconds,
   lead_p95_seconds,
   lead_mean_seconds,
+  COALESCE(changes > 0 AND changes <= 2 * late_starts, FALSE) AS lead_time_at_least, /* If half of the changes began earlier than is known, the median may be any higher. */
   coding_p50_seconds,
   pickup_p50_seconds,
   review_p50_seconds,
@@ -282,6 +293,7 @@ SELECT
     THEN CAST(failed_deployments AS DOUBLE PRECISION) / counted_deployments
     ELSE NULL
   END AS change_failure_ratio,
+  COALESCE(change_failure_rate_at_least, FALSE) AS change_failure_rate_at_least,
   COALESCE(recovered, 0) AS recovered,
   COALESCE(open_failures, 0) AS open_failures,
   recovery_p50_seconds,
@@ -294,6 +306,7 @@ SELECT
     THEN CAST(rework_deployments AS DOUBLE PRECISION) / reached_deployments
     ELSE NULL
   END AS rework_ratio,
+  COALESCE(rework_rate_at_least, FALSE) AS rework_rate_at_least,
   CASE WHEN knows_incidents THEN COALESCE(incidents, 0) ELSE NULL END AS incidents,
   CASE WHEN knows_incidents THEN COALESCE(resolved, 0) ELSE NULL END AS resolved,
   CASE WHEN knows_incidents THEN COALESCE(open_incidents, 0) ELSE NULL END AS open_incidents,

@@ -155,7 +155,7 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
 _COMMANDS = {
     "report": "metrics for a git clone; no network, no token",
     "compute": "metrics from facts files; no network",
-    "rows": "judged rows for a database, from facts files or a ledger",
+    "rows": "judged rows for a database, from facts files, a git clone or a ledger",
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
@@ -399,14 +399,16 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
         "JSON object per line. It reads files only. A ledger on a branch needs a token in GITHUB_TOKEN. It changes no "
         "ledger."
     )
-    parser.set_defaults(command=_rows, command_needs="to")
-    parser.usage = "%(prog)s --facts FILE|DIR|- | --ledger LEDGER --to DIR [OPTIONS]"
+    parser.set_defaults(command=_rows, command_needs="to", as_of=None)
+    parser.usage = "%(prog)s --facts FILE|DIR|- | --git DIR | --ledger LEDGER --to DIR [OPTIONS]"
     parser.add_argument("--facts", metavar="FILE|DIR|-", help="recorded facts, as 'compute' reads them")
     parser.add_argument(
         "--ledger",
         metavar="LEDGER",
         help="instead of --facts: dir:PATH, or branch:NAME@OWNER/NAME, such as sync writes",
     )
+    parser.add_argument("--git", metavar="DIR", help="instead of --facts: a git clone, as 'report' reads it")
+    parser.add_argument("--tags", metavar="GLOB", help="with --git: tags that are deployments, such as 'v*'")
     parser.add_argument("--to", type=Path, metavar="DIR", help="the folder for the files; older ones are replaced")
     parser.add_argument(
         "--repository", metavar="OWNER/NAME", help="repository of the ledger's branch, if --ledger does not name it"
@@ -417,13 +419,13 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
 def _rows(options: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.commands import rows  # noqa: PLC0415 - see above
 
-    if (options.facts is None) == (options.ledger is None):
-        problem = (
-            "--facts or --ledger is missing" if options.facts is None else "--facts and --ledger exclude each other"
-        )
+    named = [name for name in ("--facts", "--git", "--ledger") if getattr(options, name[2:]) is not None]
+    if len(named) != 1:
+        problem = f"{' and '.join(named)} exclude each other" if named else "--facts, --git or --ledger is missing"
         raise DoraError([f"rows: {problem}", _help_hint("rows")])
+    sources = {"--facts": _file_source, "--git": _git_source}
     request = rows.RowsRequest(
-        facts=options.facts,
+        facts=None if options.ledger is not None else sources[named[0]](options, runtime),
         ledger=options.ledger,
         to=options.to,
         repository=options.repository,
@@ -522,23 +524,31 @@ def _flags(options: argparse.Namespace) -> Layer:
 
 
 def _compute(options: argparse.Namespace, runtime: Runtime) -> int:
+    return _print(_file_source(options, runtime), options, runtime)
+
+
+def _file_source(options: argparse.Namespace, runtime: Runtime) -> FactSource:
     from dora_metrics.sources import fact_files  # noqa: PLC0415 - see above
 
     def source(settings: Settings, _now: datetime) -> SourceFacts:
         with_earlier, services = options.as_of == "known", frozenset(settings.services)
         return fact_files.read(options.facts, runtime.stdin, with_earlier=with_earlier, services=services)
 
-    return _print(source, options, runtime)
+    return source
 
 
 def _report(options: argparse.Namespace, runtime: Runtime) -> int:
+    return _print(_git_source(options, runtime), options, runtime)
+
+
+def _git_source(options: argparse.Namespace, runtime: Runtime) -> FactSource:
     from dora_metrics.sources.git import read  # noqa: PLC0415 - see above
 
     def source(settings: Settings, now: datetime) -> SourceFacts:
         request = read.GitHistoryRequest(options.git, options.tags or None, settings, now)
         return read.read_history(request, runtime.environment)
 
-    return _print(source, options, runtime)
+    return source
 
 
 def _print(source: FactSource, options: argparse.Namespace, runtime: Runtime) -> int:

@@ -1,4 +1,4 @@
-"""Schemas that are generated from the models: `python -m dora_metrics.schemas schema terraform`.
+"""Schemas that are generated from the models: `python -m dora_metrics.schemas schema [terraform]`.
 
 JSON Schemas of facts, metrics, settings and rows go into the first folder, the tables of a warehouse into the second.
 """
@@ -95,4 +95,5 @@ def write_files(folder: Path, text_by_name: Mapping[str, str]) -> None:
 
 if __name__ == "__main__":
     write_files(Path(sys.argv[1]), schemas())
-    write_files(Path(sys.argv[2]), warehouse_tables())
+    for name in sys.argv[2:]:
+        write_files(Path(name), warehouse_tables())

@@ -18,8 +18,11 @@ from dora_metrics.commands.demo import NOW
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.rows.tables import TABLES
 from dora_metrics.runtime import Runtime
+from fakes.github import FakeGitHub
 from support.facts import at, change, deployment, deployment_id, incident
+from support.git_repository import GitRepository, two_releases
 from support.paths import ROOT
+from support.runs import deployment_status, run_action
 
 SAMPLE = str(files("dora_metrics") / "sample" / "ledger")
 GOLDEN = sorted(path.parent for path in (ROOT / "tests" / "golden").glob("*/facts.jsonl"))
@@ -53,6 +56,17 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_git_clone_has_rows_too(empty_folder: Path) -> None:
+    clone = GitRepository.create(empty_folder / "clone")
+    two_releases(clone)
+    ran = run_command("rows", "--git", str(clone.folder), "--to", "rows", "--window", "all")
+    assert ran.code == 0, ran.err
+    deployments = [json.loads(line) for line in (empty_folder / "rows" / "deployments.ndjson").read_text().splitlines()]
+    (scope,) = [json.loads(line) for line in (empty_folder / "rows" / "scopes.ndjson").read_text().splitlines()]
+    assert [row["source"] for row in deployments] == ["git", "git"]
+    assert not scope["knows_incidents"]
 
 
 # What DuckDB reads from the files
@@ -238,10 +252,57 @@ def test_a_ledger_gives_the_rows_of_its_facts_and_is_not_changed() -> None:
     assert before == after
 
 
+def test_settings_of_a_checkout_that_rows_do_not_use_are_not_mentioned() -> None:
+    Path(".github").mkdir()
+    Path(".github/dora.yml").write_text("timezone: Asia/Tokyo\nendpoint-url: https://endpoint.example\n")
+    ran = run_command("rows", "--ledger", f"dir:{SAMPLE}", "--now", NOW, "--to", "rows")
+    assert (ran.code, ran.err) == (0, "")
+    (scope,) = map(json.loads, Path("rows/scopes.ndjson").read_bytes().splitlines())
+    assert scope["timezone"] == "Asia/Tokyo"
+
+
 def ledger(folder: Path, *lines: bytes) -> str:
     (folder / "facts" / "2024").mkdir(parents=True)
     (folder / "facts" / "2024" / "03.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     return f"dir:{folder}"
+
+
+def test_a_ledger_on_a_branch_is_only_read(tmp_path: Path) -> None:
+    with FakeGitHub() as github:
+        github.repository("acme/shop").commit({"a": "1"}, message="Begin")
+        access = {"ledger": "branch:dora", "github-token": github.token}
+        url = {"GITHUB_API_URL": github.api_url}
+        run_action(tmp_path, "deployment_status", deployment_status(1), access, environment=url)
+        github.requests.clear()
+        environment = {**url, "GITHUB_TOKEN": github.token, "GITHUB_WORKSPACE": str(tmp_path)}
+        place = ("--ledger", "branch:dora@acme/shop", "--to", "rows")
+        ran = run_command("rows", *place, "--now", "2026-11-21T12:00:00Z", environment=environment)
+        operations = [request.operation for request in github.requests]
+    assert (ran.code, ran.err) == (0, "")
+    assert operations == ["Ledger"]
+    (row,) = map(json.loads, Path("rows/deployments.ndjson").read_bytes().splitlines())
+    assert (row["repository"], row["status"]) == ("acme/shop", "success")
+
+
+def test_a_branch_that_is_missing_is_an_error_and_leaves_the_tables_as_they_are(tmp_path: Path) -> None:
+    with FakeGitHub() as github:
+        github.repository("acme/shop").commit({"a": "1"}, message="Begin")
+        environment = {
+            "GITHUB_API_URL": github.api_url,
+            "GITHUB_TOKEN": github.token,
+            "GITHUB_WORKSPACE": str(tmp_path),
+        }
+        ran = run_command("rows", "--ledger", "branch:dora@acme/shop", "--to", "rows", environment=environment)
+    problem = "branch:dora of acme/shop is missing or empty; check the name, or create it with 'dora-metrics sync'"
+    assert (ran.code, ran.err) == (2, f"dora-metrics: {problem}\n")
+    assert not Path("rows").exists()
+
+
+def test_a_ledger_without_facts_gives_empty_tables_and_a_note(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "README.md").write_text("# The ledger of dora-metrics\n")
+    ran = run_command("rows", "--ledger", "dir:ledger", "--to", "rows")
+    assert (ran.code, ran.err) == (0, "dora-metrics: dir:ledger holds no facts, so the tables are empty.\n")
 
 
 def test_records_of_a_newer_version_are_in_no_row_and_a_note_says_so(tmp_path: Path) -> None:
@@ -284,8 +345,9 @@ HINT = "run 'dora-metrics rows --help' for usage"
     ("arguments", "problem"),
     [
         ("", "rows: --to is missing"),
-        ("--to x", "rows: --facts or --ledger is missing"),
+        ("--to x", "rows: --facts, --git or --ledger is missing"),
         ("--to x --facts - --ledger dir:y", "rows: --facts and --ledger exclude each other"),
+        ("--to x --git . --ledger dir:y", "rows: --git and --ledger exclude each other"),
     ],
 )
 def test_wrong_arguments_are_named_with_where_the_options_are_listed(arguments: str, problem: str) -> None:

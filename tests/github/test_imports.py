@@ -22,6 +22,7 @@ NEVER_IMPORTED = {"github", "jmespath", "yaml", "rich", "rjsmin", "chartkick"}
 ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
+        "commands.rows", "core.rows",
         "commands.compute", "commands.demo", "commands.incidents", "commands.init", "commands.kubernetes",
         "commands.ledger", "core.alertmanager", "core.facts.as_of", "core.failures.incident_names", "core.gitops",
         "core.ledger.remote_write_file", "core.linking.commit_graph", "core.reports.explain", "core.reports.periodic",

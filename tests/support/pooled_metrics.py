@@ -6,7 +6,13 @@ from datetime import datetime
 
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
-from dora_metrics.core.metrics.calculate import deployments_in, failures_in, incidents_in, measured_changes_in
+from dora_metrics.core.metrics.calculate import (
+    deployments_in,
+    failures_in,
+    incidents_in,
+    is_lead_time_lower_bound,
+    measured_changes_in,
+)
 from dora_metrics.core.metrics.lead_time import sorted_stage_seconds
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
@@ -20,7 +26,7 @@ def pooled_values(histories: Sequence[ScopeHistory], window: Window, policy: Pol
     return {
         "scopes": len(histories),
         **_frequency(histories, window, policy, now),
-        **_lead_times(histories, window),
+        **_lead_times(histories, window, policy),
         **_failures(histories, window, policy),
         **_incidents(histories, window),
     }
@@ -45,7 +51,7 @@ def _frequency(histories: Sequence[ScopeHistory], window: Window, policy: Policy
     }
 
 
-def _lead_times(histories: Sequence[ScopeHistory], window: Window) -> Values:
+def _lead_times(histories: Sequence[ScopeHistory], window: Window, policy: Policy) -> Values:
     measured = [change for history in histories for change in measured_changes_in(history, window)]
     seconds = [change.seconds for change in measured]
     excluded = [
@@ -57,6 +63,7 @@ def _lead_times(histories: Sequence[ScopeHistory], window: Window) -> Values:
         "changes": len(measured),
         **{f"lead_p{percent}_seconds": _quantile(seconds, percent / 100) for percent in (50, 75, 90, 95)},
         "lead_mean_seconds": _mean(seconds),
+        "lead_time_at_least": is_lead_time_lower_bound(measured, policy),
         **{
             f"{stage}_p50_seconds": _quantile(of_stage, 0.5)
             for stage, of_stage in sorted_stage_seconds(measured).items()
@@ -86,12 +93,22 @@ def _failures(histories: Sequence[ScopeHistory], window: Window, policy: Policy)
         "failed_deployments": len(failures),
         "counted_deployments": counted,
         "change_failure_ratio": len(failures) / counted if counted else None,
+        "change_failure_rate_at_least": any(
+            counts_in_failure_rate(each, policy) and not history.knows_incidents
+            for history in histories
+            for each in deployments_in(history, window)
+        ),
         "recovered": len(recoveries),
         "open_failures": sum(each.recovered_at is None for each in failures),
         **_durations("recovery", recoveries),
         "rework_deployments": rework,
         "reached_deployments": len(reached),
         "rework_ratio": rework / len(reached) if reached else None,
+        "rework_rate_at_least": any(
+            has_reached_users(each) and not history.knows_rollbacks
+            for history in histories
+            for each in deployments_in(history, window)
+        ),
         "failed_runs": sum(each.status == "failure" for each in attempts),
         "pipeline_recovery_p50_seconds": _quantile(streaks, 0.5),
     }

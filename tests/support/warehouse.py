@@ -60,6 +60,9 @@ COLUMNS = {
 }
 """The column of `metrics(…)` for each field of a document's metrics."""
 
+LOWER_BOUNDS = ("lead_time", "change_failure_rate", "rework_rate")
+"""Metrics that may be higher than their value; the document says so with `at_least`."""
+
 WEEK_COLUMNS = {
     "partial": "partial",
     "deployments": "deployments",
@@ -182,6 +185,9 @@ def _metrics_cells(question: Question, database: Database, which: str, window: W
     for key, metrics in expected.items():
         for path, column in COLUMNS.items():
             yield Cell(f"metrics, {which}", key, column, _at(metrics, path), rows[key][column])
+        for metric in LOWER_BOUNDS:
+            is_lower_bound = metrics[metric].get("at_least", False)
+            yield Cell(f"metrics, {which}", key, metric, is_lower_bound, rows[key][f"{metric}_at_least"])
 
 
 def _pooled_cells(question: Question, database: Database) -> Iterator[Cell]:
@@ -202,7 +208,7 @@ def _cells_of_pools(
     yield Cell(view, (), "rows", len(pools), len(rows))
     for key, histories in pools.items():
         values = pooled_values(histories, question.window, question.policy, question.now)
-        for column in ("scopes", *COLUMNS.values()):
+        for column in ("scopes", *COLUMNS.values(), *(f"{metric}_at_least" for metric in LOWER_BOUNDS)):
             yield Cell(view, key, column, values[column], rows[key][column])
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dora_metrics.commands.demo import NOW
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Commit, Fact
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.teams import Teams
 from dora_metrics.core.windows import parse_instant, parse_window
 from dora_metrics.sources import fact_files
-from support.facts import MARCH, at, change, deployment, deployment_id, failed_deployment, incident
+from support.facts import MARCH, at, change, deployment, deployment_id, failed_deployment, incident, pull_id, sha
 from support.paths import ROOT
 from support.warehouse import Question
 
@@ -59,7 +59,15 @@ BUSY: tuple[Fact, ...] = (
     change(101, "03-11", id="github:pull:acme/api#1", repository="acme/api", service="api"),
     incident(26, "03-21T10:00", resolved_at="03-21T19:00", repository="acme/api", service="api"),
     deployment(301, "02-10T09:00", repository="acme/tool", service="tool", source="git"),
-    deployment(302, "03-11T09:00", repository="acme/tool", service="tool", source="git"),
+    deployment(302, "03-11T09:00", repository="acme/tool", service="tool", source="git", changes=[201]),
+    change(
+        201,
+        "03-10",
+        repository="acme/tool",
+        service="tool",
+        source="git",
+        commits=(Commit(sha(pull_id(201)), at("03-10")),),
+    ),
     incident(27, "03-11T10:00", repository="acme/idle", service="idle"),
 )
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -31,6 +32,7 @@ from support.tools import leave_out
 from support.warehouse import COLUMNS, SCOPE, DuckDb, Key, Question, Row, compare, differing
 from support.warehouse_questions import QUESTIONS, TEAMS, facts_at
 
+DUCKDB_TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ", "FLOAT": "DOUBLE"}
 CONFORMANCE = ROOT.parent / "shared" / "conformance" / "run.py"
 
 policies = st.builds(
@@ -79,6 +81,27 @@ def test_golden_cases(database: DuckDb, name: str, tmp_path: Path) -> None:
     question = question_of(facts_at(tmp_path / "ledger"), (Layer("test", case.inputs),), published["generated_at"])
     assert metrics_of(json.loads(msgspec.json.encode(question.document))) == metrics_of(published)
     assert not differing(compare(question, database, tmp_path))
+
+
+def test_the_function_works_beside_its_namesake_in_tables_of_another_making(tmp_path: Path) -> None:
+    """The tables are those of Terraform. Arguments are times or texts, by position or by name."""
+    question = QUESTIONS["sample"]()
+    question.write_rows(tmp_path)
+    connection = duckdb.connect(config={"threads": 1})
+    for name, table in json.loads((ROOT / "terraform" / "tables.json").read_text("utf-8")).items():
+        types = {column["name"]: DUCKDB_TYPES.get(column["type"], column["type"]) for column in table["schema"]}
+        connection.execute(f"CREATE TABLE {name} ({', '.join(f'{column} {types[column]}' for column in types)})")
+        if (rows := tmp_path / f"{name}.ndjson").exists():
+            connection.execute(f"COPY {name} FROM '{rows}' (FORMAT json)")
+    connection.execute((ROOT / "sql" / "duckdb" / "metrics.sql").read_text("utf-8"))
+    times = [question.window.start, question.window.end, question.now]
+    by_position = connection.execute("SELECT deployments, lead_p50_seconds FROM metrics(?, ?, ?)", times).fetchall()
+    named = ", ".join(
+        f"\"{name}\" := '{time.isoformat()}'" for name, time in zip(("from", "to", "now"), times, strict=True)
+    )
+    assert by_position == [(9, 95898.0)]
+    assert connection.execute(f"SELECT deployments, lead_p50_seconds FROM metrics({named})").fetchall() == by_position
+    assert connection.execute("SELECT DISTINCT window_name FROM metrics ORDER BY 1").fetchall()[0] == ("30d",)
 
 
 def test_the_last_30_days_are_those_before_now(database: DuckDb, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""`rows`: judged rows of facts files or a ledger, as files that databases load. It changes no ledger."""
+"""`rows`: judged rows of facts files, a git clone or a ledger, as files that databases load. It changes no ledger."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -25,9 +24,10 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_chosen_config
+from dora_metrics.settings.flags import flags_without_effect
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.sources import fact_files
+from dora_metrics.sources import FactSource, fact_files
 from dora_metrics.storage.base import Storage
 from dora_metrics.storage.folder import Folder
 
@@ -40,7 +40,7 @@ class RowsRequest:
     """What to read, and where to write.
 
     Attributes:
-        facts: a file or folder with facts, `-` for standard input; None if a ledger is read.
+        facts: reads facts files or a git history; None if a ledger is read.
         ledger: the ledger, as the setting `ledger` names it; None if facts are read.
         to: the folder for the files.
         repository: whose ledger it is; None for that of GITHUB_REPOSITORY, or for no repository in particular.
@@ -49,7 +49,7 @@ class RowsRequest:
         now: the time to compute for.
     """
 
-    facts: str | None
+    facts: FactSource | None
     ledger: str | None
     to: Path
     repository: str | None
@@ -59,10 +59,11 @@ class RowsRequest:
 
 
 class _Input(NamedTuple):
-    """Facts, the settings to judge them by, and what readers must know of both."""
+    """Facts, the settings to judge them by, the time that numbers are as of, and what readers must know."""
 
     facts: list[Fact]
     settings: Settings
+    now: datetime
     notes: tuple[str, ...]
 
 
@@ -73,11 +74,13 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
         SettingsError: with every problem of the settings.
         DoraError: if facts or ledger cannot be read, or the folder cannot be written.
     """
-    source = _read_facts(request, runtime) if request.ledger is None else _read_ledger(request.ledger, request, runtime)
+    source = (
+        _read_facts(request.facts, request) if request.facts else _read_ledger(str(request.ledger), request, runtime)
+    )
     policy = source.settings.policy
     evaluation = evaluate_facts(source.facts, policy)
     try:
-        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, request.now)
+        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, source.now)
     except ValueError as error:
         raise SettingsError(f"window: {error}") from None
     for table, row_count in _write(request.to, judged).items():
@@ -88,8 +91,8 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
     return 0
 
 
-def _read_facts(request: RowsRequest, runtime: Runtime) -> _Input:
-    """Read facts files as `compute` does.
+def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
+    """Read facts files as `compute` does, or a git history as `report` does.
 
     Raises:
         DoraError: with every problem of the settings, or of the facts.
@@ -97,9 +100,9 @@ def _read_facts(request: RowsRequest, runtime: Runtime) -> _Input:
     config = read_chosen_config(request.config)
     layers = (*([config] if config else ()), request.flags)
     settings = load_settings(layers)
-    read = fact_files.read(str(request.facts), runtime.stdin, services=frozenset(settings.services))
+    read = facts(settings, request.now)
     unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
-    return _Input(read.facts, settings, (*unused, *read.notes))
+    return _Input(read.facts, settings, request.now, (*unused, *filter(None, (read.selection,)), *read.notes))
 
 
 def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
@@ -111,8 +114,9 @@ def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
     context = _context(ledger, request, runtime)
     settings, storage = context.settings, context.storage()
     contents = _contents(storage, RepositoryNames(services=frozenset(settings.services)))
-    outcomes = (f"{outcome.name}: {outcome.detail}" for outcome in context.outcomes)
-    return _Input(contents.facts, settings, (*outcomes, *_notes(contents, storage.name)))
+    unused = flags_without_effect("rows")
+    outcomes = (f"{each.name}: {each.detail}" for each in context.outcomes if each.name not in unused)
+    return _Input(contents.facts, settings, context.run.now, (*outcomes, *_notes(contents, storage.name)))
 
 
 def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
@@ -133,21 +137,23 @@ def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
         flags = Layer(request.flags.origin, {**request.flags.values, **access})
         return RunRequest.from_command_line(at, repository, flags, has_fixed_time=request.now != runtime.now)
 
-    run_request = with_folder(read_request, runtime)
-    return RunContext.load(run_request, runtime, Runner.of({}, StringIO()))
+    at_time = replace(runtime, now=request.now)
+    return RunContext.load(with_folder(read_request, at_time), at_time, Runner.of({}, StringIO()))
 
 
 def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
     """Read all facts of a ledger.
 
     Raises:
-        LedgerError: if it cannot be read, or is not a ledger.
+        LedgerError: if it cannot be read, or there is no ledger.
     """
     if not storage.is_persistent:
         raise LedgerError("--ledger none has no facts; write dir:PATH or branch:NAME@OWNER/NAME")
     snapshot = storage.read()
     if is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
         raise LedgerError(f"{storage.name} is not a ledger; name the branch or the folder that the action writes to")
+    if not snapshot.files:  # a misspelt name must not empty the tables
+        raise LedgerError(f"{storage.name} is missing or empty; check the name, or create it with 'dora-metrics sync'")
     return parse_ledger(snapshot.files, known=known)
 
 
@@ -169,12 +175,13 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     Raises:
         DoraError: if a file cannot be written; two problems, what happened and what to do.
     """
-    counts: Counter[WarehouseTable] = Counter()
+    counts: dict[WarehouseTable, int] = {}
 
     def counted_lines(table: WarehouseTable) -> Iterator[bytes]:
-        for line in encode_rows(table, judged.rows(table)):
-            counts[table] += 1
+        counts[table] = 0
+        for count, line in enumerate(encode_rows(table, judged.rows(table)), 1):
             yield line
+            counts[table] = count
 
     files = Folder(folder)
     try:
@@ -184,7 +191,7 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None
-    return {table: counts[table] for table in TABLES}
+    return counts
 
 
 def _file_name(table: WarehouseTable) -> str:

@@ -225,6 +225,17 @@ def test_in_commit_mode_exclusions_are_commits_too() -> None:
     assert found.changes == 1
 
 
+def test_in_commit_mode_a_commit_that_a_change_names_twice_counts_once() -> None:
+    facts = (
+        deployment(1, "02-28", changes=[1]),
+        deployment(2, "03-05", changes=[2]),
+        change(1, commits=(*commits("02-01"), *commits("02-01"))),
+        change(2, commits=(*commits("03-01", "03-02"), *commits("03-01"))),
+    )
+    found = metrics_of(*facts, window="2024-02-28..2024-04-01", lead_time_start="commit").lead_time
+    assert (found.changes, found.excluded.first_deployment) == (2, 1)
+
+
 def test_in_commit_mode_a_commit_of_two_changes_counts_once() -> None:
     facts = (
         deployment(1, "03-05", changes=[1, 2]),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import NamedTuple, get_args
@@ -62,11 +62,15 @@ def encode_fact(fact: StoredFact) -> bytes:
     if not isinstance(fact, Deployment | Incident):
         return canonical_json(fact)
     fields: dict[str, object] = msgspec.to_builtins(fact)
-    return canonical_json({name: value for name, value in fields.items() if not _is_left_out(name, value)})
+    for name in _left_out(fields):
+        del fields[name]
+    return canonical_json(fields)
 
 
-def _is_left_out(name: str, value: object) -> bool:
-    return (value is None and name in _LEFT_OUT_IF_UNKNOWN) or (not value and name in _LEFT_OUT_IF_EMPTY)
+def _left_out(fields: Mapping[str, object]) -> list[str]:
+    """Return the names of the fields that a line does not have."""
+    unknown = [name for name in _LEFT_OUT_IF_UNKNOWN if name in fields and fields[name] is None]
+    return unknown + [name for name in _LEFT_OUT_IF_EMPTY if name in fields and not fields[name]]
 
 
 def canonical_line(line: bytes) -> bytes:
