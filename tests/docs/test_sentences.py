@@ -27,7 +27,10 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relativ
 
 
 def without_code(markdown: str) -> str:
-    """A page without code blocks, comments, pictures and addresses. Code within a sentence counts as one word, and so does a list of it."""
+    """A page without code blocks, comments, pictures and addresses.
+
+    Code within a sentence counts as one word, and so does a list of it.
+    """
     text = re.sub(r"^ *```.*?^ *```$", "", markdown, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"`[^`]+`(?:, `[^`]+`)*", "code", text)
