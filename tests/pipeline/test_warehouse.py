@@ -53,6 +53,13 @@ def test_an_event_sends_no_rows(tmp_path: Path, fake: FakeBigQuery) -> None:
     assert "BigQuery" not in ran.summary
 
 
+def test_a_run_over_shards_leaves_the_rows_to_the_shards(tmp_path: Path, fake: FakeBigQuery) -> None:
+    record(tmp_path)
+    ran = rebuild(tmp_path, fake, ledger="dir:all", shard_ledgers="dir:ledger")
+    assert "the runs that write the `shard-ledgers` send the rows of their repositories" in ran.summary
+    assert fake.requests == []
+
+
 def sync(shop: SyncShop, fake: FakeBigQuery, repository: str = "acme/shop") -> ActionRun:
     environment = {
         "GITHUB_API_URL": shop.github.api_url,

@@ -30,6 +30,8 @@ from dora_metrics.sinks.bigquery.warehouse import BigQuery, DatasetName
 NAME = "BigQuery"
 _FACTS, _METRICS, _WEEK_STARTS = "facts", "metrics", "week_starts"
 
+_SENT_BY_SHARDS = "the runs that write the `shard-ledgers` send the rows of their repositories, so this run sends none"
+
 T = TypeVar("T")
 
 
@@ -45,6 +47,8 @@ def send_to_bigquery(
         limits: of each request, and of all of them together.
         emulator: the address of an emulator; empty for Google's own.
     """
+    if settings.shard_ledgers:
+        return Outcome(NAME, "skipped", _SENT_BY_SHARDS)
     if not result.storage.is_persistent or result.snapshot.sequence is None or result.snapshot.months != ALL_MONTHS:
         return Outcome(NAME, "skipped", "it gets the facts of a whole ledger, and this run has none")
     try:
