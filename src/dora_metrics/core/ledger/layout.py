@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
+from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, encode_fact
 from dora_metrics.core.facts.model import Deployment, Fact, Repository, StoredFact, UnknownRecord
 from dora_metrics.core.ledger import month_files
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER, LedgerLine, month_of_path, month_of_time
@@ -266,7 +266,7 @@ def parse_ledger(
 
 def _line_with_present_names(line: LedgerLine, names: RepositoryNames) -> LedgerLine:
     record = names.resolve(line.record)
-    return line if record is line.record else LedgerLine(record, line.json)
+    return line if record is line.record else replace(line, record=record)
 
 
 def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine]], tuple[QuarantinedLine, ...]]:
@@ -274,8 +274,7 @@ def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine
     lines_by_path: dict[str, list[LedgerLine]] = {}
     quarantined: list[QuarantinedLine] = []
     for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
-        pairs, bad_lines = decode_with_lines(files[path])
-        lines_by_path[path] = [LedgerLine(record, line) for record, line in pairs]
+        lines_by_path[path], bad_lines = month_files.lines_of(files[path])
         quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
     return lines_by_path, tuple(quarantined)
 

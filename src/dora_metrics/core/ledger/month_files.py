@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
-from typing import NamedTuple
 
-from dora_metrics.core.facts.jsonl import decode_with_lines
+from msgspec import Struct
+
+from dora_metrics.core.facts.jsonl import BadLine, decode_with_lines
 from dora_metrics.core.facts.model import FactRecord
 
 FACTS_FOLDER = "facts/"
@@ -50,14 +51,21 @@ def month_of_path(path: str) -> str:
     return _SUFFIX.sub("", path)
 
 
-class LedgerLine(NamedTuple):
+class LedgerLine(Struct, frozen=True, gc=False):
     """A record with its line of JSON, which contains the keys that this version does not know.
 
-    The record has the present names of repositories, the line those that it was written with.
+    The record has the present names of repositories, the line those that it was written with. The line is a part of
+    the file that it was read from, or all of `content`: of hundreds of thousands, none is in memory twice.
     """
 
     record: FactRecord
-    json: bytes
+    content: bytes
+    start: int = 0
+
+    @property
+    def json(self) -> bytes:
+        end = self.content.find(b"\n", self.start)
+        return self.content[self.start :] if end < 0 else self.content[self.start : end]
 
     @property
     def month(self) -> str:
@@ -67,6 +75,18 @@ class LedgerLine(NamedTuple):
 
 IsNewest = Callable[[LedgerLine], bool]
 """Whether a line is the newest of its id."""
+
+
+def lines_of(content: bytes) -> tuple[list[LedgerLine], list[BadLine]]:
+    """Return the lines of a facts file with their records as they were written, and those that are not records."""
+    pairs, bad_lines = decode_with_lines(content)
+    lines: list[LedgerLine] = []
+    start = 0
+    for record, json in pairs:
+        start = content.index(json, start)
+        lines.append(LedgerLine(record, content, start))
+        start += len(json)
+    return lines, bad_lines
 
 
 def first_paths(month: str) -> list[str]:
@@ -181,8 +201,8 @@ def _numbered_paths(month: str) -> Iterator[str]:
 
 
 def _newest_lines(content: bytes, is_newest: IsNewest) -> list[LedgerLine]:
-    """Return the lines of a file that count, with their records as they were written."""
-    return [line for pair in decode_with_lines(content)[0] if is_newest(line := LedgerLine(*pair))]
+    """Return the lines of a file that count."""
+    return [line for line in lines_of(content)[0] if is_newest(line)]
 
 
 def _ordered(lines: Iterable[LedgerLine]) -> list[LedgerLine]:

@@ -152,13 +152,16 @@ def _observe_rollout(run: Run, event: DispatchEvent, settings: Settings, recorde
 def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
     """Return the body of the `repository_dispatch` that records a fact, as `observe_dispatch` reads it.
 
-    What a dispatch has no field for is left out: what a deployment descends from.
+    What a dispatch has no field for is left out: what a deployment descends from. Of a corrected incident, only what
+    corrections state is sent, so that it is a correction again, and leaves the rest to the incident's system.
     """
     name, model = (
         ("deployment", DispatchedDeployment) if isinstance(fact, Deployment) else ("incident", DispatchedIncident)
     )
     values = msgspec.json.decode(jsonl.encode_fact(fact), type=dict[str, object])
-    known = {key: values[key] for key in model.model_fields if values.get(key) is not None}
+    corrected = fact.corrected if isinstance(fact, Incident) else ()
+    names = {"id", "observed_at", "source", *corrected} if corrected else set(values)
+    known = {key: values[key] for key in model.model_fields if key in names and values.get(key) is not None}
     fields = {key: value for key, value in known.items() if value != model.model_fields[key].default}
     return {"event_type": f"dora-{name}", "client_payload": {name: fields}}
 
