@@ -1,6 +1,6 @@
 """The repositories that the setting `repositories` selects, with what GitHub's lists show of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -49,29 +49,27 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
     """
     parsed = [parse_pattern(text) for text in patterns]
     owners = {pattern.owner.lower(): pattern.owner for pattern in parsed if pattern.lists_owner}
-    nodes_by_owner = {
-        key: list(_repository_nodes(client, owner, with_news=with_news)) for key, owner in sorted(owners.items())
+    nodes = {
+        node["nameWithOwner"].lower(): node
+        for _, owner in sorted(owners.items())
+        for node in _repository_nodes(client, owner, with_news=with_news)
     }
-    listed = {node["nameWithOwner"].lower(): _listed(node) for nodes in nodes_by_owner.values() for node in nodes}
     selected: dict[str, ListedRepository] = {}
     for pattern in parsed:
         if pattern.is_exclusion:
             selected = {key: repository for key, repository in selected.items() if not pattern.matches(key)}
         elif pattern.lists_owner:
-            names = _selected_names(pattern, nodes_by_owner[pattern.owner.lower()])
-            selected |= {name.lower(): listed[name.lower()] for name in names}
+            selected |= {key: _listed(node) for key, node in nodes.items() if _selects(pattern, node)}
         else:
             key = pattern.name.lower()
-            selected[key] = listed.get(key) or ListedRepository(pattern.name)
+            selected[key] = _listed(nodes[key]) if key in nodes else ListedRepository(pattern.name)
     return list(selected.values())
 
 
-def _selected_names(pattern: RepositoryPattern, nodes: Iterable[JsonObject]) -> Iterator[str]:
-    """Yield the names of the repositories in a list that a pattern selects."""
-    for node in nodes:
-        is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
-        if is_admitted and pattern.matches(node["nameWithOwner"]):
-            yield node["nameWithOwner"]
+def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:
+    """Whether a pattern with `*` selects a repository of a list."""
+    is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
+    return is_admitted and pattern.matches(node["nameWithOwner"])
 
 
 def _listed(node: JsonObject) -> ListedRepository:
