@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 _SCOPE = ("repository", "service", "environment")
 
 
-class ServiceRow(Struct, frozen=True, kw_only=True, gc=False):
+class ScopeRow(Struct, frozen=True, kw_only=True, gc=False):
     """A service in an environment: its team, its first recorded deployment, its time zone.
 
     `knows_incidents`, `knows_rollbacks`: whether these could be recorded at all. Otherwise counts of incidents are
@@ -228,7 +228,7 @@ class WeekStartRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Row = (
-    ServiceRow
+    ScopeRow
     | DeploymentRow
     | LeadTimeRow
     | IncidentRow
@@ -272,7 +272,7 @@ class WarehouseTable(NamedTuple):
 
 
 TABLES = (
-    WarehouseTable("scopes", ServiceRow, _SCOPE, None, _SCOPE),
+    WarehouseTable("scopes", ScopeRow, _SCOPE, None, _SCOPE),
     WarehouseTable("deployments", DeploymentRow, (*_SCOPE, "id"), "finished_at", _SCOPE),
     WarehouseTable(
         "lead_times", LeadTimeRow, (*_SCOPE, "change", "deployment", "sha", "excluded"), "deployed_at", _SCOPE
