@@ -18,8 +18,7 @@ class ListedRepository(Struct, frozen=True):
     Attributes:
         name: `owner/name`, as GitHub's list spells it, or as the setting does if no list was read.
         topics: those that GitHub's list shows; None if no list was read, as for a full name alone.
-        news: by what the list shows that it has changed, with the fields of `ListedNewsFields`; None if GitHub has not
-            shown all of these.
+        news: the fields of `ListedNewsFields`, which show whether it has changed; None if GitHub did not show all.
     """
 
     name: str

@@ -240,7 +240,7 @@ class Sync:
         return sorted(repositories, key=last_reading)
 
     def _news_sources(self, repositories: Sequence[ListedRepository], contents: LedgerContents) -> "_NewsSources":
-        """Return by what it is known whether repositories have news.
+        """Return what says whether repositories have news.
 
         A single one is not asked for its news: its reading begins with a request that is often the only one.
         """
@@ -552,7 +552,7 @@ class Sync:
 
 @dataclass(frozen=True)
 class _NewsSources:
-    """By what it is known whether repositories have news.
+    """What says whether repositories have news.
 
     `quiet_in_list` are the requests for those that GitHub's list shows as before, by name; `reader` asks the others.
     `alerts` are the lists of their organisations.

@@ -300,17 +300,6 @@ def test_weeks_begin_earlier_for_an_older_history(first: str, week: str) -> None
     assert rows("week_starts", deployment(1, first))[0]["week"] == week
 
 
-def test_a_repository_has_its_own_rows_of_all() -> None:
-    other = {"repository": "acme/api", "service": "api"}
-    facts = (deployment(1, "03-01"), deployment(2, "03-10", **other))
-    source = judged(facts, Policy(), "all")
-    own = source.of_repositories({"acme/api"})
-    for table in TABLES[:-1]:
-        of_all = [row for row in source.rows(table) if getattr(row, "repository") == "acme/api"]  # noqa: B009 - of any
-        assert list(own.rows(table)) == of_all
-    assert {getattr(row, "window_from") for row in own.rows(BY_NAME["metrics"])} >= {at("03-01")}  # noqa: B009
-
-
 def test_a_window_in_the_future_is_none() -> None:
     with pytest.raises(ValueError, match="starts in the future"):
         judged((), Policy(), "2024-05-01..2024-06-01")

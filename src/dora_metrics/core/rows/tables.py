@@ -1,4 +1,4 @@
-"""The tables of a warehouse: one struct a row, from which every schema is generated (docs/warehouse.md).
+"""The tables of a warehouse: a struct for each kind of row, from which every schema is generated (docs/warehouse.md).
 
 A row holds what was judged, and the time that decides in which window it counts. It depends on no window itself.
 """
