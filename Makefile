@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo report test lint unit deep web golden monitoring schema picture dashboards figures bench fuzz mutants lock test-container clean
+.PHONY: help demo report test lint unit deep web golden monitoring schema picture dashboards figures bench fuzz mutants lock emulator test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -98,6 +98,13 @@ mutants: $(VENV)/dev ## how many changed lines of the core the tests notice; hal
 	rm -rf mutants
 	$(VENV)/bin/python tests/mutants.py $(SAMPLE)
 
+emulator: build/emulator/installed ## installs an emulator of BigQuery and Google's client for the tests: 516 MB
+
+build/emulator/installed: requirements/emulator.txt | $(VENV)/bin/python
+	@$(PYTHON) -m venv build/emulator
+	@build/emulator/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/emulator.txt
+	@touch $@
+
 test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; needs root, buildah, debootstrap
 	bash tests/container/run.sh
 
@@ -105,6 +112,7 @@ lock: $(VENV)/dev ## the newest versions that pyproject.toml allows, with hashes
 	$(RUN) uv pip compile -q --upgrade pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt
 	$(RUN) uv pip compile -q --upgrade pyproject.toml --group dev $(LOCK_OPTIONS) -o requirements/dev.txt
 	$(RUN) uv pip compile -q --upgrade --group installer $(LOCK_OPTIONS) -o requirements/uv.txt
+	$(RUN) uv pip compile -q --upgrade --group emulator $(LOCK_OPTIONS) -o requirements/emulator.txt
 
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --no-header
 

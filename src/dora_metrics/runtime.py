@@ -24,6 +24,8 @@ class HttpLimits(Struct, frozen=True):
         page_seconds: how long one page of a list of incidents may take.
         list_seconds: what the lists of all incident systems may take together, with all tries and pauses.
         past_seconds: after which a run begins no further day of the past for a target of remote write.
+        upload_seconds: how long a warehouse may take for its answer to one request.
+        warehouse_seconds: what all requests to a warehouse may take together, with all tries, pauses and jobs.
     """
 
     connect_seconds: float = 5
@@ -34,6 +36,8 @@ class HttpLimits(Struct, frozen=True):
     page_seconds: float = 30
     list_seconds: float = 300
     past_seconds: float = 60
+    upload_seconds: float = 60
+    warehouse_seconds: float = 600
 
     @property
     def description(self) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from dora_metrics.core.facts.model import StoredFact
 from dora_metrics.core.reports.numbers import EvidenceFile
 from dora_metrics.core.reports.site.feeds import Badge, WeeklyHistory
+from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import TABLES, WarehouseTable
 from dora_metrics.core.schema import Document
 from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_text
@@ -34,7 +35,7 @@ def schemas() -> dict[str, str]:
 
 def warehouse_tables() -> dict[str, str]:
     """Return the text of the file that Terraform creates the tables from, by file name."""
-    return {"tables.json": _json_text({table.name: _warehouse_table(table) for table in TABLES})}
+    return {"tables.json": _json_text({table.name: _warehouse_table(table) for table in (*TABLES, LOADS)})}
 
 
 def _json_text(value: object) -> str:

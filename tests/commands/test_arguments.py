@@ -90,6 +90,9 @@ VALUES = {
     "pushgateway-username": "ada",
     "remote-write-url": "https://tsdb.example/api/v1/write",
     "remote-write-username": "ada",
+    "bigquery-dataset": "acme.dora",
+    "bigquery-location": "EU",
+    "warehouse": "facts",
     "endpoint-url": "https://endpoint.example",
     "shard-ledgers": "dir:shard-1",
     "summary": "false",
@@ -105,7 +108,7 @@ def test_the_flags_without_effect_on_compute_are_these() -> None:
     assert sorted(flags_without_effect("compute")) == sorted(VALUES)
 
 
-NOT_ALONE = {"pushgateway-username", "remote-write-username", "prometheus-url"}
+NOT_ALONE = {"pushgateway-username", "remote-write-username", "bigquery-dataset", "prometheus-url"}
 """Flags that need another setting: a password or token, which is no flag, and `incident-alerts`."""
 
 

@@ -36,7 +36,7 @@ ACTION_PINS = {
 
 REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime", "kubernetes"}
 SECRET_INPUTS = {
-    "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
+    "github-token", "pushgateway-password", "remote-write-token", "bigquery-token", "endpoint-token", "endpoint-secret",
     "prometheus-token", "incident-tokens", "incident-hosts",
 }  # fmt: skip
 

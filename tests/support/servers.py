@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not answer.drop:
             self._send(answer)
 
-    do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - names that http.server requires
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that http.server requires
 
     def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status)  # without the date of this machine
@@ -277,11 +277,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
+def running(command: Sequence[str], url: str, log: Path, ready: str = "/-/ready") -> Iterator[str]:
     """Run a program that serves `url` for the duration of the block; wait until it is ready."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            _await_ready(process, f"{url}/-/ready", log)
+            _await_ready(process, f"{url}{ready}", log)
             yield url
         finally:
             process.terminate()

@@ -65,13 +65,15 @@ def run(
 _OF_FORK = "a run for a pull request from a fork sends nothing"
 
 
-def _sink_names(settings: Settings) -> Iterator[str]:
+def _sink_names(settings: Settings, *, has_time: bool) -> Iterator[str]:
     if settings.pushgateway_url:
         yield "Pushgateway"
     if settings.endpoint_url:
         yield "endpoint"
     if settings.remote_write_url:
         yield "remote write"
+    if settings.bigquery_dataset and has_time:
+        yield "BigQuery"
 
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:
@@ -81,7 +83,8 @@ def _settings_problems(error: SettingsError, runner: Runner) -> int:
 
 
 def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
-    sink_names = list(_sink_names(context.settings))
+    has_time = context.work != "record"
+    sink_names = list(_sink_names(context.settings, has_time=has_time))
     if not sink_names:
         return
     if context.request.is_of_fork:
@@ -89,8 +92,17 @@ def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     else:
         from dora_metrics.pipeline.deliver import deliver  # noqa: PLC0415 - loads what only sinks need
 
-        limits, has_time = context.runtime.http_limits, context.work != "record"
-        yield from deliver(result, context.settings, context.run, limits, has_time=has_time)
+        yield from deliver(result, context.settings, context.run, context.runtime.http_limits, has_time=has_time)
+        yield from _send_rows(context, result)
+
+
+def _send_rows(context: RunContext, result: RunResult) -> Iterator[Outcome]:
+    """Send rows to a warehouse, unless this run is for an event, for which somebody may wait."""
+    if context.settings.bigquery_dataset and context.work != "record":
+        from dora_metrics.pipeline.warehouse import send_to_bigquery  # noqa: PLC0415 - no event sends rows
+
+        emulator = context.runtime.environment.get("BIGQUERY_EMULATOR_HOST", "")
+        yield send_to_bigquery(result, context.settings, context.run, context.runtime.http_limits, emulator)
 
 
 def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:

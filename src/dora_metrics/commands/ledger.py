@@ -54,6 +54,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         "mode": request.mode,
         "github-token": environment.get("GITHUB_TOKEN"),
         "remote-write-token": environment.get("REMOTE_WRITE_TOKEN"),
+        "bigquery-token": environment.get("BIGQUERY_TOKEN"),
         "incident-tokens": environment.get("INCIDENT_TOKENS"),
         "config": request.config and str(request.config),
     }

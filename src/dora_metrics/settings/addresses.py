@@ -19,7 +19,7 @@ from dora_metrics.settings.model import Settings
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 INCIDENTS, PROMETHEUS, SHARD_LEDGERS = "incidents", "prometheus-url", "shard-ledgers"
-_SINKS = ("endpoint-url", "pushgateway-url", "remote-write-url")
+_SINKS = ("bigquery-dataset", "endpoint-url", "pushgateway-url", "remote-write-url")
 _ADDRESSES = (*_SINKS, HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES, SHARD_LEDGERS)
 
 _INCIDENT_ALERTS = "incident-alerts"

@@ -56,6 +56,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "labels",
         "remote-write-url",
         "remote-write-username",
+        "bigquery-dataset",
+        "bigquery-location",
+        "warehouse",
         "endpoint-url",
     ),
     "how numbers are shown": (
@@ -83,7 +86,7 @@ _FOR_ROWS = (
 )
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
-    *("remote-write-username", "endpoint-url"),
+    *("remote-write-username", "bigquery-dataset", "bigquery-location", "warehouse", "endpoint-url"),
     *("summary", "page", "report", "report-labels", "strict", "shard-ledgers"),
 )
 

@@ -18,6 +18,7 @@ from dora_metrics.settings.types import (
     BenchmarkSetting,
     BooleanSetting,
     CustomBenchmarkSetting,
+    DatasetSetting,
     DeploymentSourceSetting,
     DurationSetting,
     ExternalLabelsSetting,
@@ -30,6 +31,7 @@ from dora_metrics.settings.types import (
     LabelsSetting,
     LedgerSetting,
     ListSetting,
+    LocationSetting,
     ReportSetting,
     RepositoriesSetting,
     RetryCountSetting,
@@ -44,6 +46,7 @@ from dora_metrics.settings.types import (
     ThresholdsSetting,
     TimeZoneSetting,
     UrlSetting,
+    WarehouseSetting,
     WebAddressSetting,
     WeekdaySetting,
     WindowSetting,
@@ -195,6 +198,20 @@ class Settings(BaseModel):
     )
     remote_write_token: SecretStr | None = Field(
         None, description="Bearer token for `remote-write-url`, or the user's password."
+    )
+    bigquery_dataset: DatasetSetting | None = Field(
+        None,
+        description="Dataset of BigQuery that `sync`, `report` and `rebuild` send rows to, as `project.dataset`.",
+    )
+    bigquery_token: SecretStr | None = Field(
+        None,
+        description="Access token for BigQuery, such as the output `access_token` of google-github-actions/auth.",
+    )
+    bigquery_location: LocationSetting | None = Field(
+        None, description="Location of the dataset, such as EU or europe-west3. Default: asked of BigQuery."
+    )
+    warehouse: WarehouseSetting = Field(
+        ("facts", "rows", "metrics"), description="What is sent to `bigquery-dataset`: facts, rows, metrics."
     )
     endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
@@ -361,7 +378,7 @@ class Settings(BaseModel):
 FILE_ONLY = frozenset({"custom", "gitops", "goals", "incidents", "prometheus-external-labels", "services", "teams"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({
-    "github-token", "pushgateway-password", "remote-write-token", "endpoint-token", "endpoint-secret",
+    "github-token", "pushgateway-password", "remote-write-token", "bigquery-token", "endpoint-token", "endpoint-secret",
     "prometheus-token", "incident-tokens",
 })  # fmt: skip
 NEVER_IN_FILES = INPUT_ONLY | SECRETS | {"incident-hosts", "kubernetes"}

@@ -24,6 +24,7 @@ from dora_metrics.settings.incident_schema import INCIDENTS_SCHEMA
 FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
 AlertSourceName = Literal["auto", "dependabot", "code-scanning", "secret-scanning", "none"]
+WarehousePartName = Literal["facts", "rows", "metrics"]
 DeploymentSourceName = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 
@@ -108,6 +109,19 @@ def _check_since(value: str) -> str:
             windows.parse_duration(value)
         except ValueError:
             raise ValueError(f"{value!r} is not a valid period; write for example 90d, 12w or all") from None
+    return value
+
+
+def _check_dataset(value: str) -> str:
+    """Check a dataset. Its project may have a domain, as in `example.com:project.dataset`."""
+    if not re.fullmatch(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*[a-z0-9]\.[A-Za-z0-9_]{1,1024}", value):
+        raise ValueError(f"{value!r} is not a dataset; write project.dataset, with the id of the project")
+    return value
+
+
+def _check_location(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,50}", value):
+        raise ValueError(f"{value!r} is not a location; write for example EU, US or europe-west3")
     return value
 
 
@@ -295,6 +309,11 @@ ReportSetting = Annotated[
             ]
         }
     ),
+]
+DatasetSetting = Annotated[str, AfterValidator(_check_dataset)]
+LocationSetting = Annotated[str, AfterValidator(_check_location)]
+WarehouseSetting = Annotated[
+    tuple[WarehousePartName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(WarehousePartName))
 ]
 WeekdaySetting = Annotated[Weekday, BeforeValidator(lambda value: str(value).strip().lower())]
 TemplateSetting = Annotated[Path, BeforeValidator(_parse_template_path)]

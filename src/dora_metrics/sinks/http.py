@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -20,7 +21,7 @@ from dora_metrics.http_session import (
 )
 from dora_metrics.runtime import Deadline, HttpLimits
 
-_RETRIED_STATUSES = (429, 500, 502, 503, 504)
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
 _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
 
@@ -79,21 +80,48 @@ def send_with_retries(
         SendError: unless the answer is a success before the deadline.
     """
     reads_bodies = interpret is not None or not holds_secret
-    final = None
-    with HttpSession(_exchange_limits(limits)) as session:
-        for earlier_tries in range(limits.tries):
-            response = session.exchange(
-                request, lambda status: reads_bodies and not is_success(status), deadline.seconds_left
-            )
-            final = interpret(response) if interpret and isinstance(response, HttpResponse) else None
-            if final or not may_pass(response, _RETRIED_STATUSES) or earlier_tries + 1 == limits.tries:
-                break
-            time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
-    if isinstance(response, ExchangeFailure):
-        raise SendError(_describe_failure(response, limits, deadline))
+
+    def final_answer(response: HttpResponse | ExchangeFailure) -> FinalAnswer | None:
+        return interpret(response) if interpret and isinstance(response, HttpResponse) else None
+
+    with HttpSession(exchange_limits(limits)) as session:
+        response = exchange_with_retries(
+            partial(session.exchange, request, lambda status: reads_bodies and not is_success(status)),
+            limits,
+            deadline,
+            lambda response: not final_answer(response) and may_pass(response, RETRIED_STATUSES),
+        )
+    final = final_answer(response)
     if final or not is_success(response.status):
         final = final or FinalAnswer(_hint(response.status))
         raise final.error(_describe_answer(response, final.hint, quotes_body=not holds_secret))
+
+
+def exchange_with_retries(
+    exchange: Callable[[float], HttpResponse | ExchangeFailure],
+    limits: HttpLimits,
+    deadline: Deadline,
+    is_retried: Callable[[HttpResponse | ExchangeFailure], bool],
+) -> HttpResponse:
+    """Return the answer to a message that is harmless to repeat, whatever its status is.
+
+    Args:
+        exchange: sends it once, in at most so many seconds.
+        limits: of one try, and how many there are.
+        deadline: of all tries.
+        is_retried: whether what an exchange returned may be better a little later.
+
+    Raises:
+        SendError: if no answer came.
+    """
+    for earlier_tries in range(limits.tries):
+        response = exchange(deadline.seconds_left)
+        if not is_retried(response) or earlier_tries + 1 == limits.tries:
+            break
+        time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
+    if isinstance(response, ExchangeFailure):
+        raise SendError(_describe_failure(response, limits, deadline))
+    return response
 
 
 def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int, deadline: Deadline) -> bytes | None:
@@ -115,7 +143,7 @@ def is_success(status: int) -> bool:
     return status // 100 == _SUCCESS_CLASS
 
 
-def _exchange_limits(limits: HttpLimits) -> ExchangeLimits:
+def exchange_limits(limits: HttpLimits) -> ExchangeLimits:
     """Return the bounds of one try: the time to connect, to wait for the answer, and to read it."""
     return ExchangeLimits(
         connect_seconds=limits.connect_seconds,
@@ -157,7 +185,7 @@ def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: De
         case FailureKind.SILENCE:
             return f"no answer ({limits.description}); the server hangs or is overloaded"
         case FailureKind.DEADLINE:
-            total_seconds = _exchange_limits(limits).total_seconds
+            total_seconds = exchange_limits(limits).total_seconds
             return f"no complete answer in {total_seconds:g} s; the server is too slow or overloaded"
         case FailureKind.CUT:
             return f"the connection closed before an answer ({tries}); check the log of the server or its proxy"

@@ -1,0 +1,174 @@
+"""The rows of a run for a warehouse: made repository by repository, only while they are sent."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from msgspec.structs import replace as replace_fields
+
+from dora_metrics import __version__
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.ledger.layout import ALL_MONTHS
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.rows.judged import JudgedFacts
+from dora_metrics.core.rows.ndjson import encode_rows
+from dora_metrics.core.rows.tables import TABLES, WarehouseTable
+from dora_metrics.core.windows import local_date
+from dora_metrics.github.observation import Run
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.runtime import Deadline, HttpLimits
+from dora_metrics.settings.incident_access import Origin
+from dora_metrics.settings.model import Settings
+from dora_metrics.sinks.bigquery.contents import Contents, RepositoryRows, TableRows
+from dora_metrics.sinks.bigquery.rest import GOOGLE
+from dora_metrics.sinks.bigquery.warehouse import BigQuery, DatasetName
+
+NAME = "BigQuery"
+_FACTS, _METRICS, _WEEK_STARTS = "facts", "metrics", "week_starts"
+
+_SENT_BY_SHARDS = "the runs that write the `shard-ledgers` send the rows of their repositories, so this run sends none"
+
+T = TypeVar("T")
+
+
+def send_to_bigquery(
+    result: RunResult, settings: Settings, run: Run, limits: HttpLimits, emulator: str = ""
+) -> Outcome:
+    """Send what the dataset of the settings does not have yet; for a run that has read all facts.
+
+    Args:
+        result: the ledger, and what was judged of it.
+        settings: which dataset, which rows, and the token.
+        run: the workflow run.
+        limits: of each request, and of all of them together.
+        emulator: the address of an emulator; empty for Google's own.
+    """
+    if settings.shard_ledgers:
+        return Outcome(NAME, "skipped", _SENT_BY_SHARDS)
+    if not result.storage.is_persistent or result.snapshot.sequence is None or result.snapshot.months != ALL_MONTHS:
+        return Outcome(NAME, "skipped", "it gets the facts of a whole ledger, and this run has none")
+    try:
+        address = _address(emulator)
+    except ValueError as problem:
+        return Outcome(NAME, "failed", f"BIGQUERY_EMULATOR_HOST: {problem}")
+    token = settings.bigquery_token.get_secret_value() if settings.bigquery_token else ""
+    sink = BigQuery(
+        DatasetName.of(settings.bigquery_dataset or ""),
+        token,
+        settings.bigquery_location,
+        replace_fields(limits, read_seconds=max(limits.read_seconds, limits.upload_seconds)),
+        Deadline(limits.warehouse_seconds),
+        address,
+        NAME,
+    )
+    results = result.results
+    facts = result.merge.after.facts
+    judged = JudgedFacts.of(results.evaluation, facts, results.policy, results.window_spec, results.now)
+    ledger = _ledger_name(result, settings, run)
+    return sink.send(contents_of(judged, settings.warehouse, ledger, result.snapshot.sequence))
+
+
+def _address(emulator: str) -> str:
+    """Return where BigQuery is. A token goes only to Google, to this machine, or through TLS.
+
+    Raises:
+        ValueError: if the emulator's address is not valid.
+    """
+    if not emulator:
+        return GOOGLE
+    address = (emulator if "://" in emulator else f"http://{emulator}").rstrip("/")
+    Origin.of(address)
+    return address
+
+
+def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
+    """Return a name of the ledger that stays the same, also if its repository is renamed."""
+    kind, _, place = settings.ledger.partition(":")
+    branch, _, repository = place.partition("@")
+    if kind != "branch":
+        return settings.ledger
+    return f"branch:{branch}@{result.merge.after.names.stable_name(repository or run.repository)}"
+
+
+def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequence: int) -> Contents:
+    """Return what a warehouse should have of judged facts.
+
+    Args:
+        judged: the facts of a whole ledger.
+        parts: of `facts`, `rows` and `metrics`, those that are sent.
+        ledger: its name.
+        sequence: how often it has changed.
+    """
+    policy = judged.policy
+    tables = [table for table in TABLES if _part_of(table) in parts]
+    by_repository = _by_repository(judged)
+    zones = [policy.zone.key for table in tables if table.name == _WEEK_STARTS]
+    return Contents(
+        ledger=ledger,
+        sequence=sequence,
+        version=__version__,
+        policy=policy.fingerprint,
+        day=local_date(judged.now, policy.zone).isoformat(),
+        tables=tables,
+        repositories=[*by_repository, *zones],
+        rows=partial(_rows, judged, by_repository, tables),
+    )
+
+
+def _part_of(table: WarehouseTable) -> str:
+    """Return the part of the setting `warehouse` that a table belongs to."""
+    return table.name if table.name in (_FACTS, _METRICS) else "rows"
+
+
+def _by_repository(judged: JudgedFacts) -> Mapping[str, JudgedFacts]:
+    """Return what each repository has of it, in the order of their names."""
+    facts = _grouped(judged.facts, lambda fact: fact.repository)
+    histories = _grouped(judged.histories, lambda history: history.scope.repository)
+    names = sorted(facts.keys() | histories.keys())
+    return {name: replace(judged, facts=facts[name], histories=histories[name]) for name in names}
+
+
+def _grouped(items: Iterable[T], name_of: Callable[[T], str]) -> defaultdict[str, list[T]]:
+    by_name: defaultdict[str, list[T]] = defaultdict(list)
+    for item in items:
+        by_name[name_of(item)].append(item)
+    return by_name
+
+
+def _rows(
+    judged: JudgedFacts, by_repository: Mapping[str, JudgedFacts], tables: Sequence[WarehouseTable]
+) -> Iterator[RepositoryRows]:
+    for name, of_repository in by_repository.items():
+        yield RepositoryRows(name, _repository_rows(of_repository, tables))
+    for table in tables:
+        if table.name == _WEEK_STARTS:
+            yield RepositoryRows(judged.policy.zone.key, {table: _encoded(judged, table)})
+
+
+def _repository_rows(judged: JudgedFacts, tables: Sequence[WarehouseTable]) -> Mapping[WarehouseTable, TableRows]:
+    rows = {table: _encoded(judged, table) for table in TABLES if table.name not in (_METRICS, _WEEK_STARTS)}
+    digests = [each.digest for each in rows.values()]
+    selected = {table: each for table, each in rows.items() if table in tables}
+    return selected | {table: _metrics(judged, table, digests) for table in tables if table.name == _METRICS}
+
+
+def _metrics(judged: JudgedFacts, table: WarehouseTable, digests: Sequence[str]) -> TableRows:
+    """Return the metrics of the day, named by what they are computed from.
+
+    Their windows end with the run. Named by their own content, they would be sent again by every run of a day.
+    """
+    basis = (digests, local_date(judged.now, judged.policy.zone), list(judged.windows), _policy_text(judged.policy))
+    digest = hashlib.sha256(canonical_json(basis)).hexdigest()[:32]
+    return replace_fields(_encoded(judged, table), digest=digest)
+
+
+def _policy_text(policy: Policy) -> str:
+    return f"{__version__} {policy.fingerprint} {policy.benchmark!r}"
+
+
+def _encoded(judged: JudgedFacts, table: WarehouseTable) -> TableRows:
+    return TableRows.of(b"".join(encode_rows(table, judged.rows(table))))

@@ -1,0 +1,79 @@
+"""The parts of BigQuery's answers that are read. https://cloud.google.com/bigquery/docs/reference/rest has the rest."""
+
+from msgspec import Struct
+
+
+class ErrorDetail(Struct, frozen=True):
+    """Why a request or a job failed. `reason` is a word such as `accessDenied`, `message` a sentence."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class ErrorBody(Struct, frozen=True):
+    message: str = ""
+    errors: tuple[ErrorDetail, ...] = ()
+
+
+class ErrorAnswer(Struct, frozen=True):
+    """The body of an answer that is no success."""
+
+    error: ErrorBody = ErrorBody()
+
+
+class DatasetAnswer(Struct, frozen=True):
+    """A dataset. Jobs on it run at its location."""
+
+    location: str
+
+
+class Field(Struct, frozen=True):
+    """A column. `type` may be an alias, such as INT64 for INTEGER."""
+
+    name: str
+    type: str
+    mode: str = "NULLABLE"
+
+
+class TableSchema(Struct, frozen=True):
+    fields: tuple[Field, ...] = ()
+
+
+class TableAnswer(Struct, frozen=True):
+    """A table, or what else has a name in a dataset: `type` is `TABLE`, `VIEW`, `EXTERNAL` and so on."""
+
+    type: str = "TABLE"
+    schema: TableSchema = TableSchema()
+
+
+class JobReference(Struct, frozen=True, rename="camel"):
+    job_id: str
+    location: str = ""
+
+
+class JobStatus(Struct, frozen=True, rename="camel"):
+    """How far a job is: PENDING, RUNNING or DONE. With `error_result`, it has changed nothing."""
+
+    state: str
+    error_result: ErrorDetail | None = None
+    errors: tuple[ErrorDetail, ...] = ()
+
+
+class BigQueryJob(Struct, frozen=True, rename="camel"):
+    job_reference: JobReference
+    status: JobStatus
+
+
+class Cell(Struct, frozen=True):
+    v: str | None
+
+
+class ResultRow(Struct, frozen=True):
+    f: tuple[Cell, ...]
+
+
+class QueryResultPage(Struct, frozen=True, rename="camel"):
+    """A page of a query's result. Without `page_token` it is the last one."""
+
+    rows: tuple[ResultRow, ...] = ()
+    page_token: str = ""

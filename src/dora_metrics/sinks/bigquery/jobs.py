@@ -1,0 +1,174 @@
+"""Jobs of BigQuery: started under a name of their own, waited for, and started again after failures that pass."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.rows.tables import WarehouseTable
+from dora_metrics.sinks.bigquery.answers import BigQueryJob, ErrorDetail, Field, JobReference, QueryResultPage
+from dora_metrics.sinks.bigquery.rest import CONFLICT, BigQueryApi, Call, OutOfTimeError, RefusedError
+from dora_metrics.sinks.bigquery.statements import Statement
+from dora_metrics.sinks.http import SendError
+
+MAX_QUOTED_ERRORS = 5
+_MAX_JOBS = 4
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
+_ROWS_OF_A_PAGE = 10_000
+_BOUNDARY = b"dora-metrics-rows"
+"""Between the parts of an upload. Each line of rows begins with a brace, so none is a boundary."""
+
+_PASSING_REASONS = frozenset({
+    "backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded",
+})  # fmt: skip
+_CONCURRENT_UPDATE = "due to concurrent update"
+
+
+class JobError(SendError):
+    """A job failed and has changed nothing."""
+
+
+@dataclass
+class Jobs:
+    """The jobs of one run.
+
+    Attributes:
+        api: BigQuery.
+        project: that the jobs belong to.
+        location: where they run: that of the dataset.
+        prefix: of their names, which no other run has.
+        count: how many were started.
+    """
+
+    api: BigQueryApi
+    project: str
+    location: str
+    prefix: str
+    count: int = 0
+
+    def rows(self, statement: Statement) -> Iterator[Sequence[str | None]]:
+        """Run a query and yield the rows of its result as texts.
+
+        Raises:
+            SendError: if the query fails, or its result cannot be read.
+        """
+        reference = self._run(statement.configuration).job_reference
+        page_token = ""
+        while True:
+            page = self._page(reference, page_token)
+            yield from ([cell.v for cell in row.f] for row in page.rows)
+            if not page.page_token or page.page_token == page_token:
+                return
+            page_token = page.page_token
+
+    def _page(self, reference: JobReference, page_token: str) -> QueryResultPage:
+        query = {"location": reference.location, "maxResults": str(_ROWS_OF_A_PAGE), "pageToken": page_token}
+        path = f"projects/{self.project}/queries/{reference.job_id}"
+        return self.api.ask(Call("GET", path, {name: value for name, value in query.items() if value}), QueryResultPage)
+
+    def change(self, statement: Statement) -> None:
+        """Run a statement that changes rows.
+
+        Raises:
+            SendError: if it fails. It has then changed nothing, unless the time was over.
+        """
+        self._run(statement.configuration)
+
+    def load(self, table: WarehouseTable, destination: Mapping[str, str], content: bytes) -> None:
+        """Put lines of JSON into a table that has the columns of another one, in place of what is in it.
+
+        Raises:
+            SendError: if BigQuery refuses a line; then the table is as it was.
+        """
+        configuration = {
+            "destinationTable": destination,
+            "schema": {"fields": fields_of(table)},
+            "sourceFormat": "NEWLINE_DELIMITED_JSON",
+            "writeDisposition": "WRITE_TRUNCATE",
+        }
+        self._run({"load": configuration}, content)
+
+    def _run(self, configuration: Mapping[str, object], content: bytes | None = None) -> BigQueryJob:
+        """Run a job to its end, and once more after a failure that passes: then under another name."""
+        earlier_jobs = 0
+        while (error := (job := self._finished(self._start(configuration, content))).status.error_result) is not None:
+            earlier_jobs += 1
+            if earlier_jobs == _MAX_JOBS or not _may_pass(error):
+                raise JobError(self._describe(job, error))
+            self._pause(self.api.limits.pause_seconds * 2**earlier_jobs)
+        return job
+
+    def _start(self, configuration: Mapping[str, object], content: bytes | None) -> BigQueryJob:
+        """Start a job. Its name tells a request whose answer was lost from a second job."""
+        self.count += 1
+        job_id = f"{self.prefix}_{self.count}"
+        reference = {"projectId": self.project, "jobId": job_id, "location": self.location}
+        job = {"jobReference": reference, "configuration": configuration}
+        path = f"projects/{self.project}/jobs"
+        call = Call.with_json("POST", path, job) if content is None else _upload(path, canonical_json(job), content)
+        try:
+            return self.api.ask(call, BigQueryJob)
+        except RefusedError as refusal:
+            if refusal.status != CONFLICT:
+                raise
+        return self._job(JobReference(job_id, self.location))
+
+    def _finished(self, job: BigQueryJob) -> BigQueryJob:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while job.status.state != "DONE":
+            self._pause(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+            job = self._job(job.job_reference)
+        return job
+
+    def _job(self, reference: JobReference) -> BigQueryJob:
+        query = {"location": reference.location} if reference.location else {}
+        return self.api.ask(Call("GET", f"projects/{self.project}/jobs/{reference.job_id}", query), BigQueryJob)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = self.api.deadline
+        if not deadline.seconds_left:
+            raise OutOfTimeError(f"not finished in {deadline.seconds:g} s")
+        time.sleep(min(seconds, deadline.seconds_left))
+
+    def _describe(self, job: BigQueryJob, error: ErrorDetail) -> str:
+        """Say why a job failed, with its first errors; the result repeats one of them."""
+        messages = dict.fromkeys(self.api.quoted(each.message) for each in (*job.status.errors, error))
+        listed = "; ".join(list(filter(None, messages))[:MAX_QUOTED_ERRORS])
+        hint = _HINTS_BY_REASON.get(error.reason, "the job failed and changed nothing")
+        return f"{hint} (answer: {error.reason}: {listed})"
+
+
+_HINTS_BY_REASON = {
+    "accessDenied": "the service account lacks a role; it needs roles/bigquery.dataEditor on the dataset and "
+    "roles/bigquery.jobUser on the project",
+    "invalid": "BigQuery refused the rows or the statement, and nothing was changed",
+    "invalidQuery": "BigQuery refused the statement, and nothing was changed",
+    "notFound": "a table disappeared while it was used, and nothing was changed",
+    "quotaExceeded": "a quota of the project is used up; the next run sends again",
+}
+
+
+def fields_of(table: WarehouseTable) -> Sequence[Field]:
+    """Return the columns of a table as BigQuery writes them."""
+    return [
+        Field(column.name, column.type, "REQUIRED" if column.is_required else "NULLABLE") for column in table.columns
+    ]
+
+
+def _may_pass(error: ErrorDetail) -> bool:
+    return error.reason in _PASSING_REASONS or _CONCURRENT_UPDATE in error.message
+
+
+def _upload(path: str, job: bytes, content: bytes) -> Call:
+    """Return a request with a job and its data, as `multipart/related`."""
+    separator = b"\r\n--" + _BOUNDARY
+    body = b"".join(
+        (
+            separator[2:], b"\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n", job,
+            separator, b"\r\nContent-Type: application/octet-stream\r\n\r\n", content,
+            separator, b"--\r\n",
+        )
+    )  # fmt: skip
+    content_type = f"multipart/related; boundary={_BOUNDARY.decode()}"
+    return Call("POST", path, {"uploadType": "multipart"}, body, content_type, is_upload=True)

@@ -1,0 +1,95 @@
+"""How far a run is with a warehouse: the rows of its next load, and what the earlier ones did."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dora_metrics.core import formatting
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.rows.tables import WarehouseTable
+from dora_metrics.sinks.bigquery.contents import TableRows
+
+MAX_LOAD_BYTES = 8 * 1024 * 1024
+"""Of a load, unless one repository has more."""
+
+MAX_CLAIMS = 2_000
+"""Of a load. They are parameters of a statement, which may have 10 MB."""
+
+_MAX_PROBLEMS = 2
+
+RowsByTable = Mapping[WarehouseTable, Mapping[str, TableRows]]
+"""The rows of a load, by table and repository."""
+
+
+class NextLoad:
+    """Rows that are collected for the next load."""
+
+    def __init__(self) -> None:
+        self._rows: defaultdict[WarehouseTable, dict[str, TableRows]] = defaultdict(dict)
+        self._byte_count = self._claim_count = 0
+
+    def add(self, repository: str, table: WarehouseTable, rows: TableRows) -> None:
+        self._rows[table][repository] = rows
+        self._byte_count += len(rows.lines)
+        self._claim_count += 1
+
+    @property
+    def is_full(self) -> bool:
+        return self._byte_count >= MAX_LOAD_BYTES or self._claim_count >= MAX_CLAIMS
+
+    def take(self) -> RowsByTable:
+        """Return what was collected, and begin again with nothing."""
+        rows, self._rows = self._rows, defaultdict(dict)
+        self._byte_count = self._claim_count = 0
+        return rows
+
+
+@dataclass
+class LoadProgress:
+    """What a run has sent so far.
+
+    Attributes:
+        repositories: those whose rows were replaced.
+        row_count: the rows that were sent.
+        later_sequence: of the later version of the ledger that the dataset has; 0 if it has none.
+        problems: why something was not sent.
+    """
+
+    repositories: set[str] = field(default_factory=set)
+    row_count: int = 0
+    later_sequence: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def complete(self, rows: RowsByTable) -> None:
+        """Count the rows of a load that is complete."""
+        for table, by_repository in rows.items():
+            if table.clustering[0] == "repository":
+                self.repositories |= by_repository.keys()
+            self.row_count += sum(each.lines.count(b"\n") for each in by_repository.values())
+
+    def outcome(self, name: str, sequence: int, loads: str) -> Outcome:
+        """Say how it went; `loads` is the name of that table in SQL."""
+        sent = formatting.count(self.row_count, "row")
+        if self.repositories:
+            count = formatting.count(len(self.repositories), "repository", "repositories")
+            sent = f"{sent} of {count}"
+        if self.problems:
+            return Outcome(name, "failed", f"{_listed(self.problems)} ({sent} sent)")
+        if self.later_sequence:
+            return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence, loads)}")
+        has_sent = self.row_count or self.repositories
+        return Outcome(name, "done", f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent")
+
+    def _overtaken_text(self, sequence: int, loads: str) -> str:
+        """Say that rows are newer. That lasts if somebody has put an older version of the ledger in its place."""
+        statement = f"DELETE FROM {loads} WHERE sequence > {sequence}"  # noqa: S608 - for a person to read
+        return (
+            f"BigQuery has version {self.later_sequence:,} of this ledger, and this run has version {sequence:,}. "
+            f"If the ledger was restored or begun again, run {statement}"
+        )
+
+
+def _listed(problems: list[str]) -> str:
+    further_count = len(problems) - _MAX_PROBLEMS
+    further = [f"{formatting.count(further_count, 'more problem')}"] if further_count > 0 else []
+    return "; ".join((*problems[:_MAX_PROBLEMS], *further))

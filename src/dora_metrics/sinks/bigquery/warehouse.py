@@ -1,0 +1,286 @@
+"""Sends to a dataset of BigQuery what it does not have yet.
+
+A load claims rows in the table `loads`, puts the new ones into staging tables of its own, replaces the old ones, table
+by table, and then says that they are complete. Each step may be repeated, and two runs may do this at once: a statement
+replaces only what its load still claims, and a claim goes to the later version of a ledger.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import uuid4
+
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.rows.loads import LOADS
+from dora_metrics.core.rows.tables import WarehouseTable
+from dora_metrics.runtime import Deadline, HttpLimits
+from dora_metrics.sinks.bigquery.answers import DatasetAnswer, TableAnswer
+from dora_metrics.sinks.bigquery.contents import NO_ROWS, Contents, TableRows
+from dora_metrics.sinks.bigquery.jobs import JobError, Jobs, fields_of
+from dora_metrics.sinks.bigquery.progress import LoadProgress, NextLoad, RowsByTable
+from dora_metrics.sinks.bigquery.rest import (
+    CONFLICT,
+    GOOGLE,
+    NOT_FOUND,
+    BigQueryApi,
+    Call,
+    OutOfTimeError,
+    RefusedError,
+    exchange_session,
+)
+from dora_metrics.sinks.bigquery.schema import problem_of
+from dora_metrics.sinks.bigquery.statements import (
+    Load,
+    Names,
+    Replacement,
+    RowsClaim,
+    claim_rows,
+    complete_load,
+    read_loads,
+    replace_rows,
+)
+from dora_metrics.sinks.http import SendError
+
+_STAGING_HOURS = 24
+"""After which BigQuery removes the staging tables of a run that was stopped."""
+
+_MAX_ROUNDS = 3
+"""A run compares again after it has sent something: an older run may have replaced rows meanwhile."""
+
+_DAILY = "metrics"
+"""The table with rows for each day, of which only those of the present day are replaced."""
+
+_SHARED = "week_starts"
+"""The table whose rows several ledgers need, so none removes them."""
+
+
+class DatasetName(NamedTuple):
+    """A dataset: its project, which may have a domain as in `example.com:project`, and its own name."""
+
+    project: str
+    name: str
+
+    @classmethod
+    def of(cls, text: str) -> "DatasetName":
+        """Take apart `project.dataset`."""
+        project, _, name = text.rpartition(".")
+        return cls(project, name)
+
+    @property
+    def path(self) -> str:
+        return f"projects/{self.project}/datasets/{self.name}"
+
+    def table_reference(self, table_name: str) -> Mapping[str, str]:
+        return {"projectId": self.project, "datasetId": self.name, "tableId": table_name}
+
+
+@dataclass(frozen=True)
+class BigQuery:
+    """A dataset, and the token that may write to it.
+
+    Attributes:
+        dataset: the dataset.
+        token: an OAuth access token.
+        location: of the dataset; None to ask for it.
+        limits: of each request.
+        deadline: of all requests.
+        address: scheme, host and port of BigQuery.
+    """
+
+    dataset: DatasetName
+    token: str = field(repr=False)
+    location: str | None = None
+    limits: HttpLimits = HttpLimits()
+    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits().warehouse_seconds))
+    address: str = GOOGLE
+    name: str = "BigQuery"
+
+    def send(self, contents: Contents) -> Outcome:
+        """Send the rows that differ from those in the dataset; what fails is sent by the next run."""
+        with exchange_session(self.limits) as session:
+            api = BigQueryApi(session, self.token, self.limits, self.deadline, self.address)
+            sending = _Sending(api, self, contents)
+            try:
+                sending.run()
+            except SendError as problem:
+                sending.progress.problems.append(_described(problem))
+        return sending.progress.outcome(self.name, contents.sequence, self.names(LOADS.name))
+
+    @property
+    def names(self) -> Names:
+        return Names(f"{self.dataset.project}.{self.dataset.name}")
+
+
+def _described(problem: SendError) -> str:
+    text = str(problem)
+    return f"{text}; the next run sends the rest" if isinstance(problem, OutOfTimeError) else text
+
+
+_Key = tuple[str, str]
+"""A repository and the name of a table."""
+
+
+class _Loaded(NamedTuple):
+    """What `loads` says about a repository's rows in a table."""
+
+    digest: str | None
+    is_of_ledger: bool
+
+
+class _Sending:
+    """One run: what the dataset has, what is collected for the next load, and how it went."""
+
+    def __init__(self, api: BigQueryApi, sink: BigQuery, contents: Contents) -> None:
+        self.progress = LoadProgress()
+        self._api = api
+        self._dataset = sink.dataset
+        self._names = sink.names
+        self._contents = contents
+        self._run_id = uuid4().hex[:12]
+        self._jobs = Jobs(api, sink.dataset.project, sink.location or "", f"dora_{self._run_id}")
+        self._loaded: dict[_Key, _Loaded] = {}
+        self._digests: dict[_Key, str] | None = None
+        self._is_usable_by_table: dict[str, bool] = {}
+        self._next_load = NextLoad()
+        self._load_count = 0
+
+    def run(self) -> None:
+        """Compare, and send what differs in loads of limited size.
+
+        Raises:
+            SendError: if nothing more can be sent.
+        """
+        if not self._jobs.location:
+            self._jobs.location = self._api.ask(Call("GET", self._dataset.path), DatasetAnswer).location
+        if not self._is_usable(LOADS):
+            return
+        for _ in range(_MAX_ROUNDS):
+            earlier_count = self._load_count
+            self._read_loads()
+            if self.progress.later_sequence or not self._has_differences():
+                return
+            self._send_differences()
+            if self._load_count == earlier_count:
+                return
+
+    def _read_loads(self) -> None:
+        """Read what the dataset has, and whether that is from a later version of the ledger."""
+        contents, self._loaded = self._contents, {}
+        for repository, table_name, digest, ledger, sequence in self._jobs.rows(
+            read_loads(self._names, contents.ledger, contents.repositories)
+        ):
+            key, loaded = (repository or "", table_name or ""), _Loaded(digest, ledger == contents.ledger)
+            known = self._loaded.setdefault(key, loaded)
+            if known != loaded:  # two runs have claimed it for the first time at the same moment
+                self._loaded[key] = _Loaded(None, known.is_of_ledger and loaded.is_of_ledger)
+            if loaded.is_of_ledger and int(sequence or 0) > contents.sequence:
+                self.progress.later_sequence = max(self.progress.later_sequence, int(sequence or 0))
+
+    def _has_differences(self) -> bool:
+        """Whether something must be sent, as far as that is known: in the first round, no digest is."""
+        return self._digests is None or any(self._differs(key, digest) for key, digest in self._digests.items())
+
+    def _send_differences(self) -> None:
+        self._digests = {}
+        for repository, table, rows in self._wanted():
+            key = (repository, table.name)
+            self._digests[key] = rows.digest
+            if self._differs(key, rows.digest):
+                self._next_load.add(repository, table, rows)
+            if self._next_load.is_full:
+                self._load(self._next_load.take())
+        self._load(self._next_load.take())
+
+    def _wanted(self) -> Iterator[tuple[str, WarehouseTable, TableRows]]:
+        """Yield the rows that the dataset should have; none for repositories that have left the ledger."""
+        for rows in self._contents.rows():
+            for table, of_table in rows.tables.items():
+                yield rows.repository, table, of_table
+        tables = {table.name: table for table in self._contents.tables if table.name not in (_DAILY, _SHARED)}
+        present = set(self._contents.repositories)
+        for (repository, table_name), loaded in self._loaded.items():
+            if repository not in present and loaded.is_of_ledger and table_name in tables:
+                yield repository, tables[table_name], TableRows.of(b"")
+
+    def _differs(self, key: _Key, digest: str) -> bool:
+        """Whether rows must be sent: the dataset has others, and its table takes ours."""
+        loaded = self._loaded.get(key)
+        is_other = digest != (loaded.digest if loaded else NO_ROWS)
+        return is_other and self._is_usable_by_table.get(key[1], True)
+
+    def _load(self, collected: RowsByTable) -> None:
+        """Load rows. A table that does not take its rows does not stop the others."""
+        pending = {table: rows for table, rows in collected.items() if self._is_usable(table)}
+        if not pending:
+            return
+        self._load_count += 1
+        contents = self._contents
+        load_id = f"{self._run_id}_{self._load_count}"
+        load = Load(load_id, contents.ledger, contents.sequence, contents.version, contents.policy)
+        claims = [
+            RowsClaim(name, table.name, each.digest) for table, rows in pending.items() for name, each in rows.items()
+        ]
+        self._jobs.change(claim_rows(self._names, load, claims))
+        replaced = {table: rows for table, rows in pending.items() if self._replace(load_id, table, rows)}
+        if replaced:
+            self._jobs.change(complete_load(self._names, load_id, [table.name for table in replaced]))
+            self.progress.complete(replaced)
+
+    def _replace(self, load_id: str, table: WarehouseTable, rows: Mapping[str, TableRows]) -> bool:
+        """Replace the rows of some repositories; return whether BigQuery took them."""
+        lines = b"".join(each.lines for each in rows.values())
+        staging = f"{table.name}_{load_id}_incoming" if lines else None
+        day = self._contents.day if table.name == _DAILY else None
+        try:
+            if staging:
+                self._stage(table, staging, lines)
+            self._jobs.change(replace_rows(self._names, Replacement(table, load_id, list(rows), staging, day)))
+        except JobError as problem:
+            self._is_usable_by_table[table.name] = False
+            self.progress.problems.append(f"{table.name}: {problem}")
+            return False
+        finally:
+            if staging:
+                self._remove(staging)
+        return True
+
+    def _stage(self, table: WarehouseTable, staging: str, lines: bytes) -> None:
+        """Put rows into a table of this load, which BigQuery removes after a day if nothing else does."""
+        reference = self._dataset.table_reference(staging)
+        expiration_milliseconds = round((time.time() + _STAGING_HOURS * 3600) * 1000)
+        definition = {
+            "tableReference": reference,
+            "schema": {"fields": fields_of(table)},
+            "expirationTime": str(expiration_milliseconds),
+        }
+        try:
+            self._api.ask(Call.with_json("POST", f"{self._dataset.path}/tables", definition), TableAnswer)
+        except RefusedError as refusal:
+            if refusal.status != CONFLICT:  # made by a request whose answer was lost
+                raise
+        self._jobs.load(table, reference, lines)
+
+    def _remove(self, staging: str) -> None:
+        try:
+            self._api.ask(Call("DELETE", f"{self._dataset.path}/tables/{staging}"), dict)
+        except SendError:
+            return  # it expires
+
+    def _is_usable(self, table: WarehouseTable) -> bool:
+        """Whether a table takes our rows; if not, say why once."""
+        if table.name not in self._is_usable_by_table:
+            problem = self._problem_of(table)
+            self._is_usable_by_table[table.name] = not problem
+            self.progress.problems += [problem] if problem else []
+        return self._is_usable_by_table[table.name]
+
+    def _problem_of(self, table: WarehouseTable) -> str:
+        sql_name = self._names(table.name)
+        try:
+            answer = self._api.ask(Call("GET", f"{self._dataset.path}/tables/{table.name}"), TableAnswer)
+        except RefusedError as refusal:
+            if refusal.status != NOT_FOUND:
+                raise
+            return f"there is no table {sql_name}; create it with terraform/ (docs/warehouse.md#send-to-bigquery)"
+        return problem_of(table, answer, sql_name)
