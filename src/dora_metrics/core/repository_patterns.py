@@ -24,7 +24,7 @@ class RepositoryPattern(Struct, frozen=True):
     """One item of `repositories`.
 
     Attributes:
-        name: `owner/name`, in which `*` stands for any text.
+        name: `owner/name`, in which `*` is any text.
         is_exclusion: whether it leaves repositories out.
         topics: those that a repository must have, all of them.
         excluded_topics: those that it must not have.
@@ -43,7 +43,7 @@ class RepositoryPattern(Struct, frozen=True):
 
     @property
     def lists_owner(self) -> bool:
-        """Whether only a list of the owner's repositories tells which ones it selects."""
+        """Whether only a list of the owner's repositories shows which ones it selects."""
         return "*" in self.name and not self.is_exclusion
 
     def matches(self, name: str) -> bool:

@@ -47,12 +47,7 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
         GitHubError: if GitHub does not list the repositories of an owner.
     """
     parsed = [parse_pattern(text) for text in patterns]
-    owners = {pattern.owner.lower(): pattern.owner for pattern in parsed if pattern.lists_owner}
-    nodes = {
-        node["nameWithOwner"].lower(): node
-        for _, owner in sorted(owners.items())
-        for node in _repository_nodes(client, owner, with_news=with_news)
-    }
+    nodes = _nodes_by_name(client, parsed, with_news=with_news)
     selected: dict[str, ListedRepository] = {}
     for pattern in parsed:
         if pattern.is_exclusion:
@@ -63,6 +58,16 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
             key = pattern.name.lower()
             selected[key] = _listed(nodes[key]) if key in nodes else ListedRepository(pattern.name)
     return list(selected.values())
+
+
+def _nodes_by_name(client: Client, patterns: Sequence[RepositoryPattern], *, with_news: bool) -> dict[str, JsonObject]:
+    """Return what GitHub's lists show of the owners' repositories, by their names in lower case."""
+    owners = {pattern.owner.lower(): pattern.owner for pattern in patterns if pattern.lists_owner}
+    return {
+        node["nameWithOwner"].lower(): node
+        for _, owner in sorted(owners.items())
+        for node in _repository_nodes(client, owner, with_news=with_news)
+    }
 
 
 def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:

@@ -66,6 +66,13 @@ def select_repositories(
     if not selected:
         names = ", ".join(settings.repositories)
         note(_failure(f"`repositories` ({names}) matches no repository that the token can read"))
+    return _in_shard(selected, settings, run, note)
+
+
+def _in_shard(
+    selected: Sequence[ListedRepository], settings: Settings, run: Run, note: Callable[[Outcome], None]
+) -> SelectedRepositories:
+    """Return the repositories of the run's shard, which may be none; all of them without `shard`."""
     shard = settings.repository_shard
     in_shard = [repository for repository in selected if shard is None or shard.holds(repository.name)]
     if not in_shard and not settings.repositories:

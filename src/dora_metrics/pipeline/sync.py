@@ -143,7 +143,7 @@ class Sync:
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
-        cursors = self._recorded_cursors(contents)
+        cursors = dict(self._recorded_cursors(contents))
         observed: dict[str, Fact] = {}
         recorded = ChainMap(observed, _by_id(contents.facts))
         for gathered in self._gathered:
@@ -231,11 +231,9 @@ class Sync:
 
         Those that were never read come first; the others keep their order where times are equal.
         """
-        cursors = self._recorded_cursors(contents)
 
         def last_reading(repository: ListedRepository) -> datetime:
-            own = cursors.get(contents.names.stable_name(repository.name), {})
-            return own.get(_LAST_READING, Cursor()).newest or EPOCH
+            return self._cursors_of(repository.name, contents).get(_LAST_READING, Cursor()).newest or EPOCH
 
         return sorted(repositories, key=last_reading)
 
@@ -254,9 +252,8 @@ class Sync:
         self, repositories: Iterable[ListedRepository], contents: LedgerContents
     ) -> Iterator[tuple[str, HistoryRequest]]:
         """Yield the requests for repositories that GitHub's list shows as it did at their last reading, by name."""
-        cursors = self._recorded_cursors(contents)
         for listed in repositories:
-            last = cursors.get(contents.names.stable_name(listed.name), {}).get(NEWS)
+            last = self._cursors_of(listed.name, contents).get(NEWS)
             if last and listed.news and shows_same_in_list(listed.news, last, self.settings):
                 request = self._request_for(listed.name, RepositoryNews(listed.news).info, contents)
                 if _NEW_SERVICES not in request.cursors and is_quiet_in_list(listed.news, request):
@@ -264,9 +261,8 @@ class Sync:
 
     def _with_alerts_due(self, names: Iterable[str], contents: LedgerContents) -> Iterator[str]:
         """Yield those repositories whose alerts are due if they have no other news."""
-        cursors = self._recorded_cursors(contents)
         for name in names:
-            last = cursors.get(contents.names.stable_name(name), {}).get(NEWS)
+            last = self._cursors_of(name, contents).get(NEWS)
             if last and are_alerts_due(last, self.run):
                 yield name
 
@@ -338,7 +334,7 @@ class Sync:
 
     def _has_new_services(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
         """Whether `services` is another setting than when the deployments of a repository were last compared."""
-        own = self._recorded_cursors(contents).get(contents.names.stable_name(gathered.name), {})
+        own = self._cursors_of(gathered.name, contents)
         remembered, present = own.get(_REQUESTED, Cursor()).open, self._selecting
         has_changed = bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
         return has_changed or _NEW_SERVICES in own
@@ -367,7 +363,11 @@ class Sync:
         return self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION)
 
     def _recorded_cursors(self, contents: LedgerContents) -> Cursors:
-        return dict(_decode_cursors_once(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW))
+        return _decode_cursors_once(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
+
+    def _cursors_of(self, name: str, contents: LedgerContents) -> Mapping[str, Cursor]:
+        """Return the recorded cursors of a repository by a present or former name; empty before its first reading."""
+        return self._recorded_cursors(contents).get(contents.names.stable_name(name), {})
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""

@@ -69,7 +69,7 @@ class DeploymentRow(Struct, frozen=True, kw_only=True, gc=False):
 class LeadTimeRow(Struct, frozen=True, kw_only=True, gc=False):
     """A delivered change with its lead time, or why it has none (`excluded`).
 
-    `changes`: how many changes the row stands for; more than 1 only where commits are excluded together. `sha` is set
+    `changes`: the number of changes in the row; more than 1 only where commits are excluded together. `sha` is set
     only if each commit is measured separately. `starts_too_late`: whether the change began earlier than is known, so
     that its lead time may be longer. A stage is null where it is not known.
     """

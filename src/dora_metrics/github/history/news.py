@@ -229,7 +229,7 @@ def are_alerts_due(last: Cursor, run: Run) -> bool:
 
 
 def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
-    """Whether a repository, whose number GitHub has given, is to show its own list of security alerts.
+    """Whether the own list of security alerts of a repository is due, by GitHub's number of it.
 
     The list of its organisation does not say that alerts are switched off, or that the token may not see them.
     """
