@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from dora_metrics.cli import run
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import TABLES
 from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
@@ -27,7 +28,7 @@ from support.runs import deployment_status, run_action
 SAMPLE = str(files("dora_metrics") / "sample" / "ledger")
 GOLDEN = sorted(path.parent for path in (ROOT / "tests" / "golden").glob("*/facts.jsonl"))
 SCHEMA = json.loads((ROOT / "schema" / "rows.schema.json").read_text("utf-8"))
-FILES = [f"{table.name}.ndjson" for table in TABLES]
+FILES = [f"{table.name}.ndjson" for table in (*TABLES, LOADS)]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dora_metrics.core.alertmanager import fingerprint_of
 from dora_metrics.runtime import HttpLimits
 from fakes.github import FakeGitHub
 from fakes.prometheus import FakePrometheus
@@ -276,6 +277,22 @@ class TestBothWays:
         shop.sync()
         (incident,) = shop.incidents().values()
         assert (incident["deployment"], incident["resolved_at"]) == ("v1.4", text(NOW - HOUR))
+
+    @pytest.mark.parametrize("order", ["correction first", "notification first"])
+    def test_a_corrected_alert_has_the_beginning_and_the_end_that_a_sync_reads(
+        self, shop: AlertedShop, prometheus: FakePrometheus, order: str
+    ) -> None:
+        series = prometheus.fire(NOW - 2 * HOUR, NOW - HOUR)
+        start = text(NOW - 2 * HOUR)
+        fact_id = f"alertmanager:{fingerprint_of(series.labels)}:{start}"
+        if order == "notification first":
+            shop.dispatch(alert(labels=series.labels, fingerprint=None, startsAt=start))
+        for correction in ({"severity": "low"}, {"deployment": "v1.4"}):
+            shop.dispatch_payload({"id": fact_id, **correction})
+        shop.sync()
+        (incident,) = shop.incidents().values()
+        assert (incident["detected_at"], incident["resolved_at"]) == (start, text(NOW - HOUR))
+        assert (incident["severity"], incident["deployment"]) == ("low", "v1.4")
 
 
 def vector_of(*results: object) -> bytes:

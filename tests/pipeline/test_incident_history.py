@@ -444,16 +444,81 @@ class TestReading:
         before = shop.incidents()["pagerduty:A1"]
         ran = shop.dispatch(NOW + MINUTE, id="pagerduty:A1", detected_at=text(NOW - 3 * HOUR), **correction)
         after = shop.incidents()["pagerduty:A1"]
-        changed = {"source": "dispatch", "observed_at": after["observed_at"], **correction}
+        fields = {"corrected": sorted(["detected_at", *correction])}
+        changed = {"source": "dispatch", "observed_at": after["observed_at"], **correction, **fields}
         assert after == {**before, **changed}
         assert after["observed_at"] == text(NOW - HOUR + timedelta(microseconds=1))
         assert "Nothing to record" not in ran.summary
         lines = shop.lines()
         shop.dispatch(NOW + HOUR, id="pagerduty:A1", detected_at=text(NOW - 3 * HOUR), **correction)
-        duty.change("A1", title="New title", changed=NOW + HOUR)
-        shop.sync(pagerduty(duty), now=NOW + 2 * HOUR)
+        shop.sync(pagerduty(duty), now=NOW + HOUR)
         assert shop.lines() == lines
         assert shop.incidents()["pagerduty:A1"] == after
+        duty.change("A1", title="New title", severity="P2", changed=NOW + HOUR)
+        shop.sync(pagerduty(duty), now=NOW + 2 * HOUR)
+        latest = shop.incidents()["pagerduty:A1"]
+        system = {"title": "New title", "severity": correction.get("severity", "high")}
+        assert latest == {**after, **system, "observed_at": latest["observed_at"]}
+
+    @each_system
+    def test_a_corrected_incident_gets_its_end_from_its_system(
+        self, shop: IncidentShop, start: Start[FakeSystem], case: SystemCase
+    ) -> None:
+        """It is asked for, or named as missing, as any other one."""
+        fake, name = start(case.kind()), case.name
+        fake.add("A1", NOW - 60 * DAY)
+        shop.sync(case.settings(fake), tokens=case.tokens)
+        shop.dispatch(NOW + MINUTE, id=f"{name}:A1", deployment="v1.2.0")
+        fake.now = NOW + 3 * DAY
+        fake.change("A1", ended=NOW + 2 * DAY)
+        shop.sync(case.settings(fake), tokens=case.tokens, now=NOW + 30 * DAY)
+        assert shop.times() == [(f"{name}:A1", text(NOW - 60 * DAY), text(NOW + 2 * DAY))]
+        assert shop.incidents()[f"{name}:A1"]["deployment"] == "v1.2.0"
+
+    def test_a_corrected_incident_that_the_system_lost_is_named(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
+        duty.add("A1", NOW - 60 * DAY)
+        shop.sync(pagerduty(duty))
+        shop.dispatch(NOW + MINUTE, id="pagerduty:A1", deployment="v1.2.0")
+        duty.incidents.clear()
+        ran = shop.sync(pagerduty(duty), now=NOW + HOUR)
+        assert "pagerduty:A1 is open in the ledger, and the system does not show it" in ran.summary
+
+    def test_a_second_correction_keeps_the_first_and_the_rest(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
+        duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)
+        shop.sync(pagerduty(duty))
+        before = shop.incidents()["pagerduty:A1"]
+        corrections: list[dict[str, object]] = [
+            {"severity": "low"}, {"deployment": "v1.2.0"}, {"retracted": True}, {"retracted": False}
+        ]  # fmt: skip
+        for number, correction in enumerate(corrections, 1):
+            shop.dispatch(NOW + number * MINUTE, id="pagerduty:A1", **correction)
+        after = shop.incidents()["pagerduty:A1"]
+        stated = {"severity": "low", "deployment": "v1.2.0", "corrected": ["deployment", "retracted", "severity"]}
+        assert after == {**before, "source": "dispatch", "observed_at": after["observed_at"], **stated}
+
+    @pytest.mark.parametrize("beginning", [{}, {"detected_at": text(NOW - 3 * HOUR)}], ids=["without", "with"])
+    def test_an_incident_of_last_year_is_corrected(
+        self, shop: IncidentShop, duty: FakePagerDuty, beginning: dict[str, str]
+    ) -> None:
+        """Its month is not among those that an event run reads."""
+        duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)
+        shop.sync(pagerduty(duty))
+        before = shop.incidents()["pagerduty:A1"]
+        for days in range(50, 401, 50):
+            began = NOW + days * DAY
+            shop.dispatch(began + HOUR, id=f"X{days}", detected_at=text(began), resolved_at=text(began + HOUR))
+        shop.dispatch(NOW + 401 * DAY, id="pagerduty:A1", severity="low", **beginning)
+        after = shop.incidents()["pagerduty:A1"]
+        stated = {"severity": "low", "corrected": sorted([*beginning, "severity"])}
+        assert after == {**before, "source": "dispatch", "observed_at": after["observed_at"], **stated}
+
+    def test_a_correction_may_come_before_the_first_sync(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
+        duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)
+        shop.dispatch(NOW - MINUTE, id="pagerduty:A1", severity="low")
+        shop.sync(pagerduty(duty))
+        assert shop.times() == [("pagerduty:A1", text(NOW - 3 * HOUR), text(NOW - 2 * HOUR))]
+        incident = shop.incidents()["pagerduty:A1"]
+        assert (incident["severity"], incident["title"]) == ("low", "The shop is down")
 
     def test_a_withdrawal_with_an_id_alone_keeps_the_times(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
         duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)

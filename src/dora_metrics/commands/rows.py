@@ -15,6 +15,7 @@ from dora_metrics.core.ledger.layout import LedgerContents, is_foreign, parse_le
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.rows.judged import JudgedFacts
+from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.ndjson import encode_rows
 from dora_metrics.core.rows.tables import TABLES, WarehouseTable
 from dora_metrics.errors import DoraError, LedgerError, SettingsError
@@ -178,6 +179,8 @@ def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
 def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     """Write a file for each table, as a whole or not at all; return the numbers of rows.
 
+    Also `loads`, which a warehouse fills itself, has a file: an empty one, so that each of terraform/tables.json has.
+
     Raises:
         DoraError: if a file cannot be written; two problems, what happened and what to do.
     """
@@ -187,6 +190,7 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
         files.make()
         for table, lines in lines_by_table.items():
             files.replace_by_parts(_file_name(table), lines)
+        files.replace_by_parts(_file_name(LOADS), ())
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None

@@ -1,5 +1,6 @@
 """Periods of reports: the week, month or quarter that a report covers, and when it is due."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
@@ -91,3 +92,28 @@ def _period_titles(kind: PeriodKind, first_day: date) -> tuple[str, str, str]:
         case "quarterly":
             quarter = f"Q{first_day.month // 3 + 1}"
             return f"{first_day.year}-{quarter}", quarter, f"{quarter} {first_day.year}"
+
+
+def end_of_named(kind: PeriodKind, name: str) -> datetime | None:
+    """Return when the period of a name ends in UTC; None if no period of the kind has the name."""
+    with suppress(ValueError, OverflowError):
+        match kind, name.partition("-"):
+            case "weekly", (year, _, week) if week.startswith("W"):
+                first_day = date.fromisocalendar(int(year), int(week[1:]), 1)
+                return _midnight(first_day + timedelta(weeks=1))
+            case "monthly", (year, _, month):
+                return _midnight(_first_day_after(int(year), int(month), 1))
+            case "quarterly", (year, _, quarter) if quarter.startswith("Q"):
+                return _midnight(_first_day_after(int(year), 3 * int(quarter[1:]) - 2, 3))
+    return None
+
+
+def _first_day_after(year: int, month: int, month_count: int) -> date:
+    """Return the first day after months, of which `month` is the first one."""
+    date(year, month, 1)
+    months = 12 * year + month - 1 + month_count
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -71,9 +71,9 @@ class Observation(Struct, frozen=True):
 
     `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
     ledger, by path. `may_repeat_since`: since when the same thing may have happened before; None if it cannot have. The
-    ledger is read back to then. `unstated_times`: the fields of the facts with the run's time, where the event states
-    none. `problems`: the parts of the event that cannot be read, where others can. `warnings`: what was left out,
-    though it could be read, and needs a person.
+    ledger is read back to then. `unstated`: the fields of the facts with the run's time or a default, which the event
+    does not state. `problems`: the parts of the event that cannot be read, where others can. `warnings`: what was left
+    out, though it could be read, and needs a person.
     """
 
     facts: tuple[Fact, ...]
@@ -81,7 +81,7 @@ class Observation(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     ledger_files: Mapping[str, bytes] = {}
     may_repeat_since: datetime | None = None
-    unstated_times: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

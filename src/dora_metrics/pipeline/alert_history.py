@@ -20,6 +20,7 @@ from dora_metrics.core.alertmanager import (
 from dora_metrics.core.covered_repositories import CoveredRepositories
 from dora_metrics.core.cursors import ALERT_HISTORY
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.corrections import with_missing_fields
 from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, EPOCH, Fact, Incident
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
@@ -221,8 +222,8 @@ class _Recorded:
     def matches(self, occurrences: Sequence[ReadOccurrence]) -> dict[str, Incident]:
         """Return the recorded incident of each occurrence, by the id that the occurrence has.
 
-        It is the one with the same start; otherwise one that overlaps. Alertmanager keeps the first start after an
-        outage of Prometheus, and of two Prometheus servers; and a reading may begin after the start.
+        It is the one with the same start or id; otherwise one that overlaps. Alertmanager keeps the first start after
+        an outage of Prometheus, and of two Prometheus servers; and a reading may begin after the start.
         """
         matched: dict[str, Incident] = {}
         by_start = {
@@ -230,9 +231,10 @@ class _Recorded:
             for fingerprint, incidents in self.incidents.items()
             for incident in incidents
         }
+        by_id = {incident.id: incident for incidents in self.incidents.values() for incident in incidents}
         for each in occurrences:
             key = (each.occurrence.fingerprint, _milliseconds(each.occurrence.started.time))
-            if incident := by_start.get(key):
+            if incident := by_start.get(key) or by_id.get(each.occurrence.id):
                 matched[each.occurrence.id] = incident
         taken_ids = {incident.id for incident in matched.values()}
         unmatched = (each for each in occurrences if each.occurrence.id not in matched)
@@ -265,7 +267,8 @@ def _changed_incident(recorded: Incident | None, read: ReadOccurrence, incident:
     if recorded is None:
         return replace(incident, observed_at=incident.observed_at - _MICROSECOND)
     known = {name: getattr(recorded, name) or getattr(incident, name) for name in _ADDED}
-    changed = replace(recorded, resolved_at=_end(recorded, read), **known)
+    detected_at = with_missing_fields(recorded, incident).detected_at
+    changed = replace(recorded, detected_at=detected_at, resolved_at=_end(recorded, read), **known)
     if changed == recorded:
         return None
     newest = (changed.resolved_at or recorded.observed_at) - _MICROSECOND
@@ -273,10 +276,12 @@ def _changed_incident(recorded: Incident | None, read: ReadOccurrence, incident:
 
 
 def _end(recorded: Incident, read: ReadOccurrence) -> datetime | None:
-    """Return the end of a recorded occurrence: the recorded one, unless the alert fired longer."""
+    """Return the end of a recorded occurrence: the recorded one, unless the alert fired longer and nobody states it."""
     if recorded.resolved_at is None:
         return read.occurrence.ended_at
-    if recorded.source != ALERTMANAGER_SOURCE or read.last_seen_at <= recorded.resolved_at + read.interval:
+    is_of_person = recorded.source != ALERTMANAGER_SOURCE and not recorded.corrected
+    is_stated = is_of_person or "resolved_at" in recorded.corrected
+    if is_stated or read.last_seen_at <= recorded.resolved_at + read.interval:
         return recorded.resolved_at
     return read.occurrence.ended_at
 

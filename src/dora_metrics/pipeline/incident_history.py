@@ -172,11 +172,13 @@ class SystemSync:
         return max(reading.reached, last or reading.reached)
 
     def _open_keys(self, contents: LedgerContents) -> tuple[str, ...]:
-        """Return the incidents of the system that have not ended in the ledger, by what the system calls them."""
-        name = self.system.name
-        incidents = (fact for fact in contents.facts if isinstance(fact, Incident) and fact.source == name)
+        """Return the incidents of the system that have not ended in the ledger, by what the system calls them.
+
+        The system is in their ids: after a correction, their source is another one.
+        """
+        incidents = (fact for fact in contents.facts if isinstance(fact, Incident))
         is_open = (each for each in incidents if each.resolved_at is None and not each.retracted)
-        return tuple(key for each in is_open if (key := ids.incident_key(each.id, name)))
+        return tuple(key for each in is_open if (key := ids.incident_key(each.id, self.system.name)))
 
 
 def first_time(settings: Settings, now: datetime) -> datetime:

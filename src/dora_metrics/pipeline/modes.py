@@ -94,7 +94,7 @@ def _with_ledger(observation: Observation, contents: LedgerContents, now: dateti
     facts = tuple(
         win_over_future(contents.fact_by_id(prepared.id), contents.names.observed_now(prepared), now)
         for fact in observation.facts
-        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated_times)
+        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated)
     )
     if observation.facts and not facts:
         earlier = nothing_to_record("a later attempt of this run is recorded and counts instead")

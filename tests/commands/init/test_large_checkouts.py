@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.commands.init.deploy_targets import deploy_targets, possible_texts
+from dora_metrics.commands.init.gather import MAX_FILES, MAX_TOTAL_BYTES
 from dora_metrics.commands.init.publishers import publications_of_step
 from dora_metrics.commands.init.workflows import MAX_VALUES, LocatedText, WorkflowStep
 from dora_metrics.commands.init.yaml_nodes import content_tokens
@@ -22,6 +23,16 @@ print(publication_of(read, {}, {}))
 """
 """A process that is killed if it needs minutes."""
 
+FILE_OF = {
+    "workflows": ".github/workflows/{}.yml",
+    "forms": ".github/ISSUE_TEMPLATE/{}.yml",
+    "actions": "actions/{}/action.yml",
+}
+CONTENT = {
+    "workflows": DEPLOY_WORKFLOW,
+    "forms": "name: Incident\nlabels: [incident]\n",
+    "actions": "name: A\nruns: {using: composite, steps: []}\n",
+}
 CALLED = "name: {name}\non: {{push: , workflow_call: }}\njobs:\n{jobs}"
 
 
@@ -134,3 +145,25 @@ def test_a_label_of_the_config_file_adds_nothing_to_the_workflow(tmp_path: Path,
     written = checkout.text(WORKFLOW_PATH)
     assert "INJECTED" not in written
     assert "incident ${{" not in written
+
+
+MANY = MAX_FILES + 5
+LARGE_COUNT = MAX_TOTAL_BYTES // 250_000 + 5
+
+
+@pytest.mark.parametrize("kind", ["workflows", "forms", "actions"])
+@pytest.mark.parametrize(("count", "size", "read_count"), [(MANY, 0, MAX_FILES), (LARGE_COUNT, 250_000, 20)])
+def test_files_beyond_a_number_or_a_size_are_left_out_and_named(
+    tmp_path: Path, kind: str, count: int, size: int, read_count: int
+) -> None:
+    names = [f"f{number:03}" for number in range(count)]
+    files = {FILE_OF[kind].format(name): f"{CONTENT[kind]}# {'x' * size}\n" for name in names}
+    steps = [{"uses": f"./actions/{name}"} for name in names] if kind == "actions" else []
+    checkout = Checkout.create(tmp_path, {**files, WORKFLOW_PATH: workflow("All", go={"steps": steps})})
+    read = checkout.findings().checkout
+    (problem,) = [problem for problem in read.problems if "left out" in problem]
+    assert problem.endswith(f"left out, because init reads {MAX_FILES} files of a kind and 5 MB of them")
+    if kind == "workflows":
+        assert read_count - 1 <= len(read.workflows) <= read_count
+    if kind == "forms":
+        assert read_count - 1 <= len(read.incident_forms) <= read_count

@@ -1,7 +1,7 @@
 """Gathers the findings: from the checkout's files, from its git, and from GitHub by one request."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -27,6 +27,7 @@ from dora_metrics.commands.init.publishers import (
 )
 from dora_metrics.commands.init.workflows import WorkflowFile
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
+from dora_metrics.core import formatting
 from dora_metrics.core.names import NOT_DEPLOY_WORDS, words_of
 from dora_metrics.core.selection import is_release_habit
 from dora_metrics.core.versions import reads_as_version, versions_by_tag
@@ -39,6 +40,11 @@ from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.repository import Git, https_url, identify_repository, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
+MAX_FILES = 200
+MAX_TOTAL_BYTES = 5_000_000
+"""Limits of the YAML files of one folder, and of the composite actions, which together decide how long init takes."""
+
+_MAX_NAMED_FILES = 3
 _MAX_MANIFESTS = 3
 _MAX_LINE_LENGTH = 100
 _SECONDS_PER_DAY = 86_400
@@ -96,7 +102,7 @@ def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
     settings, configured_names = _existing_settings(root, problems)
     checkout = Checkout(
         workflows=workflows_by_path,
-        publications=dict(_publications(root, workflows_by_path)),
+        publications=dict(_publications(root, workflows_by_path, problems)),
         existing_files={
             name: content for name in PROPOSED_PATHS if (content := _read_text(root / name, name, problems)) is not None
         },
@@ -149,15 +155,31 @@ def _parent_folders(path: Path, name: str) -> Iterable[Path]:
 
 
 def _yaml_files(root: Path, folder: str, problems: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield path and text of each YAML file in a folder, sorted by name."""
+    """Yield path and text of each YAML file in a folder, sorted by name, up to the limits."""
     try:
         names = sorted(file.name for file in (root / folder).iterdir() if file.suffix in (".yml", ".yaml"))
     except OSError:
         return
-    for name in names:
-        content = _read_text(root / folder / name, f"{folder}/{name}", problems)
+    yield from _read_within_limits(root, [f"{folder}/{name}" for name in names], problems)
+
+
+def _read_within_limits(root: Path, paths: Sequence[str], problems: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each file that can be read, until they are too many or too large together."""
+    bytes_left = MAX_TOTAL_BYTES
+    for number, path in enumerate(paths):
+        content = _read_text(root / path, path, problems) if number < MAX_FILES else ""
+        bytes_left -= len((content or "").encode())
+        if number == MAX_FILES or bytes_left < 0:
+            problems.append(_left_out_problem(paths[number:]))
+            return
         if content is not None:
-            yield f"{folder}/{name}", content
+            yield path, content
+
+
+def _left_out_problem(paths: Sequence[str]) -> str:
+    megabytes = MAX_TOTAL_BYTES // 1_000_000
+    named = formatting.join_first(paths, _MAX_NAMED_FILES)
+    return f"{named}: left out, because init reads {MAX_FILES} files of a kind and {megabytes} MB of them"
 
 
 def _read_workflows(root: Path, problems: list[str]) -> Iterator[tuple[str, WorkflowFile]]:
@@ -169,26 +191,36 @@ def _read_workflows(root: Path, problems: list[str]) -> Iterator[tuple[str, Work
 
 
 def _publications(
-    root: Path, workflows_by_path: Mapping[str, WorkflowFile]
+    root: Path, workflows_by_path: Mapping[str, WorkflowFile], problems: list[str]
 ) -> Iterator[tuple[str, WorkflowPublication]]:
     """Yield the workflows that publish something, by path."""
-    local_actions = dict(_publishing_actions(root, workflows_by_path.values()))
+    local_actions = dict(_publishing_actions(root, workflows_by_path.values(), problems))
     for path, workflow in workflows_by_path.items():
         if publication := publication_of(workflow, workflows_by_path, local_actions):
             yield path, publication
 
 
-def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> Iterator[tuple[str, Publication]]:
+def _publishing_actions(
+    root: Path, workflow_files: Iterable[WorkflowFile], problems: list[str]
+) -> Iterator[tuple[str, Publication]]:
     """Yield the checkout's composite actions that publish something, by the name that workflows use."""
     steps = (step for workflow in workflow_files for job in workflow.jobs for step in job.steps)
-    for name in sorted({step.local_action for step in steps if step.local_action}):
-        folder = os.path.normpath(name[2:])
-        for file in ("action.yml", "action.yaml"):
-            path = f"{folder}/{file}" if folder != "." else file
-            content = None if folder.startswith(("..", "/")) else _read_text(root / path, path, [])
-            action_steps = workflows.steps_of_action(content) if content is not None else ()
+    names = sorted({step.local_action for step in steps if step.local_action})
+    paths = dict.fromkeys(path for name in names for path in _action_files(name) if _is_file(root / path))
+    contents = dict(_read_within_limits(root, [*paths], problems))
+    for name in names:
+        for path in _action_files(name):
+            action_steps = workflows.steps_of_action(contents[path]) if path in contents else ()
             if publication := next(chain.from_iterable(map(publications_of_step, action_steps)), None):
                 yield name, publication
+
+
+def _action_files(name: str) -> tuple[str, ...]:
+    """Return where the file of a composite action can be; none if that is outside of the checkout."""
+    folder = os.path.normpath(name[2:])
+    if folder.startswith(("..", "/")):
+        return ()
+    return tuple(file if folder == "." else f"{folder}/{file}" for file in ("action.yml", "action.yaml"))
 
 
 def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, frozenset[str]]:

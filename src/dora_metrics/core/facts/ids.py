@@ -18,6 +18,9 @@ SHA_LENGTH = 40
 MAX_LENGTH = 300
 """Characters of an id."""
 
+DISPATCH = "dispatch"
+"""How the ids begin of what a dispatch reports under a name without a system."""
+
 _VISIBLE = (
     r"[^\s\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
     r"\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
@@ -229,7 +232,12 @@ def repository_number(repository_id: str) -> str:
 
 def dispatched(name: str) -> str:
     """What another system reported under a name of its own; a name with a system before it stays as it is."""
-    return name if ":" in name else f"dispatch:{name}"
+    return name if ":" in name else f"{DISPATCH}:{name}"
+
+
+def system(fact_id: str) -> str:
+    """How an id begins: with the system that has the thing, such as `pagerduty`."""
+    return fact_id.partition(":")[0]
 
 
 def git_tag(name: str) -> str:

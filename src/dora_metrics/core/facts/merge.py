@@ -11,6 +11,15 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.corrections import (
+    ADDED_FIELDS,
+    corrected,
+    early_correction,
+    is_correction,
+    stated_fields,
+    with_corrections,
+    with_missing_fields,
+)
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.jsonl import canonical_line, encode_fact
 from dora_metrics.core.facts.model import (
@@ -18,6 +27,7 @@ from dora_metrics.core.facts.model import (
     EPOCH,
     JOB_FIELDS,
     PRERELEASE,
+    TIME_FIELDS,
     Change,
     Deployment,
     Fact,
@@ -39,14 +49,6 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Change: ("service", "first_commit_at", "first_review_at", "commits", "reverts"),
 }
 """Fields that are filled in after the event, because its payload does not contain them."""
-
-_ADDED_TO_ALERTS = ("environment", "service", "severity", "deployment", "title", "url", "also")
-"""Fields of an alert's incident that its labels may lack."""
-
-_KEPT_IN_CORRECTIONS = (
-    "environment", "service", "severity", "deployment", "title", "url", "also", "retracted", "resolved_at",
-)  # fmt: skip
-"""Fields of an incident that a correction may leave out."""
 
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("ref", "version", "sha", "environment", "started_at", *JOB_FIELDS),
@@ -96,9 +98,7 @@ class NewestRecords:
         self.tied_ids.clear()
 
 
-def prepare_event_facts(
-    records: Iterable[Fact], observed: Fact, unstated_times: Collection[str] = ()
-) -> tuple[Fact, ...]:
+def prepare_event_facts(records: Iterable[Fact], observed: Fact, unstated: Collection[str] = ()) -> tuple[Fact, ...]:
     """Return the facts of an event as they are to be merged with the ledger's records, the observed one first.
 
     They are several if the event shows that a record is a later occurrence than was thought, and none for an attempt
@@ -107,42 +107,59 @@ def prepare_event_facts(
     Args:
         records: the ledger's records of the same deployment and of its other occurrences; others are ignored.
         observed: the fact of the event.
-        unstated_times: its times that the event does not state; they follow from others or are that of the run.
+        unstated: its fields that the event does not state, though they have a value: times that follow from others or
+            are that of the run, and the `retracted` of an incident.
     """
     recorded = {fact.id: fact for fact in records}
     if isinstance(observed, Deployment) and may_occur_again(observed):
         return _prepare_occurrence(recorded, observed)
     record = recorded.get(observed.id)
-    fact = _with_recorded_times(record, prepare_event_fact(record, observed), unstated_times)
-    if isinstance(record, Incident) and isinstance(fact, Incident) and "observed_at" in unstated_times:
-        return (_corrected(record, fact, unstated_times),)
-    return (fact,)
+    if isinstance(observed, Incident) and (record is None or isinstance(record, Incident)):
+        return (_prepare_incident(record, observed, unstated),)
+    return (_with_recorded_times(record, prepare_event_fact(record, observed), unstated),)
 
 
-def _corrected(recorded: Incident, observed: Incident, unstated_times: Collection[str]) -> Incident:
-    """Return what a report that states no time of its own makes of a record: it wins, and keeps what it leaves out.
+def _prepare_incident(recorded: Incident | None, observed: Incident, unstated: Collection[str]) -> Incident:
+    """Return what a report makes of a recorded incident. One that says nothing new gives the record."""
+    if recorded is None:
+        return early_correction(observed, unstated)
+    if repeated := _repeated(recorded, observed, unstated):
+        return repeated
+    if is_correction(recorded, observed, unstated):
+        return _corrected(recorded, observed, unstated)
+    return _reported(recorded, _keep_known_of_alert(recorded, observed), stated_fields(observed, unstated))
 
-    So it is for a record of another source, whose times say when that system changed something, and for a withdrawal.
-    Other reports of one source may arrive in any order, so their times decide. A correction that says nothing new gives
-    the record, so it may arrive again.
-    """
-    is_correction = recorded.source != observed.source or observed.retracted
-    if not is_correction or is_same_information(recorded, observed):
-        return observed
-    detected_at = recorded.detected_at if "detected_at" in unstated_times else observed.detected_at
-    fact = _with_kept_values(recorded, replace(observed, detected_at=detected_at))
+
+def _repeated(recorded: Incident, observed: Incident, unstated: Collection[str]) -> Incident | None:
+    """Return a report that says what the record says, with the earlier times; None if it says anything else."""
+    times = [name for name in unstated if name in TIME_FIELDS[Incident]]
+    is_withdrawn = recorded.retracted if {"retracted", "detected_at"} <= {*unstated} else observed.retracted
+    report = replace(observed, corrected=recorded.corrected, retracted=is_withdrawn)
+    if not is_same_information(recorded, replace(report, **{name: getattr(recorded, name) for name in times})):
+        return None
+    repeated = _with_recorded_times(recorded, report, times)
+    return repeated if isinstance(repeated, Incident) else None
+
+
+def _corrected(recorded: Incident, observed: Incident, unstated: Collection[str]) -> Incident:
+    """Return the record with what a correction states. It wins, unless it states a time that is older."""
+    fact = corrected(recorded, observed, unstated)
     if is_same_information(recorded, replace(fact, source=recorded.source)):
         return recorded
+    if "observed_at" not in unstated:
+        return replace(fact, observed_at=observed.observed_at)
     return replace(fact, observed_at=max(observed.observed_at, recorded.observed_at + _MICROSECOND))
 
 
-def _with_kept_values(recorded: Incident, observed: Incident) -> Incident:
-    """Return a correction with what it leaves out; an end only if it is not before the corrected beginning."""
-    kept = {name: getattr(observed, name) or getattr(recorded, name) for name in _KEPT_IN_CORRECTIONS}
-    is_before_beginning = recorded.resolved_at is not None and recorded.resolved_at < observed.detected_at
-    resolved_at = observed.resolved_at if is_before_beginning else kept.pop("resolved_at")
-    repository = observed.repository if recorded.source == observed.source else recorded.repository
-    return replace(observed, **{**kept, "resolved_at": resolved_at, "repository": repository})
+def _reported(recorded: Incident, observed: Incident, stated: Collection[str]) -> Incident:
+    """Return what a whole report makes of a record: its time decides, and corrections stay."""
+    fact = with_corrections(recorded, observed, stated)
+    if observed.observed_at > recorded.observed_at:
+        return fact
+    completed = with_missing_fields(recorded, observed)
+    if completed == recorded:
+        return fact
+    return replace(completed, observed_at=recorded.observed_at + _MICROSECOND)
 
 
 def _with_recorded_times(recorded: Fact | None, observed: Fact, unstated_times: Collection[str]) -> Fact:
@@ -215,8 +232,6 @@ def prepare_event_fact(recorded: Fact | None, observed: Fact) -> Fact:
     fact = fill_enriched_fields(recorded, observed)
     if isinstance(fact, Deployment) and (recorded is None or isinstance(recorded, Deployment)):
         return keep_counted_end(recorded, _dated_release(recorded, fact))
-    if isinstance(fact, Incident) and isinstance(recorded, Incident):
-        return _keep_known_of_alert(recorded, fact)
     return fact
 
 
@@ -229,7 +244,7 @@ def _keep_known_of_alert(recorded: Incident, observed: Incident) -> Incident:
         return observed
     if recorded.resolved_at and not observed.resolved_at:
         return recorded
-    known = {name: getattr(observed, name) or getattr(recorded, name) for name in _ADDED_TO_ALERTS}
+    known = {name: getattr(observed, name) or getattr(recorded, name) for name in ADDED_FIELDS}
     return replace(observed, retracted=recorded.retracted or observed.retracted, **known)
 
 
@@ -357,7 +372,8 @@ def changed_facts(recorded: Mapping[str, Fact], observed: Iterable[Fact]) -> tup
     - Releases and pushes happen once, so their records are kept, until a prerelease is stable.
     - The recorded service of a deployment or a change is kept, as its job said. That of an incident or a vulnerability
       follows GitHub, where it may be corrected.
-    - A record from another source is kept, such as a dispatch that retracts the fact.
+    - A record from another source is kept, such as a dispatch that retracts the fact. Of an incident, what a dispatch
+      states is kept.
     """
     once: list[Fact] = []
     again: defaultdict[str, list[Deployment]] = defaultdict(list)
@@ -436,6 +452,8 @@ def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:
 
 def _combine(recorded: Fact, observed: Fact) -> Fact:
     """Return the observed fact with the recorded values that are kept."""
+    if isinstance(recorded, Incident) and isinstance(observed, Incident):
+        return with_corrections(recorded, observed)
     if _is_record_kept(recorded, observed):
         return fill_enriched_fields(observed, recorded)
     persistent_names = _PERSISTENT_FIELDS.get(type(observed), ())
@@ -454,7 +472,7 @@ def _combine(recorded: Fact, observed: Fact) -> Fact:
 
 def _is_record_kept(recorded: Fact, observed: Fact) -> bool:
     """Whether the record is kept, and only its missing enriched fields are filled in."""
-    if recorded.source != observed.source or (recorded.retracted and not isinstance(recorded, Incident)):
+    if recorded.source != observed.source or recorded.retracted:
         return True  # reported by another source, or retracted: GitHub's history has nothing newer about it
     match recorded, observed:
         case Deployment(), Deployment() if DeploymentId.parse(recorded.id).kind == "release":

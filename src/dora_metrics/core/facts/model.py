@@ -137,6 +137,7 @@ class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     """A time of degraded service. `deployment`: the id, sha, tag or version that it names as its cause.
 
     `also`: ids and addresses of reports of the same incident elsewhere. They are one incident with this one.
+    `corrected`: the fields that corrections state; what its system reports does not change them.
     """
 
     detected_at: Time
@@ -146,6 +147,7 @@ class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     resolved_at: Time | None = None
     deployment: str | None = None
     also: tuple[FactName, ...] = ()
+    corrected: tuple[Text, ...] = ()
 
     @property
     def defining_time(self) -> datetime:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
-from dora_metrics.core.facts.model import JOB_FIELDS, Deployment, Health, Incident, Severity, Status
+from dora_metrics.core.facts.model import EPOCH, JOB_FIELDS, Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
 from dora_metrics.github.observation import (
@@ -133,7 +133,8 @@ def observe_dispatch(run: Run, event: DispatchEvent, settings: Settings, recorde
             covered = CoveredRepositories(run.repository, settings.repositories, recorded.present_name)
             return alertmanager.observe_notification(run, payload, covered)
         case "dora-incident":
-            return _observe_incident(run, *_fact_fields(event, "incident"))
+            observation = _observe_incident(run, *_fact_fields(event, "incident"))
+            return _reaching_back(observation, recorded)
         case _ if FLUX_KEY in payload:
             return _observe_rollout(run, event, settings, recorded)
         case name:
@@ -204,7 +205,7 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
         **{name: getattr(payload, name) for name in JOB_FIELDS},
     )
     observation = deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
-    return replace(observation, unstated_times=_unstated_times(payload))
+    return replace(observation, unstated=_unstated_times(payload))
 
 
 def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
@@ -230,9 +231,20 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
     )
     notes = _unknown_field_notes(payload, fields, prefix)
     title = f"Incident {incident.id} {incident_state(incident)}"
-    times = {"detected_at": payload.detected_at, "observed_at": payload.observed_at}
-    unstated_times = tuple(name for name, time in times.items() if time is None)
-    return Observation((incident,), title, notes, unstated_times=unstated_times)
+    unstated = tuple(name for name in _DEFAULTS_OF_INCIDENTS if name not in payload.model_fields_set)
+    return Observation((incident,), title, notes, unstated=unstated)
+
+
+def _reaching_back(observation: Observation, recorded: Recorded) -> Observation:
+    """Return the observation of an incident, with the time since when it may be recorded if it is not known yet.
+
+    A report that does not say when it began may correct one of any age.
+    """
+    (incident,) = observation.facts
+    if recorded.has(incident.id):
+        return observation
+    began_at = EPOCH if "detected_at" in observation.unstated else incident.defining_time
+    return replace(observation, may_repeat_since=began_at)
 
 
 def _unstated_times(payload: DispatchedDeployment) -> tuple[str, ...]:
@@ -241,6 +253,9 @@ def _unstated_times(payload: DispatchedDeployment) -> tuple[str, ...]:
         return ()
     return ("finished_at",) if payload.observed_at else ("finished_at", "observed_at")
 
+
+_DEFAULTS_OF_INCIDENTS = ("detected_at", "observed_at", "retracted")
+"""Fields of an incident that have a value even if the payload states none."""
 
 _DEPLOYMENT_IDENTITY = ("sha", "ref", "version", "started_at", "finished_at")
 _INCIDENT_IDENTITY = ("title", "detected_at")

@@ -1,13 +1,14 @@
 """Claims of report issues: one run claims a report, a marker identifies its issue, and people's text in it stays."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.periods import Period
+from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind, due_period
 from dora_metrics.core.reports.periodic import claims
 from dora_metrics.core.reports.periodic.claims import (
     CLAIM_DURATION,
@@ -80,6 +81,35 @@ def test_what_a_run_was_refused_is_free_for_one_that_somebody_started() -> None:
     found = claim({"weekly": refused}, THIS_WEEK, "two", NOW)
     assert found is not None
     assert not found.refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("weekly", "2062-W47"), ("weekly", "2026-W48"), ("weekly", "9999-W52"), ("weekly", "weird"),
+        ("weekly", "2026-W99"), ("weekly", "2026-11"), ("monthly", "2026-12"), ("monthly", "9999-12"),
+        ("monthly", "2026-13"), ("quarterly", "2027-Q1"), ("quarterly", "2026-Q5"), ("quarterly", "2026-QX"),
+    ],
+)  # fmt: skip
+def test_a_period_that_no_run_can_have_reached_does_not_stop_the_reports(kind: PeriodKind, name: str) -> None:
+    due = due_period(kind, NOW, ZoneInfo("UTC"), "monday")
+    broken = ReportClaim(period=name, claimed_at=NOW - timedelta(days=7), claimed_by="one", done=True)
+    found = claim({kind: broken}, due, "two", NOW)
+    assert found is not None
+    assert (found.period, found.claimed_at) == (due.name, NOW)
+
+
+@given(
+    st.sampled_from(PERIOD_KINDS),
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - see `timezones`
+    st.sampled_from(["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"]),
+)
+def test_every_period_that_is_due_ends_before_its_claim(kind: PeriodKind, now: datetime, zone: str) -> None:
+    """So a claim on it stops an earlier one, as of a run whose clock is a little behind, wherever the reports are."""
+    due = due_period(kind, now, ZoneInfo(zone), "monday")
+    earlier = due_period(kind, due.window.start, ZoneInfo(zone), "monday")
+    claimed = ReportClaim(period=due.name, claimed_at=now, claimed_by="one", done=True)
+    assert claim({kind: claimed}, earlier, "two", now) is None
 
 
 def test_what_is_done_is_not_claimed_again() -> None:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import CLOCK_SKEW, CLOCK_TOLERANCE
-from dora_metrics.core.periods import Period
+from dora_metrics.core.periods import Period, end_of_named
 from dora_metrics.core.scope import Scope
 
 CLAIM_RENEWAL = timedelta(minutes=5)
@@ -93,15 +93,14 @@ def claim_report(
     schedule missed, of a kind that was made before: it may lack the permission, and must then neither warn nor block
     a run that has it.
 
-    A claim from the future was made by a run whose clock was wrong. It is replaced, and its issues are closed with
-    those of the previous report.
+    A claim from the future was made by a run whose clock was wrong, and one on a period that had not ended, or that
+    does not exist, by no run. It is replaced, and its issues are closed with those of the previous report.
     """
     existing = claims.get(period.kind)
     new_claim = ReportClaim(period=period.name, claimed_at=now, claimed_by=run_name)
     if existing is None:
         return new_claim if is_requested else None
-    is_from_future = existing.claimed_at - now > CLOCK_TOLERANCE
-    if existing.period < period.name or is_from_future:
+    if existing.period < period.name or _is_from_future(existing, period, now):
         is_missed = now >= period.due + MISSED_AFTER
         before, closing = _latest_issues(existing), _issues_to_close(existing)
         claim = replace(new_claim, before=before, closing=closing, left_open=existing.left_open)
@@ -111,6 +110,16 @@ def claim_report(
     if not existing.refused and abs(now - existing.claimed_at) < CLAIM_DURATION:
         return None
     return replace(existing, claimed_at=now, claimed_by=run_name, refused=False)
+
+
+def _is_from_future(claim: ReportClaim, period: Period, now: datetime) -> bool:
+    """Whether a claim, or the period in it, is of a time that no run can have reached."""
+    if claim.claimed_at - now > CLOCK_TOLERANCE:
+        return True
+    if claim.period == period.name:
+        return False
+    period_end = end_of_named(period.kind, claim.period)
+    return period_end is None or period_end - claim.claimed_at > CLOCK_TOLERANCE
 
 
 def complete_claim(claim: ReportClaim, filed_issues: Mapping[str, FiledIssue]) -> ReportClaim:
