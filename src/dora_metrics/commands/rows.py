@@ -148,7 +148,7 @@ def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
     return RunContext.load(with_folder(read_request, at_time), at_time, Runner.of({}, StringIO()))
 
 
-def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
+def _contents(storage: Storage, names: RepositoryNames) -> LedgerContents:
     """Read all facts of a ledger.
 
     Raises:
@@ -161,7 +161,7 @@ def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
         raise LedgerError(f"{storage.name} is not a ledger; name the branch or the folder that the action writes to")
     if not snapshot.files:  # a misspelt name must not empty the tables
         raise LedgerError(f"{storage.name} is missing or empty; check the name, or create it with 'dora-metrics sync'")
-    return parse_ledger(snapshot.files, known=known)
+    return parse_ledger(snapshot.files, known=names)
 
 
 def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
 def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     """Write a file for each table, as a whole or not at all; return the numbers of rows.
 
-    Also `loads`, which a warehouse fills itself, has a file: an empty one, so that each of terraform/tables.json has.
+    Each table of terraform/tables.json has a file. That of `loads` is empty, since a warehouse fills the table itself.
 
     Raises:
         DoraError: if a file cannot be written; two problems, what happened and what to do.

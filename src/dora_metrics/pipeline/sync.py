@@ -244,9 +244,9 @@ class Sync:
         """
         names = [repository.name for repository in repositories]
         quiet = dict(self._quiet_in_list(repositories, contents)) if len(names) > 1 else {}
-        asked = [name for name in names if name not in quiet] if len(names) > 1 else []
+        to_ask = [name for name in names if name not in quiet] if len(names) > 1 else []
         due = frozenset(self._with_alerts_due(names, contents))
-        return _NewsSources(quiet, NewsReader(self.client, asked), OrganisationAlerts(self.client, due))
+        return _NewsSources(quiet, NewsReader(self.client, to_ask), OrganisationAlerts(self.client, due))
 
     def _quiet_in_list(
         self, repositories: Iterable[ListedRepository], contents: LedgerContents
