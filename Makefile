@@ -75,7 +75,7 @@ dashboards: $(VENV)/dev ## regenerates monitoring/grafana/ and the tables of doc
 figures: $(VENV)/dev ## the structure in numbers: names, layers, lengths, the way of one event
 	$(VENV)/bin/python tools/figures.py
 
-bench: $(VENV)/dev web ## speed and size, the figures of docs/performance.md
+bench: $(VENV)/dev web ## speed and size, the figures of docs/performance.md and docs/scale.md
 	$(VENV)/bin/python bench/event.py
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/github_history.py

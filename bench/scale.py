@@ -1,4 +1,4 @@
-"""Memory and CPU time of one shard with up to 500 repositories of 800 facts each: `rebuild` of its ledger."""
+"""Memory and CPU time of `rebuild` for a shard of up to 500 repositories, 800 facts each: `python bench/scale.py`."""
 
 import sys
 from collections import defaultdict

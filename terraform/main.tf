@@ -1,4 +1,4 @@
-# The dataset with its tables, and who may write and read. The views are in views.tf, GitHub's way in is in identity.tf.
+# The dataset with its tables, and who may write and read. The views are in views.tf, and the login of GitHub Actions in identity.tf.
 
 locals {
   tables = jsondecode(file("${path.module}/tables.json"))

@@ -1,7 +1,8 @@
 """Fill the tables of docs/warehouse.md from the tables of rows and from the views (`make schema`)."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import views
@@ -37,10 +38,26 @@ def _columns(table: WarehouseTable) -> str:
 def _view_rows() -> Iterator[str]:
     yield "| view | rows | columns |"
     yield "|---|---|---|"
+    first_by_source: dict[str, views.View] = {}
     for view in views.VIEWS:
         arguments = "" if view.window is not None else f"({', '.join(views.PARAMETERS)})"
-        columns = ", ".join(f"`{name}`" for name in view.query().named_selects)
+        columns = _view_columns(view, first_by_source.setdefault(view.source, view))
         yield f"| `{view.name}{arguments}` | {view.about.removesuffix('.')} | {columns} |"
+
+
+def _view_columns(view: views.View, first: views.View) -> str:
+    """Name the columns of a view, without those at its end that the first view of its source has as well."""
+    names, first_names = view.query().named_selects, first.query().named_selects
+    if view is first:
+        return _in_code(names)
+    pairs = zip(reversed(names), reversed(first_names), strict=False)
+    shared_count = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    own, shared = names[: len(names) - shared_count], names[len(names) - shared_count :]
+    return f"{_in_code(own)}, then those of `{first.name}` from `{shared[0]}` on" if own else f"those of `{first.name}`"
+
+
+def _in_code(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 _ROWS: Mapping[str, Callable[[], Iterator[str]]] = {"tables": _table_rows, "views": _view_rows}

@@ -425,8 +425,7 @@ def _rows(options: argparse.Namespace, runtime: Runtime) -> int:
         raise DoraError([f"rows: {problem}", _help_hint("rows")])
     sources = {"--facts": _file_source, "--git": _git_source}
     request = rows.RowsRequest(
-        facts=None if options.ledger is not None else sources[named[0]](options, runtime),
-        ledger=options.ledger,
+        source=sources[named[0]](options, runtime) if options.ledger is None else options.ledger,
         to=options.to,
         repository=options.repository,
         config=options.config,

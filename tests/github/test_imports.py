@@ -30,8 +30,9 @@ ONLY_FOR_OTHERS = {
         "github.events.alertmanager", "github.events.gitops", "github.history", "github.issues",
         "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts", "pipeline.commit_lookup",
         "pipeline.deliver", "pipeline.health", "pipeline.incident_history", "pipeline.publish",
-        "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports", "pipeline.shard_ledgers",
-        "pipeline.sync", "pipeline.template_process", "pipeline.warehouse", "schemas", "settings.incident_access",
+        "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports", "pipeline.selected_repositories",
+        "pipeline.shard_ledgers", "pipeline.sync", "pipeline.template_process", "pipeline.warehouse", "schemas",
+        "settings.incident_access",
         "settings.incidents", "settings.yaml_text", "sinks", "sources.fact_files", "sources.git",
         "sources.health_check", "sources.incidents", "sources.kubernetes", "sources.prometheus",
     )

@@ -66,13 +66,13 @@ def repositories_of(facts: list[Fact], shards: int, *numbers: int) -> set[str]:
 @pytest.mark.parametrize("shards", [1, 3, 10])
 def test_shards_show_what_one_ledger_shows(tmp_path: Path, facts: list[Fact], shards: int) -> None:
     """Page, numbers, evidence, history, badges, the text for Prometheus, and the outputs of the step."""
-    one = show_one(tmp_path, facts)
+    alone = show_one(tmp_path, facts)
     ledgers = write_shards(tmp_path, facts, shards)
     before = {name: files_in(tmp_path / name.removeprefix("dir:")) for name in ledgers}
     ran = show_all(tmp_path, ledgers)
-    assert ran.code == one.code == 0
+    assert ran.code == alone.code == 0
     assert shown(tmp_path / "all") == shown(tmp_path / "one")
-    assert {**ran.outputs, "page-path": ""} == {**one.outputs, "page-path": ""}
+    assert {**ran.outputs, "page-path": ""} == {**alone.outputs, "page-path": ""}
     assert {name: files_in(tmp_path / name.removeprefix("dir:")) for name in ledgers} == before
 
 
@@ -95,12 +95,12 @@ def test_the_own_ledger_counts_too(tmp_path: Path, facts: list[Fact]) -> None:
 
 @pytest.mark.parametrize("shards", [3, 10])
 def test_a_report_over_shards_is_that_of_one_ledger(tmp_path: Path, facts: list[Fact], shards: int) -> None:
-    one = issue_of(lambda **access: show_one(tmp_path, facts, **access))
+    alone = issue_of(lambda **access: show_one(tmp_path, facts, **access))
     ledgers = write_shards(tmp_path, facts, shards)
     over_all = issue_of(lambda **access: show_all(tmp_path, ledgers, **access))
-    assert over_all.title == one.title
+    assert over_all.title == alone.title
     marker, text = over_all.body.split("\n", 1)
-    marker_of_one, text_of_one = one.body.split("\n", 1)
+    marker_of_one, text_of_one = alone.body.split("\n", 1)
     assert text == text_of_one
     assert marker != marker_of_one, "two ledgers have two reports"
     assert over_all.title.startswith("Delivery report · acme · ")
@@ -121,10 +121,10 @@ def issue_of(show: Callable[..., ActionRun]) -> Issue:
 
 def test_thresholds_and_summary_are_about_all_shards(tmp_path: Path, facts: list[Fact]) -> None:
     inputs = {"fail-on": "deployment_frequency < 1000/d"}
-    one = show_one(tmp_path, facts, **inputs)
+    alone = show_one(tmp_path, facts, **inputs)
     ran = show_all(tmp_path, write_shards(tmp_path, facts, 3), **inputs)
-    assert ran.code == one.code == 1
-    assert ran.outputs["violations"] == one.outputs["violations"]
+    assert ran.code == alone.code == 1
+    assert ran.outputs["violations"] == alone.outputs["violations"]
     assert "shard ledgers: 3 read" in ran.log
 
 

@@ -194,8 +194,8 @@ EXAMPLE = yaml.safe_load((ROOT / "examples" / "organisation.yml").read_text("utf
 def inputs_of_example(job: str, number: int = 0) -> dict[str, str]:
     """The inputs of the action in a job of the example, with its expressions replaced."""
     (step,) = [step for step in EXAMPLE["jobs"][job]["steps"] if "dora-metrics" in step["uses"]]
-    given = {name: str(value).replace("${{ matrix.number }}", str(number)) for name, value in step["with"].items()}
-    return {name: value.replace("my-org", "acme") for name, value in given.items() if name != "github-token"}
+    inputs = {name: str(value).replace("${{ matrix.number }}", str(number)) for name, value in step["with"].items()}
+    return {name: value.replace("my-org", "acme") for name, value in inputs.items() if name != "github-token"}
 
 
 def test_the_example_reads_each_repository_once_and_reports_on_all(acme: ShardedOrganisation) -> None:

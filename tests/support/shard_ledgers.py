@@ -100,21 +100,21 @@ def run_in(
     **inputs: object,
 ) -> ActionRun:
     """Run the action in a folder; inputs are written with an underscore for each hyphen."""
-    given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    return run_action(folder, event, payload, given, environment=environment)
+    inputs_by_name = {name.replace("_", "-"): value for name, value in inputs.items()}
+    return run_action(folder, event, payload, inputs_by_name, environment=environment)
 
 
 def show_all(folder: Path, ledgers: Iterable[str], ledger: str = "dir:all", **inputs: Any) -> ActionRun:  # noqa: ANN401
     """Run the final job: it reads these ledgers and writes `ledger`."""
-    given = {"mode": "rebuild", "ledger": ledger, "shard-ledgers": "\n".join(ledgers), **inputs}
-    return run_in(folder, "workflow_dispatch", {"inputs": {}}, **given)
+    settings = {"mode": "rebuild", "ledger": ledger, "shard-ledgers": "\n".join(ledgers), **inputs}
+    return run_in(folder, "workflow_dispatch", {"inputs": {}}, **settings)
 
 
 def show_one(folder: Path, facts: Iterable[StoredFact], **inputs: Any) -> ActionRun:  # noqa: ANN401
     """Run a rebuild of one ledger, `one`, that holds all facts."""
     write_ledger(folder / "one", facts)
-    given = {"mode": "rebuild", "ledger": "dir:one", "repositories": "acme/*", **inputs}
-    return run_in(folder, "workflow_dispatch", {"inputs": {}}, **given)
+    settings = {"mode": "rebuild", "ledger": "dir:one", "repositories": "acme/*", **inputs}
+    return run_in(folder, "workflow_dispatch", {"inputs": {}}, **settings)
 
 
 def shown(root: Path) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import LedgerContents, is_foreign, parse_ledger
 from dora_metrics.core.linking.former_names import RepositoryNames
-from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.rows.judged import JudgedFacts
 from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.ndjson import encode_rows
@@ -41,8 +41,7 @@ class RowsRequest:
     """What to read, and where to write.
 
     Attributes:
-        facts: reads facts files or a git history; None if a ledger is read.
-        ledger: the ledger, as the setting `ledger` names it; None if facts are read.
+        source: reads facts files or a git history; otherwise a ledger, as the setting `ledger` names it.
         to: the folder for the files.
         repository: whose ledger it is; None for that of GITHUB_REPOSITORY, or for no repository in particular.
         config: a config file that was named.
@@ -50,8 +49,7 @@ class RowsRequest:
         now: the time to compute for.
     """
 
-    facts: FactSource | None
-    ledger: str | None
+    source: FactSource | str
     to: Path
     repository: str | None
     config: Path | None
@@ -75,21 +73,28 @@ def run(request: RowsRequest, runtime: Runtime) -> int:
         SettingsError: with every problem of the settings.
         DoraError: if facts or ledger cannot be read, or the folder cannot be written.
     """
-    source = (
-        _read_facts(request.facts, request) if request.facts else _read_ledger(str(request.ledger), request, runtime)
-    )
-    policy = source.settings.policy
-    evaluation = evaluate_facts(source.facts, policy)
-    try:
-        judged = JudgedFacts.of(evaluation, source.facts, policy, source.settings.window_spec, source.now)
-    except ValueError as error:
-        raise SettingsError(f"window: {error}") from None
-    for table, row_count in _write(request.to, judged).items():
+    source = _read(request, runtime)
+    evaluation = evaluate_facts(source.facts, source.settings.policy)
+    for table, row_count in _write(request.to, _judged(source, evaluation)).items():
         path = request.to / _file_name(table)
         console.write_line(runtime.stdout, f"{path}: {formatting.count(row_count, 'row')}")
     for note in (*source.notes, *evaluation.notes):
         console.write_line(runtime.stderr, f"dora-metrics: {note}")
     return 0
+
+
+def _judged(source: _Input, evaluation: Evaluation) -> JudgedFacts:
+    settings = source.settings
+    try:
+        return JudgedFacts.of(evaluation, source.facts, settings.policy, settings.window_spec, source.now)
+    except ValueError as error:
+        raise SettingsError(f"window: {error}") from None
+
+
+def _read(request: RowsRequest, runtime: Runtime) -> _Input:
+    if isinstance(request.source, str):
+        return _read_ledger(request.source, request, runtime)
+    return _read_facts(request.source, request)
 
 
 def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
@@ -103,7 +108,8 @@ def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
     settings = load_settings(layers)
     read = facts(settings, request.now)
     unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
-    return _Input(read.facts, settings, request.now, (*unused, *filter(None, (read.selection,)), *read.notes))
+    selection = (read.selection,) if read.selection else ()
+    return _Input(read.facts, settings, request.now, (*unused, *selection, *read.notes))
 
 
 def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:
@@ -142,7 +148,7 @@ def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
     return RunContext.load(with_folder(read_request, at_time), at_time, Runner.of({}, StringIO()))
 
 
-def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
+def _contents(storage: Storage, names: RepositoryNames) -> LedgerContents:
     """Read all facts of a ledger.
 
     Raises:
@@ -155,7 +161,7 @@ def _contents(storage: Storage, known: RepositoryNames) -> LedgerContents:
         raise LedgerError(f"{storage.name} is not a ledger; name the branch or the folder that the action writes to")
     if not snapshot.files:  # a misspelt name must not empty the tables
         raise LedgerError(f"{storage.name} is missing or empty; check the name, or create it with 'dora-metrics sync'")
-    return parse_ledger(snapshot.files, known=known)
+    return parse_ledger(snapshot.files, known=names)
 
 
 def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
@@ -173,29 +179,35 @@ def _notes(contents: LedgerContents, name: str) -> Iterator[str]:
 def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     """Write a file for each table, as a whole or not at all; return the numbers of rows.
 
-    Also `loads`, which a warehouse fills itself, has a file: an empty one, so that each of terraform/tables.json has.
+    Each table of terraform/tables.json has a file. That of `loads` is empty, since a warehouse fills the table itself.
 
     Raises:
         DoraError: if a file cannot be written; two problems, what happened and what to do.
     """
-    counts: dict[WarehouseTable, int] = {}
-
-    def counted_lines(table: WarehouseTable) -> Iterator[bytes]:
-        counts[table] = 0
-        for count, line in enumerate(encode_rows(table, judged.rows(table)), 1):
-            yield line
-            counts[table] = count
-
     files = Folder(folder)
+    lines_by_table = {table: _CountedLines(encode_rows(table, judged.rows(table))) for table in TABLES}
     try:
         files.make()
-        for table in TABLES:
-            files.replace_by_parts(_file_name(table), counted_lines(table))
+        for table, lines in lines_by_table.items():
+            files.replace_by_parts(_file_name(table), lines)
         files.replace_by_parts(_file_name(LOADS), ())
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None
-    return counts
+    return {table: lines.count for table, lines in lines_by_table.items()}
+
+
+class _CountedLines:
+    """Lines that are counted as they are read, so that they need not be in memory together."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.count += 1
+            yield line
 
 
 def _file_name(table: WarehouseTable) -> str:

@@ -5,16 +5,17 @@ The qualifiers after a pattern are those of GitHub's search for repositories. Le
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+
+from dora_metrics.core import wildcards
 
 Forks = Literal["none", "included", "only"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._*-]+", re.ASCII)
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,49}", re.ASCII)
-_FORKS: dict[str, Forks] = {"fork:true": "included", "fork:only": "only"}
+_FORKS: dict[str, Forks] = {"true": "included", "only": "only"}
 _HOW_TO_WRITE = "write owner/name, owner/*, or !owner/name to leave one out"
 _QUALIFIERS = "topic:NAME, -topic:NAME, fork:true or fork:only"
 
@@ -23,7 +24,7 @@ class RepositoryPattern(Struct, frozen=True):
     """One item of `repositories`.
 
     Attributes:
-        name: `owner/name`, in which `*` stands for any text.
+        name: `owner/name`, in which `*` is any text.
         is_exclusion: whether it leaves repositories out.
         topics: those that a repository must have, all of them.
         excluded_topics: those that it must not have.
@@ -42,12 +43,12 @@ class RepositoryPattern(Struct, frozen=True):
 
     @property
     def lists_owner(self) -> bool:
-        """Whether only a list of the owner's repositories tells which ones it selects."""
+        """Whether only a list of the owner's repositories shows which ones it selects."""
         return "*" in self.name and not self.is_exclusion
 
     def matches(self, name: str) -> bool:
         """Whether a repository has a name of this pattern, whatever its qualifiers say."""
-        return _expression(self.name).fullmatch(name) is not None
+        return _matches(self.name, name)
 
     def admits(self, topics: Collection[str], *, is_fork: bool) -> bool:
         """Whether the qualifiers admit a repository with these topics."""
@@ -55,9 +56,8 @@ class RepositoryPattern(Struct, frozen=True):
         return has_topics and (self.forks != "none" if is_fork else self.forks != "only")
 
 
-@lru_cache(maxsize=256)
-def _expression(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.IGNORECASE)
+def _matches(pattern: str, name: str) -> bool:
+    return wildcards.matches(pattern.lower(), name.lower())
 
 
 def parse_pattern(text: str) -> RepositoryPattern:
@@ -86,23 +86,24 @@ def _without_qualifiers(text: str, name: str, qualifiers: Sequence[str]) -> str:
 def _qualified(text: str, name: str, qualifiers: Sequence[str]) -> RepositoryPattern:
     if "*" not in name:
         raise ValueError(f"{text!r}: a full name includes its repository anyway; leave `{qualifiers[0]}` out")
-    topics, excluded_topics, forks = set[str](), set[str](), set[Forks]()
-    for qualifier in qualifiers:
-        key, _, value = qualifier.lower().partition(":")
-        if key in ("topic", "-topic") and _TOPIC.fullmatch(value):
-            (topics if key == "topic" else excluded_topics).add(value)
-        elif choice := _FORKS.get(qualifier.lower()):
-            forks.add(choice)
-        else:
-            raise ValueError(f"{text!r}: `{qualifier}` is not a qualifier; after a pattern, write {_QUALIFIERS}")
+    pairs = [_qualifier(text, qualifier) for qualifier in qualifiers]
+    topics, excluded_topics, forks = (
+        frozenset(value for key, value in pairs if key == each) for each in ("topic", "-topic", "fork")
+    )
     if len(forks) > 1 or topics & excluded_topics:
         raise ValueError(f"{text!r}: its qualifiers contradict each other, so no repository has them all")
     return RepositoryPattern(
-        name,
-        topics=frozenset(topics),
-        excluded_topics=frozenset(excluded_topics),
-        forks=forks.pop() if forks else "none",
+        name, topics=topics, excluded_topics=excluded_topics, forks=_FORKS[min(forks)] if forks else "none"
     )
+
+
+def _qualifier(text: str, qualifier: str) -> tuple[str, str]:
+    """Return the key and the value of a qualifier of the pattern `text`, in lower case."""
+    key, _, value = qualifier.lower().partition(":")
+    is_topic = key in ("topic", "-topic") and _TOPIC.fullmatch(value)
+    if is_topic or (key == "fork" and value in _FORKS):
+        return key, value
+    raise ValueError(f"{text!r}: `{qualifier}` is not a qualifier; after a pattern, write {_QUALIFIERS}")
 
 
 def is_selected(repository: str, patterns: Iterable[str]) -> bool:
@@ -113,6 +114,6 @@ def is_selected(repository: str, patterns: Iterable[str]) -> bool:
     selected = False
     for pattern in patterns:
         name, *_ = pattern.removeprefix("!").split()
-        if _expression(name).fullmatch(repository):
+        if _matches(name, repository):
             selected = not pattern.startswith("!")
     return selected

@@ -149,7 +149,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _similar_names(teams: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield the teams whose names differ in the case of letters only, and would be told apart nowhere else."""
+    """Yield the teams whose names differ only in upper and lower case, so that readers would confuse them."""
     first_by_name: dict[str, str] = {}
     for team in teams:
         first = first_by_name.setdefault(team.casefold(), team)

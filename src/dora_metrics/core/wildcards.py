@@ -1,4 +1,4 @@
-"""Patterns in which `*` is any text, as in the settings `gitops` and `teams`."""
+"""Patterns in which `*` is any text, as in the settings `gitops`, `repositories` and `teams`."""
 
 
 def matches(pattern: str, text: str) -> bool:

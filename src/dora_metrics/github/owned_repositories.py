@@ -1,6 +1,6 @@
 """The repositories that the setting `repositories` selects, with what GitHub's lists show of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -18,8 +18,7 @@ class ListedRepository(Struct, frozen=True):
     Attributes:
         name: `owner/name`, as GitHub's list spells it, or as the setting does if no list was read.
         topics: those that GitHub's list shows; None if no list was read, as for a full name alone.
-        news: by what the list shows that it has changed, with the fields of `ListedNewsFields`; None if GitHub has not
-            shown all of these.
+        news: the fields of `ListedNewsFields`, which show whether it has changed; None if GitHub did not show all.
     """
 
     name: str
@@ -48,30 +47,33 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
         GitHubError: if GitHub does not list the repositories of an owner.
     """
     parsed = [parse_pattern(text) for text in patterns]
-    owners = {pattern.owner.lower(): pattern.owner for pattern in parsed if pattern.lists_owner}
-    nodes_by_owner = {
-        key: list(_repository_nodes(client, owner, with_news=with_news)) for key, owner in sorted(owners.items())
-    }
-    listed = {node["nameWithOwner"].lower(): _listed(node) for nodes in nodes_by_owner.values() for node in nodes}
+    nodes = _nodes_by_name(client, parsed, with_news=with_news)
     selected: dict[str, ListedRepository] = {}
     for pattern in parsed:
         if pattern.is_exclusion:
             selected = {key: repository for key, repository in selected.items() if not pattern.matches(key)}
         elif pattern.lists_owner:
-            names = _selected_names(pattern, nodes_by_owner[pattern.owner.lower()])
-            selected |= {name.lower(): listed[name.lower()] for name in names}
+            selected |= {key: _listed(node) for key, node in nodes.items() if _selects(pattern, node)}
         else:
             key = pattern.name.lower()
-            selected[key] = listed.get(key) or ListedRepository(pattern.name)
+            selected[key] = _listed(nodes[key]) if key in nodes else ListedRepository(pattern.name)
     return list(selected.values())
 
 
-def _selected_names(pattern: RepositoryPattern, nodes: Iterable[JsonObject]) -> Iterator[str]:
-    """Yield the names of the repositories in a list that a pattern selects."""
-    for node in nodes:
-        is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
-        if is_admitted and pattern.matches(node["nameWithOwner"]):
-            yield node["nameWithOwner"]
+def _nodes_by_name(client: Client, patterns: Sequence[RepositoryPattern], *, with_news: bool) -> dict[str, JsonObject]:
+    """Return what GitHub's lists show of the owners' repositories, by their names in lower case."""
+    owners = {pattern.owner.lower(): pattern.owner for pattern in patterns if pattern.lists_owner}
+    return {
+        node["nameWithOwner"].lower(): node
+        for _, owner in sorted(owners.items())
+        for node in _repository_nodes(client, owner, with_news=with_news)
+    }
+
+
+def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:
+    """Whether a pattern with `*` selects a repository of a list."""
+    is_admitted = not node["isArchived"] and pattern.admits(_topics(node), is_fork=node["isFork"])
+    return is_admitted and pattern.matches(node["nameWithOwner"])
 
 
 def _listed(node: JsonObject) -> ListedRepository:

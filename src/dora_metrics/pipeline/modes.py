@@ -127,17 +127,21 @@ def _rebuild(context: RunContext) -> RecordRequest:
     from dora_metrics.pipeline.publish import site_publisher  # noqa: PLC0415 - a run of one event makes no site
 
     title = f"Rebuilt: {_COMPUTED}" if context.settings.mode == "rebuild" else _COMPUTED.capitalize()
-    others = _shard_ledgers(context)
+    other_ledgers = _shard_ledgers(context)
 
     def observe_ledger(contents: LedgerContents) -> Observation:
-        if contents.facts or (others and others.has_facts):
+        if contents.facts or (other_ledgers and other_ledgers.has_facts):
             return Observation((), title)
         is_unread = any((outcome.name, outcome.status) == ("ledger", "failed") for outcome in context.outcomes)
         return Observation((), "The ledger could not be read" if is_unread else "The ledger has no facts")
 
     publish = site_publisher(with_page=context.settings.page)
     return RecordRequest(
-        observe_ledger, identify=context.identify, reads_everything=True, publish=publish, others=others
+        observe_ledger,
+        identify=context.identify,
+        reads_everything=True,
+        publish=publish,
+        other_ledgers=other_ledgers,
     )
 
 

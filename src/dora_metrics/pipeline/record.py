@@ -90,7 +90,7 @@ class RecordRequest(Struct, frozen=True):
         claim: claims reports, in the last write.
         publish: makes the site of a ledger that was read completely, in the last write.
         unchanged_for: without news, numbers that are younger than this are left as they are.
-        others: ledgers that count in all numbers and are only read; needs all months. None if there are none.
+        other_ledgers: they count in all numbers and are only read; needs all months. None if there are none.
     """
 
     observe: Observe
@@ -101,7 +101,7 @@ class RecordRequest(Struct, frozen=True):
     claim: Claim = _claim_nothing
     publish: Publish = _publish_nothing
     unchanged_for: timedelta = timedelta()
-    others: "OtherLedgers | None" = None
+    other_ledgers: "OtherLedgers | None" = None
 
 
 def record(context: RunContext, request: RecordRequest) -> RunResult:
@@ -243,7 +243,7 @@ class Recorder:
             merge = layout.plan_merge(view.contents, (*facts, *repositories))
             missing = view.missing_months(merge)
             if missing is None:
-                union = request.others.united_with(merge) if request.others else None
+                union = request.other_ledgers.united_with(merge) if request.other_ledgers else None
                 return Gathered(view, observation, facts, merge, claims, union)
             view = self._extend(view, missing)
 

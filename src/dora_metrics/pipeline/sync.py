@@ -23,7 +23,6 @@ from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.core.scope import recorded_name, scope_of
-from dora_metrics.errors import SettingsError
 from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError, UncertainOutcomeError
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history import (
@@ -44,23 +43,23 @@ from dora_metrics.github.history.news import (
     QuietReading,
     RepositoryNews,
     are_alerts_due,
-    has_same_line,
     is_quiet,
-    is_unmoved,
-    line_to_remember,
+    is_quiet_in_list,
+    list_digest,
     news_cursor,
+    shows_same_in_list,
 )
 from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
-from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository
 from dora_metrics.pipeline.enrich import uncompared_note
-from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
 from dora_metrics.pipeline.repository_notes import joined_notes
-from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.pipeline.selected_repositories import SelectedRepositories, select_repositories
+from dora_metrics.settings.model import Settings
 
 _INCOMPARABLE = "apart"
 """The cursor that remembers the deployments that GitHub cannot compare."""
@@ -81,14 +80,6 @@ _KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
 """The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
 
 _MAX_REPOSITORIES_NAMED = 5
-
-_MAX_SHARDS_WITH_LISTED_NEWS = 20
-"""Each shard lists all repositories. With their news, 5,000 of them take 250 points of the 12,500 an hour for all."""
-
-_ACROSS_SHARDS = (
-    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
-    "read together."
-)
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -133,8 +124,7 @@ class Sync:
     _unanswered: set[str] = field(default_factory=set)
     _unanswered_in_a_row: int = 0
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
-    _empty_count: int = 0
-    _shard_note: str = ""
+    _selected: SelectedRepositories = field(default_factory=SelectedRepositories)
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
@@ -153,7 +143,7 @@ class Sync:
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
-        cursors = self._recorded_cursors(contents)
+        cursors = dict(self._recorded_cursors(contents))
         observed: dict[str, Fact] = {}
         recorded = ChainMap(observed, _by_id(contents.facts))
         for gathered in self._gathered:
@@ -163,10 +153,8 @@ class Sync:
                 cursors[key], facts = self._observe_repository(gathered, contents, before, recorded)
                 observed |= facts
         self._try_something_else(self._gathered)  # its writing
-        is_empty_shard = self._shard_note and not (self._gathered or self._empty_count)
-        title = _title(observed.values(), self._gathered, self._empty_count)
-        title = "This shard has no repository to read" if is_empty_shard else title
-        notes = (*joined_notes(_notes_on(self._gathered)), *([self._shard_note] if self._shard_note else ()))
+        notes = (*joined_notes(_notes_on(self._gathered)), *self._selected.notes)
+        title = _title(observed.values(), self._gathered, self._selected)
         return Observation(tuple(observed.values()), title, notes, {CURSORS_FILE: encode_cursors(cursors)})
 
     def _observe_repository(
@@ -211,7 +199,8 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         unsaved = _Unsaved(contents)
         recorded = {fact.repository for fact in contents.facts}
-        repositories = self._oldest_first(self._without_empty(self._repositories()), contents)
+        self._selected = select_repositories(self.client, self.settings, self.run, self.note)
+        repositories = self._oldest_first(self._selected.to_read, contents)
         requested_names = [repository.name for repository in repositories]
         news_sources = self._news_sources(repositories, contents)
         for count_before, requested_name in enumerate(requested_names):
@@ -242,49 +231,38 @@ class Sync:
 
         Those that were never read come first; the others keep their order where times are equal.
         """
-        cursors = self._recorded_cursors(contents)
 
         def last_reading(repository: ListedRepository) -> datetime:
-            own = cursors.get(contents.names.stable_name(repository.name), {})
-            return own.get(_LAST_READING, Cursor()).newest or EPOCH
+            return self._cursors_of(repository.name, contents).get(_LAST_READING, Cursor()).newest or EPOCH
 
         return sorted(repositories, key=last_reading)
 
-    def _without_empty(self, repositories: Iterable[ListedRepository]) -> list[ListedRepository]:
-        """Return the repositories that have something to read."""
-        all_repositories = list(repositories)
-        filled = [repository for repository in all_repositories if not repository.has_nothing]
-        self._empty_count = len(all_repositories) - len(filled)
-        return filled
-
     def _news_sources(self, repositories: Sequence[ListedRepository], contents: LedgerContents) -> "_NewsSources":
-        """Return by what it is known whether repositories have news. One alone is read at once.
+        """Return what says whether repositories have news.
 
-        Its reading begins with a request that is often the only one.
+        A single one is not asked for its news: its reading begins with a request that is often the only one.
         """
-        unmoved = dict(self._unmoved(repositories, contents)) if len(repositories) > 1 else {}
         names = [repository.name for repository in repositories]
-        asked = [name for name in names if name not in unmoved] if len(names) > 1 else []
+        quiet = dict(self._quiet_in_list(repositories, contents)) if len(names) > 1 else {}
+        to_ask = [name for name in names if name not in quiet] if len(names) > 1 else []
         due = frozenset(self._with_alerts_due(names, contents))
-        return _NewsSources(unmoved, NewsReader(self.client, asked), OrganisationAlerts(self.client, due))
+        return _NewsSources(quiet, NewsReader(self.client, to_ask), OrganisationAlerts(self.client, due))
 
-    def _unmoved(
+    def _quiet_in_list(
         self, repositories: Iterable[ListedRepository], contents: LedgerContents
     ) -> Iterator[tuple[str, HistoryRequest]]:
         """Yield the requests for repositories that GitHub's list shows as it did at their last reading, by name."""
-        cursors = self._recorded_cursors(contents)
         for listed in repositories:
-            last = cursors.get(contents.names.stable_name(listed.name), {}).get(NEWS)
-            if last and listed.news and has_same_line(listed.news, last, self.settings):
+            last = self._cursors_of(listed.name, contents).get(NEWS)
+            if last and listed.news and shows_same_in_list(listed.news, last, self.settings):
                 request = self._request_for(listed.name, RepositoryNews(listed.news).info, contents)
-                if _NEW_SERVICES not in request.cursors and is_unmoved(listed.news, request):
+                if _NEW_SERVICES not in request.cursors and is_quiet_in_list(listed.news, request):
                     yield listed.name, request
 
     def _with_alerts_due(self, names: Iterable[str], contents: LedgerContents) -> Iterator[str]:
         """Yield those repositories whose alerts are due if they have no other news."""
-        cursors = self._recorded_cursors(contents)
         for name in names:
-            last = cursors.get(contents.names.stable_name(name), {}).get(NEWS)
+            last = self._cursors_of(name, contents).get(NEWS)
             if last and are_alerts_due(last, self.run):
                 yield name
 
@@ -296,21 +274,17 @@ class Sync:
         sources: "_NewsSources",
     ) -> Iterator[PartOrFailure]:
         """Yield the parts of a repository; if it has no news, only its security alerts, and these once a day."""
-        if (
-            (request := sources.unmoved.get(listed.name))
-            and listed.news
-            and not self._is_read(listed.news["databaseId"])
-        ):
-            yield from self._read_without_news(gathered, request, RepositoryNews(listed.news), sources, None)
+        quiet = sources.quiet_in_list.get(listed.name)
+        if quiet and listed.news and not self._is_read(listed.news["databaseId"]):
+            yield from self._read_without_news(gathered, quiet, RepositoryNews(listed.news), sources, None)
             return
         news = sources.reader.of(listed.name)
         if news and (request := self._quiet_request(gathered, contents, news)):
-            line = line_to_remember(listed, request)
-            yield from self._read_without_news(gathered, request, news, sources, line)
+            yield from self._read_without_news(gathered, request, news, sources, list_digest(listed, request))
             return
         request = self._history_request(gathered, contents)
         yield from read_history(self.client, request, partial(self._confirm, gathered, contents))
-        gathered.news = news_cursor(news, gathered, request, line_to_remember(listed, request)) if news else None
+        gathered.news = news_cursor(news, gathered, request, list_digest(listed, request)) if news else None
 
     def _read_without_news(
         self,
@@ -318,10 +292,10 @@ class Sync:
         request: HistoryRequest,
         news: RepositoryNews,
         sources: "_NewsSources",
-        line: tuple[str, ...] | None,
+        listed: tuple[str, ...] | None,
     ) -> Iterator[PartOrFailure]:
         _identify(gathered, news.info, request)
-        reading = QuietReading.of(news, request, line)
+        reading = QuietReading.of(news, request, listed)
         organisation = None if reading.with_own_alerts else sources.alerts
         yield from read_without_news(self.client, request, news.info, organisation, with_alerts=reading.with_alerts)
         gathered.news = reading.cursor_after(gathered, request)
@@ -346,45 +320,6 @@ class Sync:
         if any(gathered.number is not None for gathered in read_before):
             self.client.try_something_else()
 
-    def _repositories(self) -> list[ListedRepository]:
-        """The repositories to read: those of the settings, otherwise this one.
-
-        Raises:
-            SettingsError: if a command line names none.
-        """
-        if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
-            raise SettingsError(NO_REPOSITORY)
-        if not self.settings.repositories:
-            return self._of_shard([ListedRepository(self.run.repository)])
-        try:
-            repositories = expand_patterns(self.client, self.settings.repositories, with_news=self._lists_news)
-        except GitHubError as error:
-            self._note_failure(f"GitHub did not list the repositories: {error}")
-            return []
-        if not repositories:
-            names = ", ".join(self.settings.repositories)
-            self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
-        return self._of_shard(repositories)
-
-    @property
-    def _lists_news(self) -> bool:
-        """Whether GitHub's list is to show the news of repositories, which each of several shards would pay for."""
-        shard = self.settings.repository_shard
-        return shard is None or shard.count <= _MAX_SHARDS_WITH_LISTED_NEWS
-
-    def _of_shard(self, repositories: list[ListedRepository]) -> list[ListedRepository]:
-        """Return the repositories that are in this run's shard, which may be none; all of them without `shard`."""
-        shard = self.settings.repository_shard
-        if shard is None:
-            return repositories
-        in_shard = [repository for repository in repositories if shard.holds(repository.name)]
-        selected = formatting.count(len(repositories), "selected repository", "selected repositories")
-        self._shard_note = f"Shard {shard} has {len(in_shard):,} of {selected}. {_ACROSS_SHARDS}"
-        if not in_shard and not self.settings.repositories:
-            advice = "Set `repositories`, such as owner/*, to what the shards divide"
-            self.note(Outcome("sync", "skipped", f"{self.run.repository} is not in shard {shard}. {advice}"))
-        return in_shard
-
     def _confirm(
         self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo
     ) -> HistoryRequest | None:
@@ -399,7 +334,7 @@ class Sync:
 
     def _has_new_services(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
         """Whether `services` is another setting than when the deployments of a repository were last compared."""
-        own = self._recorded_cursors(contents).get(contents.names.stable_name(gathered.name), {})
+        own = self._cursors_of(gathered.name, contents)
         remembered, present = own.get(_REQUESTED, Cursor()).open, self._selecting
         has_changed = bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
         return has_changed or _NEW_SERVICES in own
@@ -428,7 +363,11 @@ class Sync:
         return self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION)
 
     def _recorded_cursors(self, contents: LedgerContents) -> Cursors:
-        return dict(_decode_cursors_once(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW))
+        return _decode_cursors_once(contents.files.get(CURSORS_FILE, b""), self.run.now + CLOCK_SKEW)
+
+    def _cursors_of(self, name: str, contents: LedgerContents) -> Mapping[str, Cursor]:
+        """Return the recorded cursors of a repository by a present or former name; empty before its first reading."""
+        return self._recorded_cursors(contents).get(contents.names.stable_name(name), {})
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""
@@ -613,13 +552,13 @@ class Sync:
 
 @dataclass(frozen=True)
 class _NewsSources:
-    """By what it is known whether repositories have news.
+    """What says whether repositories have news.
 
-    `unmoved` are the requests for those that GitHub's list shows as before, by name; `reader` asks the others. `alerts`
-    are the lists of their organisations.
+    `quiet_in_list` are the requests for those that GitHub's list shows as before, by name; `reader` asks the others.
+    `alerts` are the lists of their organisations.
     """
 
-    unmoved: Mapping[str, HistoryRequest]
+    quiet_in_list: Mapping[str, HistoryRequest]
     reader: NewsReader
     alerts: OrganisationAlerts
 
@@ -730,8 +669,11 @@ _KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 )
 
 
-def _title(facts: Iterable[Fact], gathered: Sequence[GatheredHistory], empty_count: int) -> str:
+def _title(facts: Iterable[Fact], gathered: Sequence[GatheredHistory], selected: SelectedRepositories) -> str:
     """`Read the history of acme/shop: 12 deployments, 34 changes, 2 incidents added or updated`."""
+    if selected.is_empty_shard:
+        return "This shard has no repository to read"
+    empty_count = selected.empty_count
     read = [each.name for each in gathered if each.last_parts]
     unread = [each.name for each in gathered if not each.last_parts]
     parts = [f"read the history of {_names_or_count(read)}: {_news(facts)}"] if read else []

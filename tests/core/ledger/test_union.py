@@ -61,10 +61,10 @@ def in_order(facts: Sequence[Fact]) -> list[Fact]:
 def test_any_facts_in_any_ledgers_are_those_of_one_ledger(placed: list[tuple[int, StoredFact]]) -> None:
     ledgers = [[fact for place, fact in placed if place == number] for number in range(4)]
     union = union_of(*ledgers)
-    one = parse_ledger(files_of(fact for _, fact in placed))
-    assert union.names == one.names
-    assert in_order(union.facts) == in_order(one.facts)
-    assert document_of(*union.facts, window=MARCH) == document_of(*one.facts, window=MARCH)
+    single = parse_ledger(files_of(fact for _, fact in placed))
+    assert union.names == single.names
+    assert in_order(union.facts) == in_order(single.facts)
+    assert document_of(*union.facts, window=MARCH) == document_of(*single.facts, window=MARCH)
 
 
 def seen(name: str, observed_at: str) -> Repository:

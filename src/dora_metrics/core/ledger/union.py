@@ -148,14 +148,14 @@ def _joined_marks(ledgers: Iterable[OtherLedger]) -> HighWaterMarks:
     return joined
 
 
-def join_cursors(several: Iterable[Cursors]) -> Cursors:
+def join_cursors(cursors_of_ledgers: Iterable[Cursors]) -> Cursors:
     """Return the cursors of several ledgers. Of two with the same key, one that says what is unread is kept."""
     joined: Cursors = {}
-    for cursors in several:
+    for cursors in cursors_of_ledgers:
         for repository, by_kind in cursors.items():
-            known = joined.setdefault(repository, {})
+            joined_by_kind = joined.setdefault(repository, {})
             for kind, cursor in by_kind.items():
-                known[kind] = max(known.get(kind, cursor), cursor, key=_has_unread)
+                joined_by_kind[kind] = max(joined_by_kind.get(kind, cursor), cursor, key=_has_unread)
     return joined
 
 

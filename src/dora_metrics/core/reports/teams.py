@@ -50,7 +50,7 @@ def _team_row(team: TeamMetrics, format_rate: Callable[[schema.MetricVerdict], s
     metrics = team.metrics
     cells = (
         f"{metrics.scope_count:,}",
-        frequency_text(metrics),
+        _frequency_text(metrics),
         lead_time_text(metrics),
         format_rate(metrics.failure_rate),
         formatting.duration(metrics.recovery_p50_seconds),
@@ -58,7 +58,7 @@ def _team_row(team: TeamMetrics, format_rate: Callable[[schema.MetricVerdict], s
     return TeamRow(team.team, cells)
 
 
-def frequency_text(metrics: PooledMetrics) -> str:
+def _frequency_text(metrics: PooledMetrics) -> str:
     """Write how often the scopes together were deployed."""
     if metrics.deployments is None:
         return formatting.NO_VALUE

@@ -1,1 +1,1 @@
-"""Judged rows for warehouses: one table a kind, so that SQL only counts, divides and orders."""
+"""Judged rows for warehouses: a table for each kind, so that SQL only counts, divides and orders."""

@@ -17,7 +17,7 @@ from dora_metrics.core.rows.tables import (
     DeploymentRow,
     IncidentRow,
     LeadTimeRow,
-    ServiceRow,
+    ScopeRow,
     StreakRow,
     VulnerabilityRow,
 )
@@ -64,11 +64,11 @@ class HistoryRows:
         self._policy = policy
         self._key = scope_key(history.scope)
 
-    def scopes(self) -> Iterator[ServiceRow]:
+    def scopes(self) -> Iterator[ScopeRow]:
         """Yield the one row of the scope itself."""
         history = self._history
         began_at = history.first_deployment_at
-        yield ServiceRow(
+        yield ScopeRow(
             **self._key,
             team=self._policy.team_of(history.scope),
             began_at=began_at,

@@ -1,8 +1,7 @@
 """Judged facts as rows by table: the entry point."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -53,11 +52,6 @@ class JudgedFacts:
         began_at = evaluation.first_deployment_at
         windows = windows_by_name(window_spec, now, began_at)
         return cls(evaluation.histories, facts, policy, windows, _weeks(began_at, now), now)
-
-    def of_repositories(self, names: AbstractSet[str]) -> "JudgedFacts":
-        """Return what these repositories have of it. Windows and weeks stay those of all."""
-        histories = [history for history in self.histories if history.scope.repository in names]
-        return replace(self, histories=histories, facts=[fact for fact in self.facts if fact.repository in names])
 
     def rows(self, table: WarehouseTable) -> Iterator[Row]:
         """Yield the rows of a table: by scope and time, facts by id. The same facts give the same rows and order."""

@@ -1,4 +1,4 @@
-"""The tables of a warehouse: one struct a row, from which every schema is generated (docs/warehouse.md).
+"""The tables of a warehouse: a struct for each kind of row, from which every schema is generated (docs/warehouse.md).
 
 A row holds what was judged, and the time that decides in which window it counts. It depends on no window itself.
 """
@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 _SCOPE = ("repository", "service", "environment")
 
 
-class ServiceRow(Struct, frozen=True, kw_only=True, gc=False):
+class ScopeRow(Struct, frozen=True, kw_only=True, gc=False):
     """A service in an environment: its team, its first recorded deployment, its time zone.
 
     `knows_incidents`, `knows_rollbacks`: whether these could be recorded at all. Otherwise counts of incidents are
@@ -69,7 +69,7 @@ class DeploymentRow(Struct, frozen=True, kw_only=True, gc=False):
 class LeadTimeRow(Struct, frozen=True, kw_only=True, gc=False):
     """A delivered change with its lead time, or why it has none (`excluded`).
 
-    `changes`: how many changes the row stands for; more than 1 only where commits are excluded together. `sha` is set
+    `changes`: the number of changes in the row; more than 1 only where commits are excluded together. `sha` is set
     only if each commit is measured separately. `starts_too_late`: whether the change began earlier than is known, so
     that its lead time may be longer. A stage is null where it is not known.
     """
@@ -228,7 +228,7 @@ class WeekStartRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Row = (
-    ServiceRow
+    ScopeRow
     | DeploymentRow
     | LeadTimeRow
     | IncidentRow
@@ -272,7 +272,7 @@ class WarehouseTable(NamedTuple):
 
 
 TABLES = (
-    WarehouseTable("scopes", ServiceRow, _SCOPE, None, _SCOPE),
+    WarehouseTable("scopes", ScopeRow, _SCOPE, None, _SCOPE),
     WarehouseTable("deployments", DeploymentRow, (*_SCOPE, "id"), "finished_at", _SCOPE),
     WarehouseTable(
         "lead_times", LeadTimeRow, (*_SCOPE, "change", "deployment", "sha", "excluded"), "deployed_at", _SCOPE

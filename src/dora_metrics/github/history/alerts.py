@@ -89,7 +89,7 @@ def read_alerts(reader: HistoryReader, kind: AlertKind) -> Iterator[HistoryPart 
 
 
 def read_changed_alerts(reader: HistoryReader, kind: AlertKind, items: Sequence[JsonObject]) -> Iterator[HistoryPart]:
-    """Yield alerts that somebody else has read, such as those of a whole organisation.
+    """Yield alerts that are already read, such as those in the list of an organisation.
 
     Where the next reading of the repository's own list starts does not change.
     """

@@ -43,15 +43,15 @@ _SETTLED_AFTER = 2 * CLOCK_SKEW
 """Times of GitHub have whole seconds, its databases lag, and a run's time may be wrong by half of this. So what changed
 less than this before a run may change once more without a trace."""
 _ALERTS_AFTER = timedelta(hours=20)
-"""Alerts of a repository without other news are read again after this, so that each night's sync reads them."""
+"""Alerts of a repository without other news are read again after this, so that each nightly sync reads them."""
 _NEWS_DAYS = 3
-"""A repository that the list shows unchanged is asked every so many days. The list does not show that a status was
-added to a deployment before the newest, or that such a release was edited."""
+"""A repository that the list shows unchanged is asked once in this number of days. The list does not show a status that
+was added to a deployment before the newest, or an edit of such a release."""
 _IDLE_NEWS_DAYS = 7
 """The same for a repository without deployments. The list does not show workflow runs either."""
 _OWN_ALERTS_DAYS = 28
-"""The own list of alerts of a repository is read every so many days, if that of its organisation stands for it."""
-_SAME_NIGHT = timedelta(hours=20)
+"""A repository's own list of alerts is read once in this number of days, if that of its organisation replaces it."""
+_SAME_DAY = timedelta(hours=20)
 _DIGITS = 32
 
 
@@ -160,31 +160,36 @@ def is_quiet(news: RepositoryNews, request: HistoryRequest) -> bool:
     )
 
 
-def is_unmoved(line: JsonObject, request: HistoryRequest) -> bool:
-    """Whether a repository need not even be asked for its news; `line` has the fields of `ListedNewsFields`.
+def is_quiet_in_list(listed_news: JsonObject, request: HistoryRequest) -> bool:
+    """Whether a repository need not even be asked for its news; `listed_news` has the fields of `ListedNewsFields`.
 
     GitHub's list shows the same as before the last complete reading, and it was asked not long ago. A repository with
     deployments that GitHub does not show in its news is always asked. A person who starts a run sees what is there now.
     """
     last = request.cursors.get(NEWS)
-    if not last or not last.open or request.run.is_manual or not has_same_line(line, last, request.settings):
+    if (
+        not last
+        or not last.open
+        or request.run.is_manual
+        or not shows_same_in_list(listed_news, last, request.settings)
+    ):
         return False
     is_idle, read_kinds = not (request.known_sources or _has_runs_left(request)), {*last.open[1:]}
     days = _IDLE_NEWS_DAYS if is_idle else _NEWS_DAYS
     return (
-        not _is_its_turn(last.read_at, line["databaseId"], days, request.run.now)
+        not _is_its_turn(last.read_at, listed_news["databaseId"], days, request.run.now)
         and not _has_something_left(request)
         and (is_idle or _selected_kinds(request) <= read_kinds)
     )
 
 
-def has_same_line(line: JsonObject, last: Cursor, settings: Settings) -> bool:
+def shows_same_in_list(listed_news: JsonObject, last: Cursor, settings: Settings) -> bool:
     """Whether GitHub's list shows the same of a repository as before its last reading, whose cursor is `last`."""
-    return last.anchors == (_digest(settings, line),)
+    return last.anchors == (_digest(settings, listed_news),)
 
 
-def line_to_remember(listed: ListedRepository, request: HistoryRequest) -> tuple[str, ...]:
-    """Return a digest of what GitHub's list shows; empty if it shows nothing, or that something has just changed."""
+def list_digest(listed: ListedRepository, request: HistoryRequest) -> tuple[str, ...]:
+    """Return the digest of what GitHub's list shows; empty if it shows nothing, or that something has just changed."""
     if listed.news is None or not _is_settled(listed.news, request.run.now):
         return ()
     return (_digest(request.settings, listed.news),)
@@ -224,7 +229,7 @@ def are_alerts_due(last: Cursor, run: Run) -> bool:
 
 
 def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
-    """Whether a repository, whose number GitHub has given, is to show its own list of security alerts.
+    """Whether the own list of security alerts of a repository is due, by GitHub's number of it.
 
     The list of its organisation does not say that alerts are switched off, or that the token may not see them.
     """
@@ -232,55 +237,55 @@ def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
 
 
 def _is_its_turn(last: datetime | None, number: int | None, days: int, now: datetime) -> bool:
-    """Whether something that is done every so many days, last at a time, is to be done.
+    """Whether something is due that is done once in a number of days, and was last done at a time.
 
-    Each repository has a day of its own by its number, so that not all of an organisation come in the same night.
+    Each repository has a day of its own by its number, so that not all of an organisation come on the same day.
     """
     if last is None or not timedelta() <= now - last < timedelta(days=days):
         return True
     place = int(hashlib.sha256(str(number).encode()).hexdigest(), 16)
-    return now - last > _SAME_NIGHT and (now.toordinal() + place) % days == 0
+    return now - last > _SAME_DAY and (now.toordinal() + place) % days == 0
 
 
 def news_cursor(
-    news: RepositoryNews, gathered: GatheredHistory, request: HistoryRequest, line: tuple[str, ...]
+    news: RepositoryNews, gathered: GatheredHistory, request: HistoryRequest, listed: tuple[str, ...]
 ) -> Cursor | None:
     """Return what to remember of a reading that has ended; None if the next one must read everything.
 
-    So it must if something failed or changed meanwhile, and if it asks for something that GitHub has refused. `line` is
-    what GitHub's list of repositories showed.
+    So it must if something failed or changed meanwhile, and if it asks for something that GitHub has refused. `listed`
+    is the `list_digest` of before.
     """
     is_complete = not gathered.failures and not gathered.has_refused_what_was_requested
     if not is_complete or news.info != gathered.info or not news.is_settled(request.run.now):
         return None
     kinds, now = (kind for kind in _READABLE_KINDS if kind in gathered.last_parts), request.run.now
-    return Cursor(newest=now, reached=now, read_at=now, open=(news.digest(request.settings), *kinds), anchors=line)
+    return Cursor(newest=now, reached=now, read_at=now, open=(news.digest(request.settings), *kinds), anchors=listed)
 
 
 @dataclass(frozen=True)
 class QuietReading:
     """What is read of a repository without news.
 
-    `with_alerts`: its security alerts, and `with_own_alerts`: by its own list of them. `line` is what GitHub's list of
-    repositories shows of one that was asked for its news; None if it was not asked.
+    `with_alerts`: its security alerts, and `with_own_alerts`: by its own list of them. `listed` is the `list_digest` of
+    one that was asked for its news; None if it was not asked.
     """
 
     with_alerts: bool
     with_own_alerts: bool
-    line: tuple[str, ...] | None
+    listed: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, news: RepositoryNews, request: HistoryRequest, line: tuple[str, ...] | None) -> Self:
+    def of(cls, news: RepositoryNews, request: HistoryRequest, listed: tuple[str, ...] | None) -> Self:
         """Return what to read of a repository."""
         last, run = request.cursors[NEWS], request.run
         reads_own = not news.is_in_organisation or are_own_alerts_due(last, news.info.number, run)
-        return cls(are_alerts_due(last, run), reads_own, line)
+        return cls(are_alerts_due(last, run), reads_own, listed)
 
     def cursor_after(self, gathered: GatheredHistory, request: HistoryRequest) -> Cursor:
         """Return what to remember of the reading."""
         last, now = request.cursors[NEWS], request.run.now
-        if self.line is not None:
-            last = replace(last, read_at=now, anchors=self.line)
+        if self.listed is not None:
+            last = replace(last, read_at=now, anchors=self.listed)
         if not self.with_alerts or gathered.failures or gathered.has_refused_what_was_requested:
             return last
         return replace(last, newest=now if self.with_own_alerts else last.newest, reached=now)

@@ -1,8 +1,8 @@
 """Security alerts of all repositories of an organisation in one list, instead of one request for each repository.
 
-The list shows alerts and never why a repository has none, so it cannot tell "no alerts" from "not shown". It therefore
-stands only for repositories that have shown theirs before, and each still answers for itself from time to time
-(`news.are_own_alerts_due`). It does not move the cursor that such an answer starts from: an alert that the list left
+The list shows alerts and never why a repository has none, so it cannot tell "no alerts" from "not shown". Therefore it
+replaces the own list of a repository only if that was shown before, and the own list is still read from time to time
+(`news.are_own_alerts_due`). It does not move the cursor that such a reading starts from: an alert that the list left
 out is then late, and not lost.
 """
 

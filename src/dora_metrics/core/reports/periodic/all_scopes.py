@@ -3,7 +3,7 @@
 Templates only loop over it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -11,7 +11,7 @@ from itertools import chain
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
-from dora_metrics.core.metrics.pooled import group_by_team, pool
+from dora_metrics.core.metrics.pooled import PooledMetrics, group_by_team, pool
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.attention import (
@@ -40,12 +40,12 @@ _QUIET_AFTER = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class ScopeRow:
-    """A row of the table. A `str` is untrusted and gets escaped; `Md` is not escaped.
+class ReportRow:
+    """A row of the table: a scope, or several together. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `before`: deployments of the previous period. `failed`: failed deployments of all that reached users. `attention`:
-    the weightiest reason why the scope needs attention; empty if it does not. Of several scopes together, `attention`
-    says how many need it. `team`: empty for several scopes.
+    the weightiest reason why the scope needs attention, empty if it does not; of several, how many need it. `team`:
+    empty for several.
     """
 
     name: Md
@@ -87,10 +87,10 @@ class AllScopesReport:
     before: str
     before_in_words: str
     basis_days: int
-    rows: tuple[ScopeRow, ...]
-    folded_rows: tuple[ScopeRow, ...]
-    total: ScopeRow
-    teams: tuple[ScopeRow, ...]
+    rows: tuple[ReportRow, ...]
+    folded_rows: tuple[ReportRow, ...]
+    total: ReportRow
+    teams: tuple[ReportRow, ...]
     omitted_team_count: int
     teamless: Md
     needy: tuple[ScopeInNeed, ...]
@@ -105,7 +105,7 @@ class AllScopesReport:
     has_tasks: bool
 
     @property
-    def tables(self) -> Iterator[tuple[ScopeRow, ...]]:
+    def tables(self) -> Iterator[tuple[ReportRow, ...]]:
         """The table with the row of all scopes together, then the one that is folded, if there is one."""
         yield (*self.rows, self.total)
         if self.folded_rows:
@@ -173,16 +173,17 @@ def build_all_scopes_report(scopes: Sequence[ScopeInReport], page: PageAddress, 
     unfolded_count = len(rows) if len(rows) <= _MAX_UNFOLDED_ROWS else _UNFOLDED_ROWS
     linked = replace(names, page=page, has_links=True)
     teams, max_team_rows = _team_rows(scopes), min(MAX_TEAM_ROWS, limits.rows)
+    pooled = _pooled(scopes)
     return AllScopesReport(
         title=title_of(_subject(scopes), period),
         period=period,
-        headline=_headline(scopes, len(needy)),
+        headline=_headline(pooled, scopes, len(needy)),
         before=previous_period_title(period),
         before_in_words=_before(period),
         basis_days=round(period.basis.days),
         rows=rows[:unfolded_count],
         folded_rows=rows[unfolded_count:],
-        total=_pooled_row(Md("**All scopes**"), scopes, Md("")),
+        total=_pooled_row(Md("**All scopes**"), pooled, scopes, Md("")),
         teams=teams[:max_team_rows],
         omitted_team_count=len(teams[max_team_rows:]),
         teamless=_teamless_sentence(scopes, linked) if teams else Md(""),
@@ -242,10 +243,10 @@ def _name(scope: Scope, *, has_repository: bool) -> str:
     return scope.repository if label == "production" else f"{scope.repository} · {label}"
 
 
-def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
+def _row(scope: ScopeInReport, names: _ScopeNames) -> ReportRow:
     metrics, previous = scope.metrics, scope.report_input.scope_metrics.previous
     zone, newest = scope.report_input.results.policy.zone, scope.report_input.last_deployment
-    return ScopeRow(
+    return ReportRow(
         name=names.of(scope),
         team=scope.team or formatting.NO_VALUE,
         deployments=f"{metrics.deployment_frequency.deployments:,}",
@@ -258,16 +259,20 @@ def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
     )
 
 
-def _pooled_row(name: Md, scopes: Sequence[ScopeInReport], attention: Md) -> ScopeRow:
+def _pooled(scopes: Sequence[ScopeInReport]) -> PooledMetrics:
+    """Return the numbers of several scopes together in the period of the report."""
+    values = [(each.report_input.history, each.metrics) for each in scopes]
+    return pool(values, scopes[0].report_input.period.window, _policy(scopes))
+
+
+def _pooled_row(name: Md, pooled: PooledMetrics, scopes: Sequence[ScopeInReport], attention: Md) -> ReportRow:
     """Return the row of several scopes together: sums of counts, and medians over the values of all."""
-    first = scopes[0].report_input
-    pooled = pool([(each.report_input.history, each.metrics) for each in scopes], first.period.window, _policy(scopes))
     previous = filter(None, (each.report_input.scope_metrics.previous for each in scopes))
-    return ScopeRow(
+    return ReportRow(
         name=name,
         team="",
         deployments=f"{pooled.deployments or 0:,}",
-        before=f"{_sum(previous, lambda each: each.deployment_frequency.deployments):,}",
+        before=f"{sum(each.deployment_frequency.deployments for each in previous):,}",
         lead_time=lead_time_text(pooled),
         failed=units.format_counts(pooled.failure_rate),
         recovery=formatting.duration(pooled.recovery_p50_seconds),
@@ -276,10 +281,13 @@ def _pooled_row(name: Md, scopes: Sequence[ScopeInReport], attention: Md) -> Sco
     )
 
 
-def _team_rows(scopes: Sequence[ScopeInReport]) -> tuple[ScopeRow, ...]:
+def _team_rows(scopes: Sequence[ScopeInReport]) -> tuple[ReportRow, ...]:
     """Return a row for each team, in the order of the setting."""
     by_team = group_by_team(scopes, lambda each: each.scope, _policy(scopes))
-    return tuple(_pooled_row(md("{}", team), members, _share_in_need(members)) for team, members in by_team.items())
+    return tuple(
+        _pooled_row(md("{}", team), _pooled(members), members, _share_in_need(members))
+        for team, members in by_team.items()
+    )
 
 
 def _policy(scopes: Sequence[ScopeInReport]) -> Policy:
@@ -296,23 +304,15 @@ def _teamless_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> M
     return md("Without a team: {}.", _listing(texts)) if texts else Md("")
 
 
-def _sum(metrics: Iterable[schema.Metrics], count_of: Callable[[schema.Metrics], int]) -> int:
-    return sum(map(count_of, metrics))
-
-
-def _failed_text(metrics: Sequence[schema.Metrics]) -> str:
+def _failed_text(rate: schema.ChangeFailureRate) -> str:
     """Return `9 of 115`, of the deployments that reached users; empty if none did."""
-    rates = [each.change_failure_rate for each in metrics]
-    total = sum(rate.deployments for rate in rates)
-    bound = "at least " if any(map(units.is_lower_bound, rates)) else ""
-    return f"{bound}{sum(rate.failed for rate in rates):,} of {total:,}" if total else ""
+    counts = units.count_of_total(rate)
+    return f"at least {counts}" if counts and units.is_lower_bound(rate) else counts
 
 
-def _headline(scopes: Sequence[ScopeInReport], needy_count: int) -> Md:
+def _headline(pooled: PooledMetrics, scopes: Sequence[ScopeInReport], needy_count: int) -> Md:
     """Return `**2 of 40 scopes need attention.** 112 deployments reached production; 9 of 115 failed.`"""
-    metrics = [each.metrics for each in scopes]
-    deployment_count = _sum(metrics, lambda each: each.deployment_frequency.deployments)
-    failed = _failed_text(metrics)
+    deployment_count, failed = pooled.deployments or 0, _failed_text(pooled.failure_rate)
     incident_count = sum(len(each.report_input.open_incidents) for each in scopes)
     clauses = (
         md("{} reached production", formatting.count(deployment_count, "deployment"))

@@ -1,0 +1,103 @@
+"""The repositories that a sync reads: those of the settings that are in its shard and have something to read."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from dora_metrics.core import formatting
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.shards import Shard
+from dora_metrics.errors import SettingsError
+from dora_metrics.github.client import Client, GitHubError
+from dora_metrics.github.observation import Run
+from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from dora_metrics.pipeline.inputs import NO_REPOSITORY
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+
+_MAX_SHARDS_WITH_LISTED_NEWS = 20
+"""Each shard lists all repositories. With their news, 5,000 of them take 250 points of the 12,500 an hour for all."""
+
+_ACROSS_SHARDS = (
+    "An incident that names a deployment of another shard's repository is attributed to it only where the shards are "
+    "read together."
+)
+
+
+class SelectedRepositories(Struct, frozen=True):
+    """What the settings select.
+
+    Attributes:
+        to_read: the repositories that have something to read, in the order of the setting.
+        empty_count: how many others GitHub's list shows to have nothing.
+        notes: what readers must know about the shard; empty without `shard`.
+    """
+
+    to_read: tuple[ListedRepository, ...] = ()
+    empty_count: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty_shard(self) -> bool:
+        """Whether no selected repository is in the run's shard."""
+        return bool(self.notes) and not (self.to_read or self.empty_count)
+
+
+def select_repositories(
+    client: Client, settings: Settings, run: Run, note: Callable[[Outcome], None]
+) -> SelectedRepositories:
+    """Return the repositories of the settings, otherwise the run's own.
+
+    Args:
+        client: GitHub's API, for the lists of owners.
+        settings: the patterns and the shard.
+        run: the workflow run.
+        note: receives what failed.
+
+    Raises:
+        SettingsError: if a command line names no repository.
+    """
+    if not settings.repositories and run.repository == EVERY_REPOSITORY:
+        raise SettingsError(NO_REPOSITORY)
+    try:
+        selected = _selected(client, settings, run)
+    except GitHubError as error:
+        note(_failure(f"GitHub did not list the repositories: {error}"))
+        return SelectedRepositories()
+    if not selected:
+        names = ", ".join(settings.repositories)
+        note(_failure(f"`repositories` ({names}) matches no repository that the token can read"))
+    return _in_shard(selected, settings, run, note)
+
+
+def _in_shard(
+    selected: Sequence[ListedRepository], settings: Settings, run: Run, note: Callable[[Outcome], None]
+) -> SelectedRepositories:
+    """Return the repositories of the run's shard, which may be none; all of them without `shard`."""
+    shard = settings.repository_shard
+    in_shard = [repository for repository in selected if shard is None or shard.holds(repository.name)]
+    if not in_shard and not settings.repositories:
+        advice = "Set `repositories`, such as owner/*, to what the shards divide"
+        note(Outcome("sync", "skipped", f"{run.repository} is not in shard {shard}. {advice}"))
+    to_read = tuple(repository for repository in in_shard if not repository.has_nothing)
+    notes = (_shard_note(shard, len(in_shard), len(selected)),) if shard else ()
+    return SelectedRepositories(to_read, len(in_shard) - len(to_read), notes)
+
+
+def _selected(client: Client, settings: Settings, run: Run) -> Sequence[ListedRepository]:
+    if not settings.repositories:
+        return [ListedRepository(run.repository)]
+    return expand_patterns(client, settings.repositories, with_news=_lists_news(settings.repository_shard))
+
+
+def _lists_news(shard: Shard | None) -> bool:
+    """Whether GitHub's list is to show the news of repositories, which each of several shards would pay for."""
+    return shard is None or shard.count <= _MAX_SHARDS_WITH_LISTED_NEWS
+
+
+def _shard_note(shard: Shard, in_shard_count: int, selected_count: int) -> str:
+    selected = formatting.count(selected_count, "selected repository", "selected repositories")
+    return f"Shard {shard} has {in_shard_count:,} of {selected}. {_ACROSS_SHARDS}"
+
+
+def _failure(problem: str) -> Outcome:
+    return Outcome("sync", "failed", problem)
