@@ -14,6 +14,7 @@ from dora_metrics.core.facts.jsonl import (
     decode_lines,
     decode_with_lines,
     encode_fact,
+    share_repeated_values,
 )
 from dora_metrics.core.facts.model import Deployment, Fact, UnknownRecord
 from support.facts import at, change, deployment, incident, sha, vulnerability
@@ -293,3 +294,11 @@ def test_an_unknown_key_that_no_json_value_can_be_spoils_no_comparison(junk: byt
     records, bad_lines = decode_lines(line + b"\n")
     assert len(records) + len(bad_lines) == 1
     assert not records or canonical_line(line) == line
+
+
+def test_equal_names_of_facts_are_in_memory_once() -> None:
+    facts = [decode_line(fact_line(id=f"test:d{n}", repository="acme/shop", service="shop")) for n in range(2)]
+    share_repeated_values(facts, {})
+    names = [(fact.repository, fact.service) for fact in facts if isinstance(fact, Deployment)]
+    assert names == [("acme/shop", "shop")] * 2
+    assert len({id(name) for pair in names for name in pair}) == len({"acme/shop", "shop"})

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, encode_fact
+from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, encode_fact, share_repeated_values
 from dora_metrics.core.facts.model import Deployment, Fact, Repository, StoredFact, UnknownRecord
 from dora_metrics.core.ledger import month_files
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER, LedgerLine, month_of_path, month_of_time
@@ -273,8 +273,10 @@ def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine
     """Return the lines of each facts file as they were written, and those that are not facts."""
     lines_by_path: dict[str, list[LedgerLine]] = {}
     quarantined: list[QuarantinedLine] = []
+    shared: dict[object, object] = {}
     for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
         lines_by_path[path], bad_lines = month_files.lines_of(files[path])
+        share_repeated_values((line.record for line in lines_by_path[path]), shared)
         quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
     return lines_by_path, tuple(quarantined)
 
