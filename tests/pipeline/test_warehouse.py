@@ -23,8 +23,10 @@ def fake() -> Iterator[FakeBigQuery]:
         yield started
 
 
-def rebuild(folder: Path, fake: FakeBigQuery, *, emulator: str = "", **inputs: object) -> ActionRun:
-    environment = {"BIGQUERY_EMULATOR_HOST": emulator or fake.url}
+def rebuild(
+    folder: Path, fake: FakeBigQuery, *, emulator: str = "", repository: str = "acme/shop", **inputs: object
+) -> ActionRun:
+    environment = {"BIGQUERY_EMULATOR_HOST": emulator or fake.url, "GITHUB_REPOSITORY": repository}
     settings = {"mode": "rebuild", **INPUTS, **{name.replace("_", "-"): value for name, value in inputs.items()}}
     return run_action(
         folder, "workflow_dispatch", {"inputs": {}}, settings, now=NOW, environment=environment, limits=LIMITS
@@ -40,10 +42,20 @@ def test_a_rebuild_sends_all_repositories_and_the_next_one_nothing(tmp_path: Pat
     ran = rebuild(tmp_path, fake)
     assert "BigQuery ✓ 1,376 rows of 2 repositories sent" in ran.summary
     assert {row[0] for row in fake.rows("scopes")} == {"acme/shop", "acme/pay"}
-    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger"}
+    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger@acme/shop"}
     fake.forget_requests()
     assert "BigQuery ✓ nothing has changed; 0 rows sent" in rebuild(tmp_path, fake).summary
     assert fake.uploaded_bytes == 0
+
+
+def test_folders_of_the_same_name_in_two_repositories_are_two_ledgers(tmp_path: Path, fake: FakeBigQuery) -> None:
+    """As with examples/ledger-in-cache.yml in each: neither takes the other's rows for those of one that has left."""
+    for name, count in (("acme/shop", 3), ("acme/pay", 2)):
+        record_facts(tmp_path / name / "ledger", *deployments(name, count))
+    for name in ("acme/shop", "acme/pay", "acme/shop"):
+        assert "BigQuery ✓" in rebuild(tmp_path / name, fake, repository=name).summary
+    assert {row[0] for row in fake.rows("deployments")} == {"acme/shop", "acme/pay"}
+    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger@acme/shop", "dir:ledger@acme/pay"}
 
 
 def test_an_event_sends_no_rows(tmp_path: Path, fake: FakeBigQuery) -> None:

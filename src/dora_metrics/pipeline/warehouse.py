@@ -86,12 +86,13 @@ def _address(emulator: str) -> str:
 
 
 def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
-    """Return a name of the ledger that stays the same, also if its repository is renamed."""
+    """Return a name of the ledger that no other ledger has and that stays the same, also if its repository is renamed.
+
+    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it.
+    """
     kind, _, place = settings.ledger.partition(":")
-    branch, _, repository = place.partition("@")
-    if kind != "branch":
-        return settings.ledger
-    return f"branch:{branch}@{result.merge.after.names.stable_name(repository or run.repository)}"
+    path, _, of_branch = place.partition("@") if kind == "branch" else (place, "", "")
+    return f"{kind}:{path}@{result.merge.after.names.stable_name(of_branch or run.repository)}"
 
 
 def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequence: int) -> Contents:
