@@ -114,6 +114,7 @@ def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequen
         version=__version__,
         policy=policy.fingerprint,
         day=local_date(judged.now, policy.zone).isoformat(),
+        began_at=judged.now,
         tables=tables,
         repositories=[*by_repository, *zones],
         rows=partial(_rows, judged, by_repository, tables),
