@@ -57,11 +57,11 @@ def uploaded(fake: FakeBigQuery) -> bytes:
 
 def test_the_first_run_fills_every_table(fake: FakeBigQuery) -> None:
     facts = [*deployments(SHOP, 3), deployment(9, 0.5, status="failure", reached_users=True), *deployments(PAY, 2)]
-    assert send(fake, contents(facts)) == Outcome("BigQuery", "done", "1,379 rows of 2 repositories sent")
+    assert send(fake, contents(facts)) == Outcome("BigQuery", "done", "3,727 rows of 2 repositories sent")
     counts = {name: len(rows) for name, rows in fake.state.items()}
     assert counts == {
         "scopes": 2, "deployments": 6, "lead_times": 0, "incidents": 0, "streaks": 1, "vulnerabilities": 0,
-        "metrics": 6, "facts": 6, "week_starts": 1358, "loads": 17,
+        "metrics": 6, "facts": 6, "week_starts": 3706, "loads": 17,
     }  # fmt: skip
     assert sorted(json.loads(row[5] or "")["id"] for row in fake.rows("facts")) == sorted(fact.id for fact in facts)
     assert fake.staging == []
@@ -83,6 +83,15 @@ def test_only_what_differs_is_sent(fake: FakeBigQuery) -> None:
     assert fake.state == state_after(older(), contents(more, sequence=2))
 
 
+def test_ledgers_of_one_time_zone_send_the_same_weeks_whenever_they_begin(fake: FakeBigQuery) -> None:
+    old = contents([deployment(1, 15 * 365, repository=PAY)], ledger="branch:dora-metrics@acme/pay")
+    send(fake, contents(deployments(SHOP, 3)))
+    assert send(fake, old).status == "done"
+    assert b"week_starts" not in uploaded(fake)
+    for sent in (contents(deployments(SHOP, 3)), old):
+        assert send(fake, sent).detail == "nothing has changed; 0 rows sent"
+
+
 def test_a_changed_rule_sends_what_is_judged_differently(fake: FakeBigQuery) -> None:
     facts = [deployment(1, 3), deployment(2, 2, status="failure"), deployment(3, 1)]
     send(fake, contents(facts))
@@ -101,7 +110,7 @@ def test_a_repository_that_left_the_ledger_keeps_only_its_daily_metrics(fake: Fa
     assert {row[2] for row in fake.rows("facts")} == {SHOP}
     assert {row[0] for row in fake.rows("deployments")} == {SHOP}
     assert {row[0] for row in fake.rows("metrics")} == {SHOP, PAY}
-    assert len(fake.rows("week_starts")) == 1358
+    assert len(fake.rows("week_starts")) == 3706
 
 
 def test_a_repository_that_left_and_came_back_is_complete_again(fake: FakeBigQuery) -> None:
@@ -379,7 +388,7 @@ def test_two_shards_at_once_do_not_mix() -> None:
             outcomes = interrupted(dataset, shards[0], shards[1], number)
             assert {each.status for each in outcomes} == {"done"}, number
             assert len(dataset.rows("deployments")) == len(dataset.rows("facts")) == 5, number
-            assert len(dataset.rows("week_starts")) == 1358, number
+            assert len(dataset.rows("week_starts")) == 3706, number
             assert {send(dataset, each).detail for each in shards} == {"nothing has changed; 0 rows sent"}
 
 
@@ -503,7 +512,7 @@ def test_a_table_that_does_not_fit_is_named_and_the_others_are_filled(
     spoil(fake)
     outcome = send(fake, contents(deployments(SHOP, 1)))
     assert outcome.status == "failed"
-    assert outcome.detail == f"{problem} (1,363 rows of 1 repository sent)"
+    assert outcome.detail == f"{problem} (3,711 rows of 1 repository sent)"
     assert len(fake.rows("deployments")) == 1
 
 
