@@ -218,6 +218,7 @@ def test_a_ledger_that_begins_again_fails_if_the_run_is_strict(tmp_path: Path, f
     ran = rebuild(tmp_path, fake, strict="true")
     assert ran.code == 1
     assert "The ledger was restored or begun again; to have its rows replaced, run UPDATE" in ran.summary
+    assert "WHERE ledger = CONCAT('dir:ledger', CHR(64), 'acme/shop')" in ran.summary, "it can be copied"
 
 
 def test_a_project_with_a_domain_is_a_valid_one(tmp_path: Path, fake: FakeBigQuery) -> None:

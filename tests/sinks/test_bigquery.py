@@ -262,7 +262,8 @@ def test_a_ledger_that_was_restored_is_a_failure_and_the_statement_in_it_is_the_
     restored = contents(deployments(SHOP, 2), 4, ledger=LEDGER)
     fake.now += timedelta(days=1)
     outcome = send(fake, replace_fields(restored, began_at=fake.now))
-    remedy = f"UPDATE `acme-metrics.dora.loads` SET digest = NULL, sequence = 0 WHERE ledger = '{LEDGER}'"
+    name = "CONCAT('branch:dora-metrics', CHR(64), 'acme/shop')"
+    remedy = f"UPDATE `acme-metrics.dora.loads` SET digest = NULL, sequence = 0 WHERE ledger = {name}"
     assert outcome == Outcome(
         "BigQuery",
         "failed",
@@ -279,7 +280,7 @@ def test_a_ledger_that_was_restored_is_a_failure_and_the_statement_in_it_is_the_
 
 def test_the_remedy_quotes_the_name_of_a_ledger() -> None:
     assert forget_digests(Names("acme.dora"), "dir:it's \\ here@acme/shop").endswith(
-        "WHERE ledger = 'dir:it\\'s \\\\ here@acme/shop'"
+        "WHERE ledger = CONCAT('dir:it\\'s \\\\ here', CHR(64), 'acme/shop')"
     )
 
 
