@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from threading import RLock
@@ -20,6 +21,7 @@ import sqlglot
 
 from support.paths import ROOT
 from support.servers import Answer, ListeningFake, Request, listening
+from support.sink_payloads import NOW
 
 PROJECT, DATASET, LOCATION, TOKEN = "acme-metrics", "dora", "EU", "b1gquery-t0ken"
 NAME = f"{PROJECT}.{DATASET}"
@@ -72,6 +74,7 @@ class StoredJob:
     status: JsonObject
     polls_left: int
     rows: Sequence[Sequence[object]] = ()
+    statistics: JsonObject = field(default_factory=dict)
 
 
 @dataclass
@@ -85,6 +88,7 @@ class FakeBigQuery(ListeningFake):
         polls: how often a job is PENDING or RUNNING before it is DONE.
         job_failures: what the next jobs fail with.
         page_size: the rows of a page of results.
+        now: its clock, which each job and each new table moves by a second.
     """
 
     faults: list[Fault] = field(default_factory=list)
@@ -93,6 +97,7 @@ class FakeBigQuery(ListeningFake):
     polls: int = 0
     job_failures: list[JobFailedError] = field(default_factory=list)
     page_size: int = 1_000
+    now: datetime = NOW
     views: set[str] = field(default_factory=set)
     expirations: dict[str, str] = field(default_factory=dict)
 
@@ -101,8 +106,10 @@ class FakeBigQuery(ListeningFake):
         self._database.execute(f"SET TimeZone = 'UTC'; CREATE SCHEMA {DATASET}")
         self._lock = RLock()
         self._schemas: dict[str, list[JsonObject]] = {}
+        self._creation_times: dict[str, int] = {}
         self._jobs: dict[str, StoredJob] = {}
         self._answered_count = 0
+        self._during: tuple[str, Callable[[], object]] | None = None
 
     @classmethod
     def with_tables(cls, tables: Mapping[str, Mapping[str, Any]] = TABLES) -> "FakeBigQuery":
@@ -114,11 +121,16 @@ class FakeBigQuery(ListeningFake):
 
     def create(self, name: str, fields: list[JsonObject]) -> None:
         self._schemas[name] = fields
+        self._creation_times[name] = round(self._tick().timestamp() * 1000)
         columns = ", ".join(
             f'"{each["name"]}" {_DUCKDB_TYPES[each["type"]]}{" NOT NULL" if each["mode"] == "REQUIRED" else ""}'
             for each in fields
         )
         self._database.execute(f'CREATE TABLE {DATASET}."{name}" ({columns})')
+
+    def _tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
 
     def drop(self, name: str) -> None:
         del self._schemas[name]
@@ -149,6 +161,13 @@ class FakeBigQuery(ListeningFake):
     def uploaded_bytes(self) -> int:
         """The rows that were sent, in bytes."""
         return sum(len(_parts(request)[1]) for request in self.requests if "/upload/" in request.path)
+
+    def while_running(self, beginning: str, action: Callable[[], object]) -> None:
+        """Do something while the next statement with this beginning runs: it does not see what that changes.
+
+        Two statements that insert rows do not conflict, in BigQuery and here.
+        """
+        self._during = (beginning, action)
 
     def forget_requests(self) -> None:
         self.requests.clear()
@@ -201,7 +220,8 @@ class FakeBigQuery(ListeningFake):
                 return answer({"type": "TABLE", "schema": request.json["schema"]})
             case "GET", ["tables", name] if name in self._schemas:
                 kind = "VIEW" if name in self.views else "TABLE"
-                return answer({"type": kind, "schema": {"fields": self._schemas[name]}})
+                created = str(self._creation_times[name])
+                return answer({"type": kind, "schema": {"fields": self._schemas[name]}, "creationTime": created})
             case "DELETE", ["tables", name] if name in self._schemas:
                 self.drop(name)
                 return Answer(204)
@@ -218,7 +238,7 @@ class FakeBigQuery(ListeningFake):
             if self.job_failures:
                 raise self.job_failures.pop(0)
             rows = self._run(job["configuration"], content)
-            self._jobs[job_id] = StoredJob({"state": "DONE"}, self.polls, rows)
+            self._jobs[job_id] = StoredJob({"state": "DONE"}, self.polls, rows, _statistics(job["configuration"], rows))
         except JobFailedError as failure:
             self._jobs[job_id] = StoredJob(failure.status, self.polls)
         return self._shown(job_id)
@@ -231,7 +251,8 @@ class FakeBigQuery(ListeningFake):
         if job.polls_left:
             status = {"state": "PENDING" if job.polls_left > 1 else "RUNNING"}
             job.polls_left -= 1
-        return answer({"jobReference": {"jobId": job_id, "location": LOCATION}, "status": status})
+        reference = {"jobId": job_id, "location": LOCATION}
+        return answer({"jobReference": reference, "status": status, "statistics": job.statistics})
 
     def _page(self, job_id: str, query: Mapping[str, list[str]]) -> Answer:
         rows = self._jobs[job_id].rows
@@ -248,12 +269,32 @@ class FakeBigQuery(ListeningFake):
         parameters = {
             each["name"]: _value(each["parameterType"], each["parameterValue"]) for each in query["queryParameters"]
         }
+        sql = query["query"].replace("CURRENT_TIMESTAMP()", "@present")
+        if sql != query["query"]:
+            parameters["present"] = self._tick()
         try:
-            return self._database.execute(_translated(query["query"]), parameters).fetchall()
+            if self._during and sql.startswith(self._during[0]):
+                return self._interrupted(sql, parameters)
+            return self._database.execute(_translated(sql), parameters).fetchall()
         except duckdb.CatalogException as problem:
             raise JobFailedError("notFound", str(problem)) from None
         except duckdb.Error as problem:
             raise JobFailedError("invalidQuery", str(problem)) from None
+
+    def _interrupted(self, sql: str, parameters: JsonObject) -> Sequence[Sequence[object]]:
+        """Run a statement in a transaction that ends after something else was done by other requests."""
+        assert self._during
+        action, self._during = self._during[1], None
+        transaction = self._database.cursor()
+        transaction.execute("SET TimeZone = 'UTC'; BEGIN")
+        rows = transaction.execute(_translated(sql), parameters).fetchall()
+        self._lock.release()
+        try:
+            action()
+        finally:
+            self._lock.acquire()
+        transaction.execute("COMMIT")
+        return rows
 
     def _load(self, load: JsonObject, content: bytes) -> None:
         """Replace the content of a table; if one line is wrong, nothing is changed."""
@@ -281,6 +322,13 @@ class FakeBigQuery(ListeningFake):
 @cache
 def _translated(sql: str) -> str:
     return sqlglot.transpile(sql.replace(f"{NAME}.", f"{DATASET}."), read="bigquery", write="duckdb")[0]
+
+
+def _statistics(configuration: JsonObject, rows: Sequence[Sequence[object]]) -> JsonObject:
+    """What a job's statement has changed. DuckDB counts all rows of a MERGE together."""
+    kind = configuration.get("query", {}).get("query", "").partition(" ")[0]
+    name = {"MERGE": "inserted", "UPDATE": "updated", "DELETE": "deleted"}.get(kind)
+    return {"query": {"dmlStats": {f"{name}RowCount": str(rows[0][0])}}} if name and rows else {}
 
 
 def _parts(request: Request) -> tuple[JsonObject, bytes]:

@@ -1,10 +1,15 @@
 """Which runs send rows to a warehouse, and what of a ledger they send."""
 
+import shutil
 from collections.abc import Iterator
+from datetime import timedelta
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 
+from dora_metrics import cli
+from dora_metrics.runtime import Runtime
 from fakes.bigquery import NAME, TOKEN, FakeBigQuery, bigquery
 from support.github_history import NOW as HISTORY_NOW
 from support.ledger_writer import record_facts
@@ -23,8 +28,10 @@ def fake() -> Iterator[FakeBigQuery]:
         yield started
 
 
-def rebuild(folder: Path, fake: FakeBigQuery, *, emulator: str = "", **inputs: object) -> ActionRun:
-    environment = {"BIGQUERY_EMULATOR_HOST": emulator or fake.url}
+def rebuild(
+    folder: Path, fake: FakeBigQuery, *, emulator: str = "", repository: str = "acme/shop", **inputs: object
+) -> ActionRun:
+    environment = {"BIGQUERY_EMULATOR_HOST": emulator or fake.url, "GITHUB_REPOSITORY": repository}
     settings = {"mode": "rebuild", **INPUTS, **{name.replace("_", "-"): value for name, value in inputs.items()}}
     return run_action(
         folder, "workflow_dispatch", {"inputs": {}}, settings, now=NOW, environment=environment, limits=LIMITS
@@ -38,12 +45,22 @@ def record(folder: Path) -> None:
 def test_a_rebuild_sends_all_repositories_and_the_next_one_nothing(tmp_path: Path, fake: FakeBigQuery) -> None:
     record(tmp_path)
     ran = rebuild(tmp_path, fake)
-    assert "BigQuery ✓ 1,376 rows of 2 repositories sent" in ran.summary
+    assert "BigQuery ✓ 3,724 rows of 2 repositories sent" in ran.summary
     assert {row[0] for row in fake.rows("scopes")} == {"acme/shop", "acme/pay"}
-    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger"}
+    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger@acme/shop"}
     fake.forget_requests()
     assert "BigQuery ✓ nothing has changed; 0 rows sent" in rebuild(tmp_path, fake).summary
     assert fake.uploaded_bytes == 0
+
+
+def test_folders_of_the_same_name_in_two_repositories_are_two_ledgers(tmp_path: Path, fake: FakeBigQuery) -> None:
+    """As with examples/ledger-in-cache.yml in each: neither takes the other's rows for those of one that has left."""
+    for name, count in (("acme/shop", 3), ("acme/pay", 2)):
+        record_facts(tmp_path / name / "ledger", *deployments(name, count))
+    for name in ("acme/shop", "acme/pay", "acme/shop"):
+        assert "BigQuery ✓" in rebuild(tmp_path / name, fake, repository=name).summary
+    assert {row[0] for row in fake.rows("deployments")} == {"acme/shop", "acme/pay"}
+    assert {row[5] for row in fake.rows("loads")} == {"dir:ledger@acme/shop", "dir:ledger@acme/pay"}
 
 
 def test_an_event_sends_no_rows(tmp_path: Path, fake: FakeBigQuery) -> None:
@@ -140,7 +157,6 @@ def test_an_emulator_may_be_named_without_a_scheme(tmp_path: Path, fake: FakeBig
         ("bigquery_dataset", "acme/x.dora", "is not a dataset; write project.dataset"),
         ("bigquery_dataset", "acme.do-ra", "is not a dataset; write project.dataset"),
         ("bigquery_location", "E U", "input bigquery-location: 'E U' is not a location; write for example EU, US"),
-        ("bigquery_token", "", "input bigquery-dataset: needs bigquery-token as well"),
         ("warehouse", "facts, lines", "input warehouse: 'lines' is not one of 'facts', 'rows', 'metrics'"),
     ],
 )
@@ -151,6 +167,58 @@ def test_a_wrong_setting_is_named_before_anything_is_sent(
     assert ran.code == 2
     assert problem in ran.log
     assert fake.requests == []
+
+
+def test_a_dataset_and_a_location_may_have_white_space_around_them(tmp_path: Path, fake: FakeBigQuery) -> None:
+    record(tmp_path)
+    assert "BigQuery ✓" in rebuild(tmp_path, fake, bigquery_dataset=f" {NAME}\n", bigquery_location=" EU ").summary
+
+
+NO_TOKEN = "BigQuery ✗ `bigquery-token` is not set; pass the `access_token` that google-github-actions/auth made"
+
+
+def test_without_a_token_a_run_that_sends_rows_fails_if_it_is_strict(tmp_path: Path, fake: FakeBigQuery) -> None:
+    record(tmp_path)
+    ran = rebuild(tmp_path, fake, bigquery_token="")
+    assert NO_TOKEN in ran.summary
+    assert (ran.code, rebuild(tmp_path, fake, bigquery_token="", strict="true").code) == (0, 1)
+    assert fake.requests == []
+
+
+def test_an_event_needs_no_token_for_a_dataset_in_the_file(tmp_path: Path, fake: FakeBigQuery) -> None:
+    """It reads the same file as the nightly run, and sends nothing."""
+    record(tmp_path)
+    check_out(tmp_path, {CONFIG: f"bigquery-dataset: {NAME}"})
+    environment = {"BIGQUERY_EMULATOR_HOST": fake.url}
+    assert run_action(tmp_path, "deployment_status", deployment_status(), environment=environment).code == 0
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("command", [("compute",), ("rows", "--to", "rows")], ids=["compute", "rows"])
+def test_a_command_that_sends_nothing_needs_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(tmp_path)
+    (tmp_path / "dora.yml").write_text(f"bigquery-dataset: {NAME}")
+    errors = StringIO()
+    runtime = Runtime({}, BytesIO(), StringIO(), errors, NOW, lambda _: None)
+    arguments = [command[0], "--facts", "ledger", "--config", "dora.yml", *command[1:]]
+    assert cli.run(arguments, runtime) == 0, errors.getvalue()
+
+
+def test_a_ledger_that_begins_again_fails_if_the_run_is_strict(tmp_path: Path, fake: FakeBigQuery) -> None:
+    """As after a lost cache. A later run of the same ledger would only be faster."""
+    fake.now = NOW - timedelta(days=1)
+    for count in (1, 2, 3):
+        record_facts(tmp_path / "ledger", *deployments("acme/shop", count))
+    rebuild(tmp_path, fake)
+    shutil.rmtree(tmp_path / "ledger")
+    record_facts(tmp_path / "ledger", *deployments("acme/shop", 4))
+    ran = rebuild(tmp_path, fake, strict="true")
+    assert ran.code == 1
+    assert "The ledger was restored or begun again; to have its rows replaced, run UPDATE" in ran.summary
+    assert "WHERE ledger = CONCAT('dir:ledger', CHR(64), 'acme/shop')" in ran.summary, "it can be copied"
 
 
 def test_a_project_with_a_domain_is_a_valid_one(tmp_path: Path, fake: FakeBigQuery) -> None:

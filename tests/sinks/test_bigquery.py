@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace as replace_fields
 
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.bigquery import progress
 from dora_metrics.sinks.bigquery.contents import Contents
+from dora_metrics.sinks.bigquery.statements import Names, forget_digests
 from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, bigquery, refusal
+from support.facts import incident
 from support.property_cases import cases
 from support.servers import Answer, Request, listen
 from support.sink_payloads import deployment
-from support.warehouse_contents import LIMITS, contents, deployments, send, sink_to
+from support.warehouse_contents import LEDGER, LIMITS, contents, deployments, send, sink_to
 
 SHOP, PAY = "acme/shop", "acme/pay"
 CONCURRENT = JobFailedError("invalidQuery", "Could not serialize access to table x due to concurrent update")
@@ -53,11 +57,11 @@ def uploaded(fake: FakeBigQuery) -> bytes:
 
 def test_the_first_run_fills_every_table(fake: FakeBigQuery) -> None:
     facts = [*deployments(SHOP, 3), deployment(9, 0.5, status="failure", reached_users=True), *deployments(PAY, 2)]
-    assert send(fake, contents(facts)) == Outcome("BigQuery", "done", "1,379 rows of 2 repositories sent")
+    assert send(fake, contents(facts)) == Outcome("BigQuery", "done", "3,727 rows of 2 repositories sent")
     counts = {name: len(rows) for name, rows in fake.state.items()}
     assert counts == {
         "scopes": 2, "deployments": 6, "lead_times": 0, "incidents": 0, "streaks": 1, "vulnerabilities": 0,
-        "metrics": 6, "facts": 6, "week_starts": 1358, "loads": 10,
+        "metrics": 6, "facts": 6, "week_starts": 3706, "loads": 17,
     }  # fmt: skip
     assert sorted(json.loads(row[5] or "")["id"] for row in fake.rows("facts")) == sorted(fact.id for fact in facts)
     assert fake.staging == []
@@ -67,7 +71,7 @@ def test_a_second_run_sends_no_rows(fake: FakeBigQuery) -> None:
     send(fake, older())
     before = fake.state
     assert send(fake, older()) == Outcome("BigQuery", "done", "nothing has changed; 0 rows sent")
-    assert (fake.uploaded_bytes, len(fake.requests), fake.state) == (0, 4, before)
+    assert (fake.uploaded_bytes, len(fake.requests), fake.state) == (0, 13, before)
 
 
 def test_only_what_differs_is_sent(fake: FakeBigQuery) -> None:
@@ -77,6 +81,15 @@ def test_only_what_differs_is_sent(fake: FakeBigQuery) -> None:
     assert b"acme/pay" in uploaded(fake)
     assert b"acme/shop" not in uploaded(fake)
     assert fake.state == state_after(older(), contents(more, sequence=2))
+
+
+def test_ledgers_of_one_time_zone_send_the_same_weeks_whenever_they_begin(fake: FakeBigQuery) -> None:
+    old = contents([deployment(1, 15 * 365, repository=PAY)], ledger="branch:dora-metrics@acme/pay")
+    send(fake, contents(deployments(SHOP, 3)))
+    assert send(fake, old).status == "done"
+    assert b"week_starts" not in uploaded(fake)
+    for sent in (contents(deployments(SHOP, 3)), old):
+        assert send(fake, sent).detail == "nothing has changed; 0 rows sent"
 
 
 def test_a_changed_rule_sends_what_is_judged_differently(fake: FakeBigQuery) -> None:
@@ -97,7 +110,7 @@ def test_a_repository_that_left_the_ledger_keeps_only_its_daily_metrics(fake: Fa
     assert {row[2] for row in fake.rows("facts")} == {SHOP}
     assert {row[0] for row in fake.rows("deployments")} == {SHOP}
     assert {row[0] for row in fake.rows("metrics")} == {SHOP, PAY}
-    assert len(fake.rows("week_starts")) == 1358
+    assert len(fake.rows("week_starts")) == 3706
 
 
 def test_a_repository_that_left_and_came_back_is_complete_again(fake: FakeBigQuery) -> None:
@@ -132,7 +145,7 @@ def test_many_repositories_go_in_several_loads(fake: FakeBigQuery, monkeypatch: 
     assert send(fake, contents(many)).status == "done"
     assert len({row[0] for row in fake.rows("facts")}) == 12
     claims = [request for request in fake.requests if b"@claims" in request.body]
-    assert len(claims) == 4
+    assert len(claims) == 7
     assert send(fake, contents(many)).detail == "nothing has changed; 0 rows sent"
 
 
@@ -140,7 +153,7 @@ def test_the_list_of_loads_may_have_several_pages(fake: FakeBigQuery) -> None:
     fake.page_size = 2
     send(fake, older())
     assert send(fake, older()).detail == "nothing has changed; 0 rows sent"
-    assert sum("/queries/" in request.path for request in fake.requests) == 5
+    assert sum("/queries/" in request.path for request in fake.requests) == 9
 
 
 HOSTILE = [
@@ -235,10 +248,68 @@ def test_an_older_version_of_the_ledger_that_comes_late_replaces_nothing(fake: F
     assert outcome == Outcome(
         "BigQuery",
         "skipped",
-        "0 rows sent; BigQuery has version 2 of this ledger, and this run has version 1. If the ledger was restored or "
-        "begun again, run DELETE FROM `acme-metrics.dora.loads` WHERE sequence > 1",
+        "0 rows sent; since this run began with version 1 of the ledger, another run has sent version 2",
     )
     assert (fake.uploaded_bytes, fake.state) == (0, before)
+
+
+def test_a_ledger_that_was_restored_is_a_failure_and_the_statement_in_it_is_the_remedy(fake: FakeBigQuery) -> None:
+    """Its rows in `loads` stay, so that those of a repository that it does not have any more are removed."""
+    send(
+        fake,
+        contents([*deployments(SHOP, 2), incident(1, "2026-11-18T10:00", repository=SHOP), *deployments(PAY, 2)], 9),
+    )
+    restored = contents(deployments(SHOP, 2), 4, ledger=LEDGER)
+    fake.now += timedelta(days=1)
+    outcome = send(fake, replace_fields(restored, began_at=fake.now))
+    name = "CONCAT('branch:dora-metrics', CHR(64), 'acme/shop')"
+    remedy = f"UPDATE `acme-metrics.dora.loads` SET digest = NULL, sequence = 0 WHERE ledger = {name}"
+    assert outcome == Outcome(
+        "BigQuery",
+        "failed",
+        "BigQuery had version 9 of this ledger before this run began, which has version 4. The ledger was restored or "
+        f"begun again; to have its rows replaced, run {remedy} (0 rows sent)",
+    )
+    fake._database.execute(remedy.replace("acme-metrics.dora.loads", "dora.loads").replace("`", ""))  # noqa: SLF001
+    assert send(fake, restored).status == "done"
+    assert {name: len(fake.rows(name)) for name in ("deployments", "incidents", "facts", "scopes")} == {
+        "deployments": 2, "incidents": 0, "facts": 2, "scopes": 1,
+    }  # fmt: skip
+    assert send(fake, restored).detail == "nothing has changed; 0 rows sent"
+
+
+def test_the_remedy_quotes_the_name_of_a_ledger() -> None:
+    assert forget_digests(Names("acme.dora"), "dir:it's \\ here@acme/shop").endswith(
+        "WHERE ledger = CONCAT('dir:it\\'s \\\\ here', CHR(64), 'acme/shop')"
+    )
+
+
+def test_what_loads_does_not_name_is_replaced_even_by_no_rows(fake: FakeBigQuery) -> None:
+    send(fake, contents([*deployments(SHOP, 2), incident(1, "2026-11-18T10:00", repository=SHOP)]))
+    fake._database.execute("DELETE FROM dora.loads")  # noqa: SLF001 - as somebody may do
+    assert send(fake, contents(deployments(SHOP, 2), sequence=2)).status == "done"
+    assert fake.rows("incidents") == []
+
+
+def test_a_ledger_with_the_same_rows_takes_them_over_and_removes_them_later(fake: FakeBigQuery) -> None:
+    """As after a move to another branch, or to another number of shards."""
+    first, second = "branch:dora-metrics-1of3@acme/metrics", "branch:dora-metrics-1of10@acme/metrics"
+    send(fake, contents(deployments(SHOP, 3), sequence=8, ledger=first))
+    assert send(fake, contents(deployments(SHOP, 3), ledger=second)).detail == "nothing has changed; 0 rows sent"
+    assert fake.uploaded_bytes == 0
+    assert {row[5] for row in fake.rows("loads") if row[1] != "week_starts"} == {second}
+    assert send(fake, contents(deployments(PAY, 3), sequence=2, ledger=second)).status == "done"
+    assert {row[0] for name in ("scopes", "deployments") for row in fake.rows(name)} == {PAY}
+
+
+def test_an_older_version_of_a_ledger_takes_nothing_over(fake: FakeBigQuery) -> None:
+    moved = "branch:dora-metrics@acme/metrics"
+    send(fake, contents(deployments(SHOP, 3)))
+    outcomes = interrupted(
+        fake, contents(deployments(SHOP, 3), ledger=moved), contents(deployments(PAY, 3), sequence=2, ledger=moved), 14
+    )
+    assert [each.status for each in outcomes] == ["done", "done"]
+    assert {row[5] for row in fake.rows("loads") if row[0] == SHOP} == {LEDGER}
 
 
 def test_another_ledger_replaces_whatever_its_sequence_is(fake: FakeBigQuery) -> None:
@@ -278,8 +349,33 @@ def test_of_two_runs_at_once_the_later_version_remains(fake: FakeBigQuery, *, is
         pair = (late, latest) if is_older_first else (latest, late)
         outcomes = interrupted(fake, *pair, number)
         assert "failed" not in {each.status for each in outcomes}, (number, outcomes)
+        assert {**without_sequence(fake), "loads": []} == {**without_sequence_of(expected), "loads": []}, number
+        assert send(fake, latest).status == "done", "what an older run replaced before it lost its claim is sent again"
         assert without_sequence(fake) == without_sequence_of(expected), number
         assert send(fake, latest).detail == "nothing has changed; 0 rows sent"
+
+
+def test_rows_that_two_first_runs_insert_at_once_are_there_once(fake: FakeBigQuery) -> None:
+    """BigQuery lets two statements insert at the same time, and neither sees the rows of the other."""
+    send(fake, contents([], parts=["rows"]))
+    outcomes: list[Outcome] = []
+    sent = contents(deployments(SHOP, 3))
+    fake.while_running("MERGE `acme-metrics.dora.deployments`", lambda: outcomes.append(sink_to(fake).send(sent)))
+    outcomes.append(sink_to(fake).send(sent))
+    assert [each.status for each in outcomes] == ["done", "done"]
+    assert len(fake.rows("deployments")) == 3
+    assert send(fake, sent).detail == "nothing has changed; 0 rows sent"
+
+
+def test_rows_that_are_claimed_twice_for_the_first_time_are_sent_again(fake: FakeBigQuery) -> None:
+    """Two claims that are inserted at once are two rows in `loads`, each with the digest of its load."""
+    send(fake, contents(deployments(SHOP, 3)))
+    copied = [*LOADS.row_type.__struct_fields__]
+    values = ", ".join("'other'" if name == "load_id" else name for name in copied)
+    fake._database.execute(f"INSERT INTO dora.loads SELECT {values} FROM dora.loads WHERE table_name = 'deployments'")  # noqa: SLF001
+    assert send(fake, contents(deployments(SHOP, 3))).detail == "3 rows of 1 repository sent"
+    assert len(fake.rows("deployments")) == 3
+    assert send(fake, contents(deployments(SHOP, 3))).detail == "nothing has changed; 0 rows sent"
 
 
 def test_two_shards_at_once_do_not_mix() -> None:
@@ -293,7 +389,7 @@ def test_two_shards_at_once_do_not_mix() -> None:
             outcomes = interrupted(dataset, shards[0], shards[1], number)
             assert {each.status for each in outcomes} == {"done"}, number
             assert len(dataset.rows("deployments")) == len(dataset.rows("facts")) == 5, number
-            assert len(dataset.rows("week_starts")) == 1358, number
+            assert len(dataset.rows("week_starts")) == 3706, number
             assert {send(dataset, each).detail for each in shards} == {"nothing has changed; 0 rows sent"}
 
 
@@ -417,8 +513,30 @@ def test_a_table_that_does_not_fit_is_named_and_the_others_are_filled(
     spoil(fake)
     outcome = send(fake, contents(deployments(SHOP, 1)))
     assert outcome.status == "failed"
-    assert outcome.detail == f"{problem} (1,363 rows of 1 repository sent)"
+    assert outcome.detail == f"{problem} (3,711 rows of 1 repository sent)"
     assert len(fake.rows("deployments")) == 1
+
+
+def test_a_table_that_was_created_again_is_filled_again(fake: FakeBigQuery) -> None:
+    send(fake, older())
+    before = fake.state
+    fields = fake._schemas["deployments"]  # noqa: SLF001
+    fake.drop("deployments")
+    fake.create("deployments", fields)
+    assert send(fake, older()).detail == "4 rows of 2 repositories sent"
+    assert fake.state == before
+    assert send(fake, older()).detail == "nothing has changed; 0 rows sent"
+
+
+def test_a_table_that_does_not_fit_is_named_although_no_fact_has_changed(fake: FakeBigQuery) -> None:
+    send(fake, older())
+    fields = fake._schemas["deployments"]  # noqa: SLF001 - as somebody may have created it from the beginning
+    fake._schemas["deployments"] = [  # noqa: SLF001
+        {**each, "type": "FLOAT"} if each["name"] == "commit_count" else each for each in fields
+    ]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("`acme-metrics.dora.deployments` has commit_count FLOAT instead of INTEGER;")
 
 
 def test_a_column_that_is_not_ours_is_left_alone(fake: FakeBigQuery) -> None:

@@ -11,13 +11,14 @@ from msgspec.structs import replace as replace_fields
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.ledger.layout import ALL_MONTHS
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.rows.judged import JudgedFacts
 from dora_metrics.core.rows.ndjson import encode_rows
 from dora_metrics.core.rows.tables import TABLES, WarehouseTable
-from dora_metrics.core.windows import local_date
+from dora_metrics.core.windows import Window, local_date
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
@@ -31,6 +32,11 @@ NAME = "BigQuery"
 _FACTS, _METRICS, _WEEK_STARTS = "facts", "metrics", "week_starts"
 
 _SENT_BY_SHARDS = "the runs that write the `shard-ledgers` send the rows of their repositories, so this run sends none"
+_LACKS_ACCESS = (
+    "`bigquery-token` is not set; pass the `access_token` that google-github-actions/auth made in the same job, or set "
+    "BIGQUERY_TOKEN on a command line"
+)
+"""Only runs that send rows need a token, so it is no problem of the settings, which may be in a file for all runs."""
 
 T = TypeVar("T")
 
@@ -56,6 +62,8 @@ def send_to_bigquery(
     except ValueError as problem:
         return Outcome(NAME, "failed", f"BIGQUERY_EMULATOR_HOST: {problem}")
     token = settings.bigquery_token.get_secret_value() if settings.bigquery_token else ""
+    if not token:
+        return Outcome(NAME, "failed", _LACKS_ACCESS)
     sink = BigQuery(
         DatasetName.of(settings.bigquery_dataset or ""),
         token,
@@ -86,12 +94,13 @@ def _address(emulator: str) -> str:
 
 
 def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
-    """Return a name of the ledger that stays the same, also if its repository is renamed."""
+    """Return a name of the ledger that no other ledger has and that stays the same, also if its repository is renamed.
+
+    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it.
+    """
     kind, _, place = settings.ledger.partition(":")
-    branch, _, repository = place.partition("@")
-    if kind != "branch":
-        return settings.ledger
-    return f"branch:{branch}@{result.merge.after.names.stable_name(repository or run.repository)}"
+    path, _, of_branch = place.partition("@") if kind == "branch" else (place, "", "")
+    return f"{kind}:{path}@{result.merge.after.names.stable_name(of_branch or run.repository)}"
 
 
 def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequence: int) -> Contents:
@@ -105,6 +114,7 @@ def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequen
     """
     policy = judged.policy
     tables = [table for table in TABLES if _part_of(table) in parts]
+    judged = replace(judged, weeks=Window(EPOCH, judged.weeks.end))  # all ledgers of a time zone send the same rows
     by_repository = _by_repository(judged)
     zones = [policy.zone.key for table in tables if table.name == _WEEK_STARTS]
     return Contents(
@@ -113,6 +123,7 @@ def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequen
         version=__version__,
         policy=policy.fingerprint,
         day=local_date(judged.now, policy.zone).isoformat(),
+        began_at=judged.now,
         tables=tables,
         repositories=[*by_repository, *zones],
         rows=partial(_rows, judged, by_repository, tables),

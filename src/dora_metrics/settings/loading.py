@@ -28,7 +28,6 @@ _PARTNERS = (
     ("pushgateway-username", "pushgateway-password"),
     ("pushgateway-password", "pushgateway-username"),
     ("remote-write-username", "remote-write-token"),
-    ("bigquery-dataset", "bigquery-token"),
 )
 """Settings, each with another one that it needs."""
 

@@ -114,12 +114,14 @@ def _check_since(value: str) -> str:
 
 def _check_dataset(value: str) -> str:
     """Check a dataset. Its project may have a domain, as in `example.com:project.dataset`."""
+    value = value.strip()
     if not re.fullmatch(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*[a-z0-9]\.[A-Za-z0-9_]{1,1024}", value):
         raise ValueError(f"{value!r} is not a dataset; write project.dataset, with the id of the project")
     return value
 
 
 def _check_location(value: str) -> str:
+    value = value.strip()
     if not re.fullmatch(r"[A-Za-z0-9-]{1,50}", value):
         raise ValueError(f"{value!r} is not a location; write for example EU, US or europe-west3")
     return value

@@ -112,6 +112,12 @@ def test_a_recovery_before_the_failure_has_no_duration() -> None:
     assert columns(row, "recovered_at", "recovery_seconds") == ("2024-03-05T11:00:00.000000Z", None)
 
 
+def test_a_count_that_no_database_has_room_for_is_null() -> None:
+    """One such fact would stop the load of a whole table."""
+    facts = (deployment(1, commit_count=2**63 - 1), deployment(2, "03-06", commit_count=2**63))
+    assert [row["commit_count"] for row in rows("deployments", *facts)] == [2**63 - 1, None]
+
+
 def test_a_failed_run_counts_if_the_settings_say_so() -> None:
     facts = (deployment(1), failed_deployment(2, "03-06"))
     assert columns(rows("deployments", *facts)[1], "counts", "failed", "reached_users") == (False, False, False)

@@ -55,6 +55,9 @@ class _StageSeconds(TypedDict):
 
 _NO_STAGES = _StageSeconds(coding_seconds=None, pickup_seconds=None, review_seconds=None, delivery_seconds=None)
 
+_MAX_INTEGER = 2**63 - 1
+"""The largest integer that all databases have."""
+
 
 class HistoryRows:
     """The rows of one scope, each table in the order of its times."""
@@ -109,7 +112,7 @@ class HistoryRows:
             recovery_seconds=failure.recovery_seconds if failure else None,
             rework=deployment.id in self._history.rework_reasons,
             rework_because=self._history.rework_reasons.get(deployment.id),
-            commit_count=deployment.commit_count,
+            commit_count=_storable(deployment.commit_count),
         )
 
     def lead_times(self) -> Iterator[LeadTimeRow]:
@@ -210,3 +213,8 @@ def _exclusion_key(excluded: ExcludedChange) -> _ExclusionKey:
 
 def _detection_order(vulnerability: Vulnerability) -> tuple[datetime, str]:
     return vulnerability.detected_at, vulnerability.id
+
+
+def _storable(count: int | None) -> int | None:
+    """Return a count that a fact states, or null if no database has room for it; the table `facts` has it anyway."""
+    return count if count is not None and count <= _MAX_INTEGER else None

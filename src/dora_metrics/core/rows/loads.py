@@ -17,12 +17,13 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         repository: the repository; for `week_starts`, the time zone.
         table_name: the table.
-        digest: of the rows that the table holds; null while a load is under way, or if it was stopped.
+        digest: of the rows that the table holds; null while a load is under way, if it was stopped, or if another one
+            claimed the rows while they were replaced.
         claimed_digest: of the rows that the newest load brings.
         load_id: the load, and the middle of the names of its staging tables.
         ledger: where the facts come from, such as `branch:dora-metrics@acme/shop`.
         sequence: how often that ledger had changed. A load of an earlier version of it replaces nothing.
-        claimed_at: when the load began.
+        claimed_at: when the load began, or when the ledger took over rows that another one had sent.
         loaded_at: when it was complete.
         version: of the program.
         policy: a fingerprint of the settings that the numbers depend on.

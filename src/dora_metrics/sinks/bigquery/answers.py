@@ -1,6 +1,10 @@
 """The parts of BigQuery's answers that are read. https://cloud.google.com/bigquery/docs/reference/rest has the rest."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+_Milliseconds = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -39,11 +43,15 @@ class TableSchema(Struct, frozen=True):
     fields: tuple[Field, ...] = ()
 
 
-class TableAnswer(Struct, frozen=True):
-    """A table, or what else has a name in a dataset: `type` is `TABLE`, `VIEW`, `EXTERNAL` and so on."""
+class TableAnswer(Struct, frozen=True, rename="camel"):
+    """A table, or what else has a name in a dataset: `type` is `TABLE`, `VIEW`, `EXTERNAL` and so on.
+
+    `creation_time` is in milliseconds since 1970, as text.
+    """
 
     type: str = "TABLE"
     schema: TableSchema = TableSchema()
+    creation_time: _Milliseconds | int = "0"
 
 
 class JobReference(Struct, frozen=True, rename="camel"):
@@ -59,9 +67,32 @@ class JobStatus(Struct, frozen=True, rename="camel"):
     errors: tuple[ErrorDetail, ...] = ()
 
 
+class DmlStats(Struct, frozen=True, rename="camel"):
+    """How many rows a statement has changed, as texts."""
+
+    inserted_row_count: str = "0"
+    updated_row_count: str = "0"
+    deleted_row_count: str = "0"
+
+
+class QueryStatistics(Struct, frozen=True, rename="camel"):
+    dml_stats: DmlStats | None = None
+
+
+class JobStatistics(Struct, frozen=True):
+    query: QueryStatistics = QueryStatistics()
+
+
 class BigQueryJob(Struct, frozen=True, rename="camel"):
     job_reference: JobReference
     status: JobStatus
+    statistics: JobStatistics = JobStatistics()
+
+    @property
+    def may_have_changed_rows(self) -> bool:
+        """Whether a statement has changed rows; true if that is not known."""
+        counts = self.statistics.query.dml_stats
+        return counts is None or counts != DmlStats()
 
 
 class Cell(Struct, frozen=True):

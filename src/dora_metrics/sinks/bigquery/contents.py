@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -38,6 +39,7 @@ class Contents(Struct, frozen=True):
         version: of the program.
         policy: a fingerprint of the settings that the numbers depend on.
         day: of the rows about metrics.
+        began_at: when the run began, before it read the ledger.
         tables: those to send to.
         repositories: the names in `rows`.
         rows: makes them while they are sent, so that memory holds those of a few repositories.
@@ -48,6 +50,7 @@ class Contents(Struct, frozen=True):
     version: str
     policy: str
     day: str
+    began_at: datetime
     tables: Sequence[WarehouseTable]
     repositories: Sequence[str]
     rows: Callable[[], Iterator[RepositoryRows]]

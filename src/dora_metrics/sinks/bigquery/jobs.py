@@ -66,13 +66,13 @@ class Jobs:
         path = f"projects/{self.project}/queries/{reference.job_id}"
         return self.api.ask(Call("GET", path, {name: value for name, value in query.items() if value}), QueryResultPage)
 
-    def change(self, statement: Statement) -> None:
-        """Run a statement that changes rows.
+    def change(self, statement: Statement) -> bool:
+        """Run a statement that changes rows; return whether it may have changed any.
 
         Raises:
             SendError: if it fails. It has then changed nothing, unless the time was over.
         """
-        self._run(statement.configuration)
+        return self._run(statement.configuration).may_have_changed_rows
 
     def load(self, table: WarehouseTable, destination: Mapping[str, str], content: bytes) -> None:
         """Put lines of JSON into a table that has the columns of another one, in place of what is in it.

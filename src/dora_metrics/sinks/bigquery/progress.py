@@ -52,12 +52,14 @@ class LoadProgress:
         repositories: those whose rows were replaced.
         row_count: the rows that were sent.
         later_sequence: of the later version of the ledger that the dataset has; 0 if it has none.
+        is_begun_again: whether it had that before the run began, so that the ledger is not what it was.
         problems: why something was not sent.
     """
 
     repositories: set[str] = field(default_factory=set)
     row_count: int = 0
     later_sequence: int = 0
+    is_begun_again: bool = False
     problems: list[str] = field(default_factory=list)
 
     def complete(self, rows: RowsByTable) -> None:
@@ -67,25 +69,31 @@ class LoadProgress:
                 self.repositories |= by_repository.keys()
             self.row_count += sum(each.lines.count(b"\n") for each in by_repository.values())
 
-    def outcome(self, name: str, sequence: int, loads: str) -> Outcome:
-        """Say how it went; `loads` is the name of that table in SQL."""
+    def outcome(self, name: str, sequence: int, remedy: str) -> Outcome:
+        """Say how it went; `remedy` is the statement after which an earlier version replaces a later one."""
         sent = formatting.count(self.row_count, "row")
         if self.repositories:
             count = formatting.count(len(self.repositories), "repository", "repositories")
             sent = f"{sent} of {count}"
         if self.problems:
             return Outcome(name, "failed", f"{_listed(self.problems)} ({sent} sent)")
+        if self.is_begun_again:
+            return Outcome(name, "failed", f"{self._begun_again_text(sequence, remedy)} ({sent} sent)")
         if self.later_sequence:
-            return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence, loads)}")
+            return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence)}")
         has_sent = self.row_count or self.repositories
         return Outcome(name, "done", f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent")
 
-    def _overtaken_text(self, sequence: int, loads: str) -> str:
-        """Say that rows are newer. That lasts if somebody has put an older version of the ledger in its place."""
-        statement = f"DELETE FROM {loads} WHERE sequence > {sequence}"  # noqa: S608 - for a person to read
+    def _overtaken_text(self, sequence: int) -> str:
         return (
-            f"BigQuery has version {self.later_sequence:,} of this ledger, and this run has version {sequence:,}. "
-            f"If the ledger was restored or begun again, run {statement}"
+            f"since this run began with version {sequence:,} of the ledger, another run has sent version "
+            f"{self.later_sequence:,}"
+        )
+
+    def _begun_again_text(self, sequence: int, remedy: str) -> str:
+        return (
+            f"BigQuery had version {self.later_sequence:,} of this ledger before this run began, which has version "
+            f"{sequence:,}. The ledger was restored or begun again; to have its rows replaced, run {remedy}"
         )
 
 

@@ -89,11 +89,22 @@ class Names(NamedTuple):
 def read_loads(names: Names, ledger: str, repositories: Iterable[str]) -> Statement:
     """Select what the warehouse holds of some repositories, and of others that came from the same ledger."""
     sql = (
-        "SELECT repository, table_name, digest, ledger, sequence\n"
+        "SELECT repository, table_name, load_id, digest, ledger, sequence,\n"
+        "  UNIX_MILLIS(claimed_at) AS claimed_milliseconds, UNIX_MILLIS(loaded_at) AS loaded_milliseconds\n"
         f"FROM {names('loads')}\n"
         "WHERE ledger = @ledger OR repository IN UNNEST(@repositories)"
     )
     return Statement(sql, [text("ledger", ledger), texts("repositories", repositories)])
+
+
+def forget_digests(names: Names, ledger: str) -> str:
+    """Return the statement with which a person has all rows of a ledger sent again, also by an earlier version of it.
+
+    Its rows in `loads` stay, so that rows of repositories which have left are known to be its own. A summary on GitHub
+    puts an invisible character behind each @, so that nobody is mentioned; a copy of the statement must not have it.
+    """
+    literal = ledger.replace("\\", "\\\\").replace("'", "\\'").replace("@", "', CHR(64), '")
+    return f"UPDATE {names('loads')} SET digest = NULL, sequence = 0 WHERE ledger = CONCAT('{literal}')"
 
 
 class Load(NamedTuple):
@@ -140,14 +151,55 @@ def claim_rows(names: Names, load: Load, claims: Iterable[RowsClaim]) -> Stateme
     return Statement(sql, [*load.parameters, _claims("claims", claims)])
 
 
-def complete_load(names: Names, load_id: str, table_names: Iterable[str]) -> Statement:
-    """Say that the rows that a load still claims in some tables are complete."""
+def adopt_rows(names: Names, ledger: str, sequence: int, claims: Iterable[RowsClaim]) -> Statement:
+    """Say that rows of another ledger, which the warehouse has as they are claimed, are of this one from now on."""
+    sql = (
+        f"MERGE {names('loads')} AS t\n"
+        "USING (\n"
+        "  SELECT claim.repository, claim.table_name, claim.digest FROM UNNEST(@claims) AS claim\n"
+        f"  WHERE NOT EXISTS (SELECT 1 FROM {names('loads')} WHERE ledger = @ledger AND sequence > @sequence)\n"
+        ") AS s\n"
+        "ON t.repository = s.repository AND t.table_name = s.table_name\n"
+        "WHEN MATCHED AND t.digest = s.digest THEN\n"
+        "  UPDATE SET ledger = @ledger, sequence = @sequence, claimed_at = CURRENT_TIMESTAMP()"
+    )
+    return Statement(sql, [text("ledger", ledger), integer("sequence", sequence), _claims("claims", claims)])
+
+
+class ReplacedRows(NamedTuple):
+    """Rows of a load that were replaced, by repository and table.
+
+    `may_be_changed` is false if the statement is known to have changed nothing, as without a claim.
+    """
+
+    repository: str
+    table_name: str
+    may_be_changed: bool
+
+
+def complete_load(names: Names, load_id: str, replaced: Sequence[ReplacedRows]) -> Statement:
+    """Say that the replaced rows that a load still claims are complete, and that those of a lost claim are not.
+
+    Another load that claims rows while they are replaced may not see what this one inserts, so that the table has both.
+    Without a digest and under another load's name, nobody takes them for complete, and they are loaded again.
+    """
+    is_ours = "load_id = @load_id"
     sql = (
         f"UPDATE {names('loads')}\n"
-        "SET digest = claimed_digest, loaded_at = CURRENT_TIMESTAMP()\n"
-        "WHERE load_id = @load_id AND table_name IN UNNEST(@table_names)"
+        f"SET digest = IF({is_ours}, claimed_digest, NULL),\n"
+        f"  loaded_at = IF({is_ours}, CURRENT_TIMESTAMP(), NULL),\n"
+        f"  load_id = IF({is_ours}, load_id, @lost_id)\n"
+        f"WHERE ({is_ours} AND table_name IN UNNEST(@table_names))\n"
+        "  OR (load_id <> @load_id AND CONCAT(table_name, ' ', repository) IN UNNEST(@changed))"
     )
-    return Statement(sql, [text("load_id", load_id), texts("table_names", table_names)])
+    changed = [f"{each.table_name} {each.repository}" for each in replaced if each.may_be_changed]
+    parameters = [
+        text("load_id", load_id),
+        text("lost_id", f"{load_id}_lost"),
+        texts("table_names", sorted({each.table_name for each in replaced})),
+        texts("changed", changed),
+    ]
+    return Statement(sql, parameters)
 
 
 class Replacement(NamedTuple):

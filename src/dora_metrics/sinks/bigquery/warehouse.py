@@ -16,9 +16,9 @@ from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.bigquery.answers import DatasetAnswer, TableAnswer
-from dora_metrics.sinks.bigquery.contents import NO_ROWS, Contents, TableRows
+from dora_metrics.sinks.bigquery.contents import Contents, TableRows
 from dora_metrics.sinks.bigquery.jobs import JobError, Jobs, fields_of
-from dora_metrics.sinks.bigquery.progress import LoadProgress, NextLoad, RowsByTable
+from dora_metrics.sinks.bigquery.progress import MAX_CLAIMS, LoadProgress, NextLoad, RowsByTable
 from dora_metrics.sinks.bigquery.rest import (
     CONFLICT,
     GOOGLE,
@@ -33,10 +33,13 @@ from dora_metrics.sinks.bigquery.schema import problem_of
 from dora_metrics.sinks.bigquery.statements import (
     Load,
     Names,
+    ReplacedRows,
     Replacement,
     RowsClaim,
+    adopt_rows,
     claim_rows,
     complete_load,
+    forget_digests,
     read_loads,
     replace_rows,
 )
@@ -105,7 +108,7 @@ class BigQuery:
                 sending.run()
             except SendError as problem:
                 sending.progress.problems.append(_described(problem))
-        return sending.progress.outcome(self.name, contents.sequence, self.names(LOADS.name))
+        return sending.progress.outcome(self.name, contents.sequence, forget_digests(self.names, contents.ledger))
 
     @property
     def names(self) -> Names:
@@ -124,8 +127,19 @@ _Key = tuple[str, str]
 class _Loaded(NamedTuple):
     """What `loads` says about a repository's rows in a table."""
 
+    load_id: str
     digest: str | None
     is_of_ledger: bool
+
+    def together_with(self, other: "_Loaded") -> "_Loaded":
+        """Return what two rows of `loads` say about the same rows.
+
+        Two runs may have claimed them for the first time at the same moment, and then neither digest is certain. A
+        load that claims them later has both rows.
+        """
+        if self == other:
+            return self
+        return self._replace(digest=None, is_of_ledger=self.is_of_ledger and other.is_of_ledger)
 
 
 class _Sending:
@@ -142,7 +156,9 @@ class _Sending:
         self._loaded: dict[_Key, _Loaded] = {}
         self._digests: dict[_Key, str] | None = None
         self._is_usable_by_table: dict[str, bool] = {}
+        self._created_milliseconds: dict[str, int] = {}
         self._next_load = NextLoad()
+        self._adopted: list[RowsClaim] = []
         self._load_count = 0
 
     def run(self) -> None:
@@ -155,6 +171,8 @@ class _Sending:
             self._jobs.location = self._api.ask(Call("GET", self._dataset.path), DatasetAnswer).location
         if not self._is_usable(LOADS):
             return
+        for table in self._contents.tables:  # one that was created again is empty, whatever `loads` says
+            self._is_usable(table)
         for _ in range(_MAX_ROUNDS):
             earlier_count = self._load_count
             self._read_loads()
@@ -167,15 +185,20 @@ class _Sending:
     def _read_loads(self) -> None:
         """Read what the dataset has, and whether that is from a later version of the ledger."""
         contents, self._loaded = self._contents, {}
-        for repository, table_name, digest, ledger, sequence in self._jobs.rows(
+        later_claims: list[int] = []
+        for repository, table_name, load_id, digest, ledger, sequence, claimed, loaded in self._jobs.rows(
             read_loads(self._names, contents.ledger, contents.repositories)
         ):
-            key, loaded = (repository or "", table_name or ""), _Loaded(digest, ledger == contents.ledger)
-            known = self._loaded.setdefault(key, loaded)
-            if known != loaded:  # two runs have claimed it for the first time at the same moment
-                self._loaded[key] = _Loaded(None, known.is_of_ledger and loaded.is_of_ledger)
-            if loaded.is_of_ledger and int(sequence or 0) > contents.sequence:
+            is_of_ledger = ledger == contents.ledger
+            is_present = int(loaded or 0) >= self._created_milliseconds.get(table_name or "", 0)
+            row = _Loaded(load_id or "", digest if is_present else None, is_of_ledger)
+            key = (repository or "", table_name or "")
+            self._loaded[key] = self._loaded.get(key, row).together_with(row)
+            if is_of_ledger and int(sequence or 0) > contents.sequence:
                 self.progress.later_sequence = max(self.progress.later_sequence, int(sequence or 0))
+                later_claims.append(int(claimed or 0))
+        began_milliseconds = contents.began_at.timestamp() * 1000
+        self.progress.is_begun_again = bool(later_claims) and max(later_claims) < began_milliseconds
 
     def _has_differences(self) -> bool:
         """Whether something must be sent, as far as that is known: in the first round, no digest is."""
@@ -188,9 +211,14 @@ class _Sending:
             self._digests[key] = rows.digest
             if self._differs(key, rows.digest):
                 self._next_load.add(repository, table, rows)
+            elif self._is_of_another_ledger(key, rows.digest):
+                self._adopted.append(RowsClaim(repository, table.name, rows.digest))
             if self._next_load.is_full:
                 self._load(self._next_load.take())
+            if len(self._adopted) >= MAX_CLAIMS:
+                self._adopt()
         self._load(self._next_load.take())
+        self._adopt()
 
     def _wanted(self) -> Iterator[tuple[str, WarehouseTable, TableRows]]:
         """Yield the rows that the dataset should have; none for repositories that have left the ledger."""
@@ -204,10 +232,24 @@ class _Sending:
                 yield repository, tables[table_name], TableRows.of(b"")
 
     def _differs(self, key: _Key, digest: str) -> bool:
-        """Whether rows must be sent: the dataset has others, and its table takes ours."""
+        """Whether rows must be sent: the dataset has others, and its table takes ours.
+
+        What it has of a repository that `loads` does not name is not known, so it gets even no rows.
+        """
         loaded = self._loaded.get(key)
-        is_other = digest != (loaded.digest if loaded else NO_ROWS)
+        is_other = loaded is None or digest != loaded.digest
         return is_other and self._is_usable_by_table.get(key[1], True)
+
+    def _is_of_another_ledger(self, key: _Key, digest: str) -> bool:
+        """Whether the dataset has our rows from another ledger, which may be where this one was before."""
+        loaded = self._loaded.get(key)
+        return loaded is not None and loaded.digest == digest and not loaded.is_of_ledger and key[1] != _SHARED
+
+    def _adopt(self) -> None:
+        """Make the rows that another ledger has sent this one's, so that it replaces and removes them from now on."""
+        claims, self._adopted = self._adopted, []
+        if claims:
+            self._jobs.change(adopt_rows(self._names, self._contents.ledger, self._contents.sequence, claims))
 
     def _load(self, collected: RowsByTable) -> None:
         """Load rows. A table that does not take its rows does not stop the others."""
@@ -222,28 +264,34 @@ class _Sending:
             RowsClaim(name, table.name, each.digest) for table, rows in pending.items() for name, each in rows.items()
         ]
         self._jobs.change(claim_rows(self._names, load, claims))
-        replaced = {table: rows for table, rows in pending.items() if self._replace(load_id, table, rows)}
+        may_be_changed = {table: self._replace(load_id, table, rows) for table, rows in pending.items()}
+        replaced = [
+            ReplacedRows(name, table.name, is_changed)
+            for table, is_changed in may_be_changed.items()
+            if is_changed is not None
+            for name in pending[table]
+        ]
         if replaced:
-            self._jobs.change(complete_load(self._names, load_id, [table.name for table in replaced]))
-            self.progress.complete(replaced)
+            self._jobs.change(complete_load(self._names, load_id, replaced))
+            taken = [table for table, is_changed in may_be_changed.items() if is_changed is not None]
+            self.progress.complete({table: pending[table] for table in taken})
 
-    def _replace(self, load_id: str, table: WarehouseTable, rows: Mapping[str, TableRows]) -> bool:
-        """Replace the rows of some repositories; return whether BigQuery took them."""
+    def _replace(self, load_id: str, table: WarehouseTable, rows: Mapping[str, TableRows]) -> bool | None:
+        """Replace the rows of some repositories; return whether any may be changed, None if BigQuery refused them."""
         lines = b"".join(each.lines for each in rows.values())
         staging = f"{table.name}_{load_id}_incoming" if lines else None
         day = self._contents.day if table.name == _DAILY else None
         try:
             if staging:
                 self._stage(table, staging, lines)
-            self._jobs.change(replace_rows(self._names, Replacement(table, load_id, list(rows), staging, day)))
+            return self._jobs.change(replace_rows(self._names, Replacement(table, load_id, list(rows), staging, day)))
         except JobError as problem:
             self._is_usable_by_table[table.name] = False
             self.progress.problems.append(f"{table.name}: {problem}")
-            return False
+            return None
         finally:
             if staging:
                 self._remove(staging)
-        return True
 
     def _stage(self, table: WarehouseTable, staging: str, lines: bytes) -> None:
         """Put rows into a table of this load, which BigQuery removes after a day if nothing else does."""
@@ -283,4 +331,5 @@ class _Sending:
             if refusal.status != NOT_FOUND:
                 raise
             return f"there is no table {sql_name}; create it with terraform/ (docs/warehouse.md#send-to-bigquery)"
+        self._created_milliseconds[table.name] = int(answer.creation_time)
         return problem_of(table, answer, sql_name)
