@@ -3,7 +3,7 @@ variable "project" {
   description = "Id of the Google Cloud project, such as `acme-metrics`."
 
   validation {
-    condition     = can(regex("^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]\\z", var.project))
+    condition     = can(regex("^([a-z][a-z0-9-]{4,28}|[a-z0-9.-]+:[a-z][a-z0-9-]*)[a-z0-9]\\z", var.project))
     error_message = "Write the id of the project: 6 to 30 lower-case letters, digits and hyphens. It is not the project's name or number."
   }
 }
