@@ -18,6 +18,7 @@ from dora_metrics.core.rows.tables import TABLES, Column, WarehouseTable
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "sql"
 SOURCE = FOLDER / "source"
+_TABLES_BY_NAME = {table.name: table for table in TABLES}
 PARAMETERS = ("from", "to", "now")
 """Arguments of a table function: the window, and the time that decides which weeks are over."""
 
@@ -139,10 +140,11 @@ def _bigquery(view: View) -> str:
 
 
 def _duckdb(view: View) -> str:
-    query = _with_arguments(quantiles_as_aggregates(view.query()), lambda name: exp.cast(_name(name), "TIMESTAMPTZ"))
+    query = _with_utc_columns(_with_arguments(quantiles_as_aggregates(view.query()), _chosen))
     kind, start = f"VIEW {view.name}", "AS"
     if view.window is None:
         declared = ", ".join(f'"{name}"' for name in PARAMETERS)
+        query = _with_utc_arguments(query)
         kind, start = f"MACRO {view.name}({declared})", "AS TABLE"
     return f"CREATE OR REPLACE {kind}\n{start} (\n{_text(query, 'duckdb')}\n);\n"
 
@@ -173,9 +175,43 @@ def _with_arguments(query: exp.Select, argument: Callable[[str], exp.Expr]) -> e
     return query
 
 
+_UTC_ARGUMENT = """
+COALESCE(
+  TRY_CAST(CAST("{name}" AS VARCHAR) || '+00' AS TIMESTAMPTZ),
+  TRY_CAST(CAST("{name}" AS VARCHAR) || ' 00:00+00' AS TIMESTAMPTZ),
+  CAST("{name}" AS TIMESTAMPTZ)
+) AS {name}_at
+"""
+"""A time without an offset is in UTC, and so is a date. One that has an offset takes no other, and keeps its own."""
+
+
+def _chosen(parameter: str) -> exp.Expr:
+    return exp.select(f"{parameter}_at").from_("chosen").subquery()
+
+
+def _with_utc_arguments(query: exp.Select) -> exp.Select:
+    """Read the arguments of a macro, which have no type, as times that do not depend on the session's zone."""
+    times = ", ".join(_UTC_ARGUMENT.format(name=name) for name in PARAMETERS)
+    chosen = sqlglot.parse_one(f"SELECT {times}", read="duckdb", into=exp.Select)
+    with_chosen = query.with_("chosen", as_=chosen)
+    with_chosen.args["with_"].expressions.insert(0, with_chosen.args["with_"].expressions.pop())
+    return with_chosen
+
+
+def _with_utc_columns(query: exp.Select) -> exp.Select:
+    """Read times as what they are in UTC, also those of type TIMESTAMP, which DuckDB takes for the session's zone."""
+    names = {column.name for column in query.find_all(exp.Column)}
+    for table in list(_stored_tables(query)):
+        columns = (column.name for column in _TABLES_BY_NAME[table.name].columns if column.type == "TIMESTAMP")
+        if times := ", ".join(f"MAKE_TIMESTAMPTZ(EPOCH_US({name})) AS {name}" for name in columns if name in names):
+            text = f"SELECT * REPLACE ({times}) FROM {table.name}"  # noqa: S608 - of our own names
+            table.replace(sqlglot.parse_one(text, read="duckdb", into=exp.Select).subquery(table.name))
+    return query
+
+
 def _stored_tables(query: exp.Select) -> Iterator[exp.Table]:
     """Yield the places where a table of the warehouse is named, not a part of the query."""
-    names = {table.name for table in TABLES} - {part.alias for part in query.ctes}
+    names = _TABLES_BY_NAME.keys() - {part.alias for part in query.ctes}
     return (table for table in query.find_all(exp.Table) if table.name in names)
 
 

@@ -17,7 +17,12 @@ SELECT
   recovered_at,
   recovery_seconds,
   recovered_at IS NULL AS is_open
-FROM deployments
+FROM (
+  SELECT
+    *
+    REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(finished_at)) AS finished_at, MAKE_TIMESTAMPTZ(EPOCH_US(recovered_at)) AS recovered_at)
+  FROM deployments
+) AS deployments
 JOIN scopes
   USING (repository, service, environment)
 WHERE

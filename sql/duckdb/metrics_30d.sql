@@ -11,7 +11,12 @@ WITH members AS (
     timezone,
     knows_incidents,
     knows_rollbacks
-  FROM scopes
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(began_at)) AS began_at)
+    FROM scopes
+  ) AS scopes
 ), pools AS (
   SELECT
     repository,
@@ -41,7 +46,12 @@ WITH members AS (
     rework,
     knows_incidents,
     knows_rollbacks
-  FROM deployments
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(finished_at)) AS finished_at, MAKE_TIMESTAMPTZ(EPOCH_US(recovered_at)) AS recovered_at)
+    FROM deployments
+  ) AS deployments
   JOIN members
     USING (repository, service, environment)
   WHERE
@@ -97,7 +107,12 @@ WITH members AS (
     pickup_seconds,
     review_seconds,
     delivery_seconds
-  FROM lead_times
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(deployed_at)) AS deployed_at)
+    FROM lead_times
+  ) AS lead_times
   JOIN members
     USING (repository, service, environment)
   WHERE
@@ -157,7 +172,12 @@ WITH members AS (
     COALESCE(resolved_at >= (
       CURRENT_TIMESTAMP - INTERVAL '720' HOUR
     ) AND resolved_at < CURRENT_TIMESTAMP, FALSE) AS is_resolved
-  FROM incidents
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(detected_at)) AS detected_at, MAKE_TIMESTAMPTZ(EPOCH_US(resolved_at)) AS resolved_at)
+    FROM incidents
+  ) AS incidents
   JOIN members
     USING (repository, service, environment)
 ), incident_counts AS (
@@ -195,7 +215,12 @@ WITH members AS (
     service,
     environment,
     QUANTILE_CONT(seconds, 0.5) AS pipeline_recovery_p50_seconds
-  FROM streaks
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(since)) AS since)
+    FROM streaks
+  ) AS streaks
   JOIN members
     USING (repository, service, environment)
   WHERE
@@ -214,7 +239,12 @@ WITH members AS (
     environment,
     week
   FROM members
-  JOIN week_starts
+  JOIN (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(starts_at)) AS starts_at, MAKE_TIMESTAMPTZ(EPOCH_US(ends_at)) AS ends_at)
+    FROM week_starts
+  ) AS week_starts
     USING (timezone)
   WHERE
     starts_at >= (

@@ -1,7 +1,24 @@
 -- Every ISO week that a window touches, by scope. Only what is in the window counts. Made by tools/views.py from sql/source/weeks.sql.j2.
 CREATE OR REPLACE MACRO metrics_by_week("from", "to", "now")
 AS TABLE (
-WITH members AS (
+WITH chosen AS (
+  SELECT
+    COALESCE(
+      TRY_CAST(CAST("from" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("from" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("from" AS TIMESTAMPTZ)
+    ) AS from_at,
+    COALESCE(
+      TRY_CAST(CAST("to" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("to" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("to" AS TIMESTAMPTZ)
+    ) AS to_at,
+    COALESCE(
+      TRY_CAST(CAST("now" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("now" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("now" AS TIMESTAMPTZ)
+    ) AS now_at
+), members AS (
   SELECT
     repository,
     service,
@@ -10,7 +27,12 @@ WITH members AS (
     began_at,
     timezone,
     knows_incidents
-  FROM scopes
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(began_at)) AS began_at)
+    FROM scopes
+  ) AS scopes
 ), weeks AS (
   /* A week is partial if it is not all in the window, not over, or before the first recorded deployment. */
   SELECT
@@ -22,23 +44,64 @@ WITH members AS (
     MIN(starts_at) AS starts_at,
     MAX(ends_at) AS ends_at,
     NOT BOOL_OR(
-      CAST(starts_at >= CAST("from" AS TIMESTAMPTZ)
+      CAST(starts_at >= (
+        SELECT
+          from_at
+        FROM chosen
+      )
       AND ends_at <= CASE
-        WHEN CAST("to" AS TIMESTAMPTZ) IS NULL OR CAST("now" AS TIMESTAMPTZ) IS NULL
+        WHEN (
+          SELECT
+            to_at
+          FROM chosen
+        ) IS NULL OR (
+          SELECT
+            now_at
+          FROM chosen
+        ) IS NULL
         THEN NULL
-        ELSE LEAST(CAST("to" AS TIMESTAMPTZ), CAST("now" AS TIMESTAMPTZ))
+        ELSE LEAST((
+          SELECT
+            to_at
+          FROM chosen
+        ), (
+          SELECT
+            now_at
+          FROM chosen
+        ))
       END
       AND COALESCE(began_at < ends_at, FALSE) AS BOOLEAN)
     ) AS partial,
     MIN(began_at) AS began_at,
     BOOL_OR(CAST(knows_incidents AS BOOLEAN)) AS knows_incidents
   FROM members
-  JOIN week_starts
+  JOIN (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(starts_at)) AS starts_at, MAKE_TIMESTAMPTZ(EPOCH_US(ends_at)) AS ends_at)
+    FROM week_starts
+  ) AS week_starts
     USING (timezone)
   WHERE
-    ends_at > CAST("from" AS TIMESTAMPTZ)
-    AND starts_at < CAST("to" AS TIMESTAMPTZ)
-    AND CAST("from" AS TIMESTAMPTZ) < CAST("to" AS TIMESTAMPTZ)
+    ends_at > (
+      SELECT
+        from_at
+      FROM chosen
+    )
+    AND starts_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
+    AND (
+      SELECT
+        from_at
+      FROM chosen
+    ) < (
+      SELECT
+        to_at
+      FROM chosen
+    )
   GROUP BY
     repository,
     service,
@@ -57,11 +120,24 @@ WITH members AS (
     failed,
     recovery_seconds,
     rework
-  FROM deployments
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(finished_at)) AS finished_at)
+    FROM deployments
+  ) AS deployments
   JOIN members
     USING (repository, service, environment)
   WHERE
-    finished_at >= CAST("from" AS TIMESTAMPTZ) AND finished_at < CAST("to" AS TIMESTAMPTZ)
+    finished_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    ) AND finished_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
 ), deployed AS (
   SELECT
     repository,
@@ -102,11 +178,26 @@ WITH members AS (
     environment,
     week,
     seconds
-  FROM lead_times
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(deployed_at)) AS deployed_at)
+    FROM lead_times
+  ) AS lead_times
   JOIN members
     USING (repository, service, environment)
   WHERE
-    deployed_at >= CAST("from" AS TIMESTAMPTZ) AND deployed_at < CAST("to" AS TIMESTAMPTZ) AND excluded IS NULL
+    deployed_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    )
+    AND deployed_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
+    AND excluded IS NULL
 ), lead_times_by_week AS (
   SELECT
     repository,
@@ -128,11 +219,24 @@ WITH members AS (
     environment,
     week,
     COUNT(*) AS incidents
-  FROM incidents
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(detected_at)) AS detected_at)
+    FROM incidents
+  ) AS incidents
   JOIN members
     USING (repository, service, environment)
   WHERE
-    detected_at >= CAST("from" AS TIMESTAMPTZ) AND detected_at < CAST("to" AS TIMESTAMPTZ)
+    detected_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    ) AND detected_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
   GROUP BY
     repository,
     service,

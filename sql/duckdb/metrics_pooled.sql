@@ -1,7 +1,24 @@
 -- The metrics of all scopes together, from the values of each. Made by tools/views.py from sql/source/metrics.sql.j2.
 CREATE OR REPLACE MACRO metrics_pooled("from", "to", "now")
 AS TABLE (
-WITH members AS (
+WITH chosen AS (
+  SELECT
+    COALESCE(
+      TRY_CAST(CAST("from" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("from" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("from" AS TIMESTAMPTZ)
+    ) AS from_at,
+    COALESCE(
+      TRY_CAST(CAST("to" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("to" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("to" AS TIMESTAMPTZ)
+    ) AS to_at,
+    COALESCE(
+      TRY_CAST(CAST("now" AS TEXT) || '+00' AS TIMESTAMPTZ),
+      TRY_CAST(CAST("now" AS TEXT) || ' 00:00+00' AS TIMESTAMPTZ),
+      CAST("now" AS TIMESTAMPTZ)
+    ) AS now_at
+), members AS (
   SELECT
     repository,
     service,
@@ -11,7 +28,12 @@ WITH members AS (
     timezone,
     knows_incidents,
     knows_rollbacks
-  FROM scopes
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(began_at)) AS began_at)
+    FROM scopes
+  ) AS scopes
 ), pools AS (
   SELECT
     is_member,
@@ -35,11 +57,24 @@ WITH members AS (
     rework,
     knows_incidents,
     knows_rollbacks
-  FROM deployments
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(finished_at)) AS finished_at, MAKE_TIMESTAMPTZ(EPOCH_US(recovered_at)) AS recovered_at)
+    FROM deployments
+  ) AS deployments
   JOIN members
     USING (repository, service, environment)
   WHERE
-    finished_at >= CAST("from" AS TIMESTAMPTZ) AND finished_at < CAST("to" AS TIMESTAMPTZ)
+    finished_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    ) AND finished_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
 ), deployed AS (
   SELECT
     is_member,
@@ -79,11 +114,24 @@ WITH members AS (
     pickup_seconds,
     review_seconds,
     delivery_seconds
-  FROM lead_times
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(deployed_at)) AS deployed_at)
+    FROM lead_times
+  ) AS lead_times
   JOIN members
     USING (repository, service, environment)
   WHERE
-    deployed_at >= CAST("from" AS TIMESTAMPTZ) AND deployed_at < CAST("to" AS TIMESTAMPTZ)
+    deployed_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    ) AND deployed_at < (
+      SELECT
+        to_at
+      FROM chosen
+    )
 ), lead_counts AS (
   SELECT
     is_member,
@@ -121,9 +169,33 @@ WITH members AS (
     deployment,
     resolved_at,
     restore_seconds,
-    detected_at >= CAST("from" AS TIMESTAMPTZ) AND detected_at < CAST("to" AS TIMESTAMPTZ) AS is_detected,
-    COALESCE(resolved_at >= CAST("from" AS TIMESTAMPTZ) AND resolved_at < CAST("to" AS TIMESTAMPTZ), FALSE) AS is_resolved
-  FROM incidents
+    detected_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    ) AND detected_at < (
+      SELECT
+        to_at
+      FROM chosen
+    ) AS is_detected,
+    COALESCE(
+      resolved_at >= (
+        SELECT
+          from_at
+        FROM chosen
+      ) AND resolved_at < (
+        SELECT
+          to_at
+        FROM chosen
+      ),
+      FALSE
+    ) AS is_resolved
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(detected_at)) AS detected_at, MAKE_TIMESTAMPTZ(EPOCH_US(resolved_at)) AS resolved_at)
+    FROM incidents
+  ) AS incidents
   JOIN members
     USING (repository, service, environment)
 ), incident_counts AS (
@@ -151,11 +223,26 @@ WITH members AS (
   SELECT
     is_member,
     QUANTILE_CONT(seconds, 0.5) AS pipeline_recovery_p50_seconds
-  FROM streaks
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(since)) AS since)
+    FROM streaks
+  ) AS streaks
   JOIN members
     USING (repository, service, environment)
   WHERE
-    since >= CAST("from" AS TIMESTAMPTZ) AND since < CAST("to" AS TIMESTAMPTZ) AND NOT seconds IS NULL
+    since >= (
+      SELECT
+        from_at
+      FROM chosen
+    )
+    AND since < (
+      SELECT
+        to_at
+      FROM chosen
+    )
+    AND NOT seconds IS NULL
   GROUP BY
     is_member
 ), complete_weeks AS (
@@ -164,14 +251,39 @@ WITH members AS (
     is_member,
     week
   FROM members
-  JOIN week_starts
+  JOIN (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(starts_at)) AS starts_at, MAKE_TIMESTAMPTZ(EPOCH_US(ends_at)) AS ends_at)
+    FROM week_starts
+  ) AS week_starts
     USING (timezone)
   WHERE
-    starts_at >= CAST("from" AS TIMESTAMPTZ)
+    starts_at >= (
+      SELECT
+        from_at
+      FROM chosen
+    )
     AND ends_at <= CASE
-      WHEN CAST("to" AS TIMESTAMPTZ) IS NULL OR CAST("now" AS TIMESTAMPTZ) IS NULL
+      WHEN (
+        SELECT
+          to_at
+        FROM chosen
+      ) IS NULL OR (
+        SELECT
+          now_at
+        FROM chosen
+      ) IS NULL
       THEN NULL
-      ELSE LEAST(CAST("to" AS TIMESTAMPTZ), CAST("now" AS TIMESTAMPTZ))
+      ELSE LEAST((
+        SELECT
+          to_at
+        FROM chosen
+      ), (
+        SELECT
+          now_at
+        FROM chosen
+      ))
     END
     AND began_at < ends_at
 ), days_by_week AS (
@@ -196,14 +308,46 @@ WITH members AS (
   /* Deployment frequency has a value only if the first recorded deployment is before the end of the window. */
   SELECT
     *,
-    DATE_DIFF('MICROSECOND', CAST("from" AS TIMESTAMPTZ), CAST("to" AS TIMESTAMPTZ)) / 86400000000 AS days,
-    COALESCE(began_at < CAST("to" AS TIMESTAMPTZ) AND CAST("from" AS TIMESTAMPTZ) < CAST("to" AS TIMESTAMPTZ), FALSE) AS has_begun
+    DATE_DIFF('MICROSECOND', (
+      SELECT
+        from_at
+      FROM chosen
+    ), (
+      SELECT
+        to_at
+      FROM chosen
+    )) / 86400000000 AS days,
+    COALESCE(
+      began_at < (
+        SELECT
+          to_at
+        FROM chosen
+      )
+      AND (
+        SELECT
+          from_at
+        FROM chosen
+      ) < (
+        SELECT
+          to_at
+        FROM chosen
+      ),
+      FALSE
+    ) AS has_begun
   FROM pools
 )
 SELECT
   scopes,
-  CAST("from" AS TIMESTAMPTZ) AS window_from,
-  CAST("to" AS TIMESTAMPTZ) AS window_to,
+  (
+    SELECT
+      from_at
+    FROM chosen
+  ) AS window_from,
+  (
+    SELECT
+      to_at
+    FROM chosen
+  ) AS window_to,
   days,
   COALESCE(deployments, 0) AS deployments,
   CASE WHEN has_begun THEN COALESCE(deployments, 0) / days ELSE NULL END AS deployments_per_day,

@@ -10,7 +10,12 @@ WITH members AS (
     began_at,
     timezone,
     knows_incidents
-  FROM scopes
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(began_at)) AS began_at)
+    FROM scopes
+  ) AS scopes
 ), weeks AS (
   /* A week is partial if it is not all in the window, not over, or before the first recorded deployment. */
   SELECT
@@ -33,7 +38,12 @@ WITH members AS (
     MIN(began_at) AS began_at,
     BOOL_OR(CAST(knows_incidents AS BOOLEAN)) AS knows_incidents
   FROM members
-  JOIN week_starts
+  JOIN (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(starts_at)) AS starts_at, MAKE_TIMESTAMPTZ(EPOCH_US(ends_at)) AS ends_at)
+    FROM week_starts
+  ) AS week_starts
     USING (timezone)
   WHERE
     ends_at > CAST('1970-01-01 00:00:00+00' AS TIMESTAMPTZ)
@@ -57,7 +67,12 @@ WITH members AS (
     failed,
     recovery_seconds,
     rework
-  FROM deployments
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(finished_at)) AS finished_at)
+    FROM deployments
+  ) AS deployments
   JOIN members
     USING (repository, service, environment)
   WHERE
@@ -102,7 +117,12 @@ WITH members AS (
     environment,
     week,
     seconds
-  FROM lead_times
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(deployed_at)) AS deployed_at)
+    FROM lead_times
+  ) AS lead_times
   JOIN members
     USING (repository, service, environment)
   WHERE
@@ -130,7 +150,12 @@ WITH members AS (
     environment,
     week,
     COUNT(*) AS incidents
-  FROM incidents
+  FROM (
+    SELECT
+      *
+      REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(detected_at)) AS detected_at)
+    FROM incidents
+  ) AS incidents
   JOIN members
     USING (repository, service, environment)
   WHERE

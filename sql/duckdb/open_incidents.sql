@@ -15,7 +15,12 @@ SELECT
   DATE_DIFF('MICROSECOND', detected_at, CURRENT_TIMESTAMP) / 1000000 AS open_seconds,
   deployment,
   because
-FROM incidents
+FROM (
+  SELECT
+    *
+    REPLACE (MAKE_TIMESTAMPTZ(EPOCH_US(detected_at)) AS detected_at, MAKE_TIMESTAMPTZ(EPOCH_US(resolved_at)) AS resolved_at)
+  FROM incidents
+) AS incidents
 JOIN scopes
   USING (repository, service, environment)
 WHERE

@@ -409,7 +409,7 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--git", metavar="DIR", help="instead of --facts: a git clone, as 'report' reads it")
     parser.add_argument("--tags", metavar="GLOB", help="with --git: tags that are deployments, such as 'v*'")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="the folder for the files; older ones are replaced")
+    parser.add_argument("--to", metavar="DIR", help="the folder for the files; older ones are replaced")
     parser.add_argument(
         "--repository", metavar="OWNER/NAME", help="repository of the ledger's branch, if --ledger does not name it"
     )
@@ -423,10 +423,13 @@ def _rows(options: argparse.Namespace, runtime: Runtime) -> int:
     if len(named) != 1:
         problem = f"{' and '.join(named)} exclude each other" if named else "--facts, --git or --ledger is missing"
         raise DoraError([f"rows: {problem}", _help_hint("rows")])
+    if options.to in ("", "-"):
+        problem = f"--to {options.to!r} is not a folder; there is a file for each table"
+        raise DoraError([f"rows: {problem}", _help_hint("rows")])
     sources = {"--facts": _file_source, "--git": _git_source}
     request = rows.RowsRequest(
         source=sources[named[0]](options, runtime) if options.ledger is None else options.ledger,
-        to=options.to,
+        to=Path(options.to),
         repository=options.repository,
         config=options.config,
         flags=_flags(options),

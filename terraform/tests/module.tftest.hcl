@@ -119,17 +119,27 @@ run "names_that_cannot_be_right_are_refused" {
   command = plan
 
   variables {
+    project             = "Acme metrics"
     dataset             = "acme.dora"
+    location            = ""
     github_owner_id     = "acme"
     github_repositories = ["metrics"]
     github_ref          = "main"
+    writer_account      = "Bad Name!"
+    pool                = "gcp-dora"
+    readers             = ["alice@example.com"]
   }
 
   expect_failures = [
+    var.project,
     var.dataset,
+    var.location,
     var.github_owner_id,
     var.github_repositories,
     var.github_ref,
+    var.writer_account,
+    var.pool,
+    var.readers,
   ]
 }
 
@@ -137,8 +147,95 @@ run "a_text_that_would_widen_the_condition_is_refused" {
   command = plan
 
   variables {
-    github_ref = "refs/heads/main' || 'a' == 'a"
+    github_ref = "refs/heads/main'||'a'=='a"
   }
 
   expect_failures = [var.github_ref]
+}
+
+run "a_line_break_at_the_end_is_refused" {
+  command = plan
+
+  variables {
+    project             = "acme-metrics\n"
+    dataset             = "dora\n"
+    location            = "EU\n"
+    github_owner_id     = "9919\n"
+    github_repositories = ["acme/metrics\n"]
+    github_ref          = "refs/heads/main\n"
+    writer_account      = "dora-metrics\n"
+    pool                = "dora-metrics\n"
+    readers             = ["group:engineering@example.com\n"]
+  }
+
+  expect_failures = [
+    var.project,
+    var.dataset,
+    var.location,
+    var.github_owner_id,
+    var.github_repositories,
+    var.github_ref,
+    var.writer_account,
+    var.pool,
+    var.readers,
+  ]
+}
+
+run "everybody_is_no_reader" {
+  command = plan
+
+  variables {
+    readers = ["group:engineering@example.com", "allUsers"]
+  }
+
+  expect_failures = [var.readers]
+}
+
+run "everybody_with_an_account_is_no_reader" {
+  command = plan
+
+  variables {
+    readers = ["allAuthenticatedUsers"]
+  }
+
+  expect_failures = [var.readers]
+}
+
+run "every_kind_of_reader_is_accepted" {
+  command = plan
+
+  variables {
+    readers = [
+      "user:alice@example.com",
+      "serviceAccount:grafana@acme-metrics.iam.gserviceaccount.com",
+      "domain:example.com",
+      "principal://iam.googleapis.com/locations/global/workforcePools/acme/subject/alice",
+      "principalSet://iam.googleapis.com/locations/global/workforcePools/acme/*",
+    ]
+  }
+
+  assert {
+    condition     = length(google_bigquery_dataset_iam_member.reader) == 5
+    error_message = "A reader that Google knows is refused."
+  }
+}
+
+run "a_folder_above_is_no_repository" {
+  command = plan
+
+  variables {
+    github_repositories = ["acme/.."]
+  }
+
+  expect_failures = [var.github_repositories]
+}
+
+run "no_repositories_are_refused" {
+  command = plan
+
+  variables {
+    github_repositories = null
+  }
+
+  expect_failures = [var.github_repositories]
 }

@@ -389,16 +389,29 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(problem: str, 
     folder = tmp_path / "rows"
     if problem == "a file":
         folder.write_text("mine")
-        reason = "File exists"
+        refused = "rows cannot be written (File exists)"
     else:
         (folder / "scopes.ndjson").mkdir(parents=True)
-        reason = "Is a directory"
+        refused = "rows: scopes.ndjson cannot be written (Is a directory)"
     ran = run_command("rows", "--facts", SAMPLE, "--to", "rows")
     assert ran.code == 2
     assert ran.err.splitlines() == [
-        f"dora-metrics: --to rows cannot be written ({reason})",
+        f"dora-metrics: --to {refused}",
         "dora-metrics: choose a folder you can write to",
     ]
+
+
+@pytest.mark.parametrize("to", ["", "-"])
+def test_nothing_and_standard_output_are_no_folder(to: str, tmp_path: Path) -> None:
+    ran = run_command("rows", "--facts", SAMPLE, "--to", to)
+    assert ran.code == 2
+    assert ran.err.startswith(f"dora-metrics: rows: --to {to!r} is not a folder; there is a file for each table\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_a_branch_asks_for_a_token_that_reads() -> None:
+    ran = run_command("rows", "--ledger", "branch:dora@acme/shop", "--to", "x")
+    assert "Set it to a token that can read the branch, or use --ledger dir:PATH." in ran.err
 
 
 def test_ten_thousand_repositories_of_which_ten_have_facts(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The queries and commands of docs/warehouse.md run, and its tables are those of the code."""
 
+import json
 import os
 import re
 import shlex
@@ -67,6 +68,47 @@ def server(rows: Path) -> Iterator[Postgres]:
     with postgres() as database:
         database.load(rows)
         yield database
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> DuckDb:
+    """Two services that share an alert, and metrics of two earlier days besides, as in BigQuery."""
+    folder = tmp_path_factory.mktemp("crowded")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    facts = (
+        deployment(901, yesterday),
+        deployment(904, yesterday, service="web"),
+        vulnerability(903, yesterday, service=None),
+    )
+    Question(facts, Policy(), parse_window("30d", Policy().zone), datetime.now(UTC)).write_rows(folder)
+    today = [json.loads(line) for line in (folder / "metrics.ndjson").read_text("utf-8").splitlines()]
+    earlier = [{**row, "day": day} for row in today for day in ("2026-01-01", "2026-01-02")]
+    (folder / "metrics.ndjson").write_text("\n".join(json.dumps(row) for row in [*earlier, *today]), "utf-8")
+    database = DuckDb()
+    database.load(folder)
+    return database
+
+
+def test_an_alert_that_scopes_share_is_counted_once(crowded: DuckDb) -> None:
+    assert crowded.select("SELECT count(*) AS rows, count(DISTINCT id) AS alerts FROM vulnerabilities") == [
+        {"rows": 2, "alerts": 1}
+    ]
+    (row,) = crowded.select(QUERIES["Which security alerts are open, and since when?"])
+    assert row["alerts"] == 1
+
+
+def test_earlier_days_are_not_shown_beside_the_last_one(crowded: DuckDb) -> None:
+    levels = crowded.select(QUERIES["What is the level of each service, and how certain is it?"])
+    keys = [(row["service"], row["environment"], row["window_name"]) for row in levels]
+    assert len(keys) == len(set(keys)) == 6
+    assert {str(row["day"]) for row in levels} == {f"{datetime.now(UTC):%Y-%m-%d}"}
+
+
+@pytest.mark.parametrize("question", QUERIES)
+def test_a_query_that_names_services_names_their_environments(duck: DuckDb, question: str) -> None:
+    """Otherwise numbers of two environments are in one row, or in two that look the same."""
+    columns = {name for row in duck.select(QUERIES[question]) for name in row}
+    assert "service" not in columns or "environment" in columns
 
 
 def test_its_tables_are_those_of_the_rows_and_views() -> None:

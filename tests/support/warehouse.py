@@ -110,16 +110,25 @@ class Database(ABC):
 
 
 class DuckDb(Database):
-    """A DuckDB in memory. `edit` changes the text of a view before it is created."""
+    """A DuckDB in memory.
 
-    def __init__(self, edit: Callable[[str], str] = str) -> None:
+    Args:
+        edit: changes the text of a view before it is created.
+        zone: the time zone of the session.
+        time_type: the type of times in tables: TIMESTAMPTZ as sql/load has it, or TIMESTAMP, which then is in UTC.
+    """
+
+    def __init__(self, edit: Callable[[str], str] = str, *, zone: str = "UTC", time_type: str = "TIMESTAMPTZ") -> None:
         self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute(f"SET TimeZone = '{zone}'")
+        self._time_type = time_type
         self._edit = edit
         self._has_views = False
 
     def load(self, folder: Path) -> None:
         self._connection.execute(f"SET file_search_path = '{folder}'")
-        self._connection.execute((SQL / "load" / "duckdb.sql").read_text("utf-8"))
+        tables = (SQL / "load" / "duckdb.sql").read_text("utf-8").replace("'TIMESTAMPTZ'", f"'{self._time_type}'")
+        self._connection.execute(tables)
         if not self._has_views:
             for text in view_texts("duckdb"):
                 self._connection.execute(self._edit(text))

@@ -85,7 +85,9 @@ MISTAKES = (
     Mistake("views.tf", "${var.project}.${google", "${google", "test", "another dataset"),
     Mistake("views.tf", '["from", "to", "now"]', '["to", "from", "now"]', "test", "other arguments"),
     Mistake("variables.tf", "default     = true", "default     = false", "test", "protected"),
-    Mistake("variables.tf", '"^(refs/[^\'\\\\\\\\]+)?$"', '"^(refs/.+)?$"', "test", "expected failure"),
+    Mistake("variables.tf", "'\\\\\\\\[:space:]", "[:space:]", "test", "expected failure"),
+    Mistake("variables.tf", "[:space:][:cntrl:]]+)?", "]+)?", "test", "expected failure"),
+    Mistake("variables.tf", "(principal|", "all|(principal|", "test", "expected failure"),
 )
 
 

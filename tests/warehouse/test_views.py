@@ -22,7 +22,7 @@ from dora_metrics.core.policy import FAILURE_RULES, Policy
 from dora_metrics.core.windows import Window, parse_instant, parse_window
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.sources import fact_files
-from support.facts import at, deployment
+from support.facts import at, deployment, failed_deployment, incident
 from support.golden_cases import CASES, load_case
 from support.paths import ROOT
 from support.property_cases import cases
@@ -33,6 +33,22 @@ from support.warehouse import COLUMNS, SCOPE, DuckDb, Key, Question, Row, compar
 from support.warehouse_questions import QUESTIONS, TEAMS, facts_at
 
 DUCKDB_TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMPTZ", "FLOAT": "DOUBLE"}
+SESSIONS = [
+    (zone, time_type)
+    for zone in ("UTC", "Asia/Kathmandu", "America/Los_Angeles")
+    for time_type in ("TIMESTAMPTZ", "TIMESTAMP")
+]
+"""Time zones of a session, and types of the columns that hold times."""
+ARGUMENTS = {
+    "with a time zone": "TIMESTAMPTZ '{:%Y-%m-%d %H:%M:%S}+00'",
+    "without": "TIMESTAMP '{:%Y-%m-%d %H:%M:%S}'",
+    "a text": "'{:%Y-%m-%dT%H:%M:%SZ}'",
+    "a text without an offset": "'{:%Y-%m-%d %H:%M:%S}'",
+    "a text without seconds": "'{:%Y-%m-%dT%H:%M}'",
+    "a date": "DATE '{:%Y-%m-%d}'",
+    "a text that is a date": "'{:%Y-%m-%d}'",
+}
+"""Ways to write midnight in UTC as an argument of a macro."""
 CONFORMANCE = ROOT.parent / "shared" / "conformance" / "run.py"
 
 policies = st.builds(
@@ -70,6 +86,61 @@ def test_chosen_questions(database: DuckDb, name: str, tmp_path: Path) -> None:
     cells = compare(QUESTIONS[name](), database, tmp_path)
     assert len(cells) > len(COLUMNS)
     assert not differing(cells)
+
+
+@pytest.mark.parametrize(("zone", "time_type"), SESSIONS[1:])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_neither_the_session_nor_the_type_of_times_matters(
+    name: str, zone: str, time_type: str, tmp_path: Path
+) -> None:
+    assert not differing(compare(QUESTIONS[name](), DuckDb(zone=zone, time_type=time_type), tmp_path))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/Los_Angeles"])
+@pytest.mark.parametrize("time_type", ["TIMESTAMPTZ", "TIMESTAMP"])
+def test_an_argument_without_an_offset_is_in_utc(zone: str, time_type: str, tmp_path: Path) -> None:
+    """The window is chosen so that a deployment is at its start and one at its end, both at midnight."""
+    database = DuckDb(zone=zone, time_type=time_type)
+    busy = QUESTIONS["busy"]()
+    busy.write_rows(tmp_path)
+    database.load(tmp_path)
+    for function in ("metrics", "metrics_by_team", "metrics_pooled", "metrics_by_week"):
+        expected = database.call(function, busy.window, busy.now)
+        for name, form in ARGUMENTS.items():
+            times = ", ".join(map(form.format, (busy.window.start, busy.window.end, busy.now)))
+            assert database.select(f"SELECT * FROM {function}({times})") == expected, (function, name)
+
+
+def test_an_argument_keeps_its_own_offset(tmp_path: Path) -> None:
+    database = DuckDb(zone="America/Los_Angeles")
+    busy = QUESTIONS["busy"]()
+    busy.write_rows(tmp_path)
+    database.load(tmp_path)
+    times = "'2024-03-01T02:00:00+02:00', '2024-03-31 18:30:00-0530', '2024-04-02 20:00:00 America/New_York'"
+    assert database.select(f"SELECT * FROM metrics({times})") == database.call("metrics", busy.window, busy.now)
+
+
+@pytest.mark.parametrize(("zone", "time_type"), SESSIONS)
+def test_views_without_arguments_do_not_depend_on_the_session(zone: str, time_type: str, tmp_path: Path) -> None:
+    """Times come out with a time zone. The deployment is 10 minutes inside of the last 30 days, the incident as old."""
+    database = DuckDb(zone=zone, time_type=time_type)
+    now = datetime.now(UTC)
+    began_at = now - timedelta(days=30) + timedelta(minutes=10)
+    facts: list[Fact] = [
+        failed_deployment(1, began_at.isoformat(), reached_users=True),
+        incident(2, began_at.isoformat()),
+    ]
+    Question(facts, Policy(), parse_window("30d", Policy().zone), now).write_rows(tmp_path)
+    database.load(tmp_path)
+    (metrics,) = database.select("SELECT failed_deployments, incidents FROM metrics_30d")
+    assert metrics == {"failed_deployments": 1, "incidents": 1}
+    (open_incident,) = database.select("SELECT open_seconds / 86400 AS days, detected_at FROM open_incidents")
+    assert open_incident["days"] == pytest.approx(30 - 10 / 1440, abs=0.03)
+    assert open_incident["detected_at"] == began_at
+    (failure,) = database.select("SELECT failed_at FROM failures")
+    assert failure["failed_at"] == began_at
+    starts = database.select("SELECT DISTINCT extract(hour FROM starts_at AT TIME ZONE 'UTC') AS h FROM metrics_weekly")
+    assert starts == [{"h": 0}]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -153,7 +224,9 @@ def metrics_of(document: Any) -> dict[tuple[str, ...], Any]:  # noqa: ANN401 - J
     return {tuple(scope[name] for name in SCOPE): (scope["metrics"], scope["previous"]) for scope in document["scopes"]}
 
 
-def test_the_conformance_collection(database: DuckDb, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("zone", "time_type"), [SESSIONS[0], ("Asia/Kathmandu", "TIMESTAMP")])
+def test_the_conformance_collection(zone: str, time_type: str, tmp_path: Path) -> None:
+    database = DuckDb(zone=zone, time_type=time_type)
     if not CONFORMANCE.is_file():
         leave_out("there is no ../shared/conformance beside this checkout")
     questions = dict(conformance_questions(tmp_path))

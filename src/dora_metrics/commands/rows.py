@@ -1,6 +1,7 @@
 """`rows`: judged rows of facts files, a git clone or a ledger, as files that databases load. It changes no ledger."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import StringIO
@@ -142,7 +143,8 @@ def _context(ledger: str, request: RowsRequest, runtime: Runtime) -> RunContext:
     def read_request(at: Runtime) -> RunRequest:
         repository = stated_repository(request.repository, at) or EVERY_REPOSITORY
         flags = Layer(request.flags.origin, {**request.flags.values, **access})
-        return RunRequest.from_command_line(at, repository, flags, has_fixed_time=request.now != runtime.now)
+        asked = RunRequest.from_command_line(at, repository, flags, has_fixed_time=request.now != runtime.now)
+        return replace(asked, is_read_only=True)
 
     at_time = replace(runtime, now=request.now)
     return RunContext.load(with_folder(read_request, at_time), at_time, Runner.of({}, StringIO()))
@@ -186,15 +188,23 @@ def _write(folder: Path, judged: JudgedFacts) -> Mapping[WarehouseTable, int]:
     """
     files = Folder(folder)
     lines_by_table = {table: _CountedLines(encode_rows(table, judged.rows(table))) for table in TABLES}
-    try:
+    with _explained(f"--to {folder}"):
         files.make()
-        for table, lines in lines_by_table.items():
-            files.replace_by_parts(_file_name(table), lines)
-        files.replace_by_parts(_file_name(LOADS), ())
+    lines_by_file: dict[str, Iterable[bytes]] = {_file_name(table): lines for table, lines in lines_by_table.items()}
+    for name, lines in (lines_by_file | {_file_name(LOADS): ()}).items():
+        with _explained(f"--to {folder}: {name}"):
+            files.replace_by_parts(name, lines)
+    return {table: lines.count for table, lines in lines_by_table.items()}
+
+
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """Say which folder or file the system refuses to write."""
+    try:
+        yield
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        raise DoraError([f"--to {folder} cannot be written ({reason})", "choose a folder you can write to"]) from None
-    return {table: lines.count for table, lines in lines_by_table.items()}
+        raise DoraError([f"{place} cannot be written ({reason})", "choose a folder you can write to"]) from None
 
 
 class _CountedLines:

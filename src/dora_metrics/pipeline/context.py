@@ -402,9 +402,10 @@ class RunContext:
     def _missing_for_branch(self, place: str) -> Iterator[str]:
         """Yield what a command line lacks for a ledger on a branch."""
         if not self.has_token:
+            access = "read" if self.request.is_read_only else "read and write"
             yield (
                 "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. "
-                "Set it to a token that can read and write the branch, or use --ledger dir:PATH."
+                f"Set it to a token that can {access} the branch, or use --ledger dir:PATH."
             )
         if "@" in place or self.run.repository != EVERY_REPOSITORY:
             return

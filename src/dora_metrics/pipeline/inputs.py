@@ -55,6 +55,7 @@ class RunRequest:
         temporary_folder: where a runner keeps files for later steps of the job.
         has_fixed_time: whether a person said for which time to compute, so that no clock counts.
         summary_format: how the numbers are shown.
+        is_read_only: whether it writes nothing to the ledger.
     """
 
     layers: tuple[Layer, ...]
@@ -69,6 +70,7 @@ class RunRequest:
     temporary_folder: Path | None = None
     has_fixed_time: bool = False
     summary_format: SummaryFormat = "markdown"
+    is_read_only: bool = False
 
     @classmethod
     def from_runner(cls, runtime: Runtime) -> Self:

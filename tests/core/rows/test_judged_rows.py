@@ -306,6 +306,11 @@ def test_weeks_begin_earlier_for_an_older_history(first: str, week: str) -> None
     assert rows("week_starts", deployment(1, first))[0]["week"] == week
 
 
+def test_weeks_begin_earlier_for_an_older_window() -> None:
+    weeks = rows("week_starts", deployment(1), window="2012-06-01..2012-07-01")
+    assert weeks[0]["week"] == "2012-05-28"
+
+
 def test_a_window_in_the_future_is_none() -> None:
     with pytest.raises(ValueError, match="starts in the future"):
         judged((), Policy(), "2024-05-01..2024-06-01")

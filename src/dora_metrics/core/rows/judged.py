@@ -51,7 +51,8 @@ class JudgedFacts:
         """
         began_at = evaluation.first_deployment_at
         windows = windows_by_name(window_spec, now, began_at)
-        return cls(evaluation.histories, facts, policy, windows, _weeks(began_at, now), now)
+        weeks = _weeks(min((window.start for window in windows.values()), default=now), began_at, now)
+        return cls(evaluation.histories, facts, policy, windows, weeks, now)
 
     def rows(self, table: WarehouseTable) -> Iterator[Row]:
         """Yield the rows of a table: by scope and time, facts by id. The same facts give the same rows and order."""
@@ -91,9 +92,9 @@ class JudgedFacts:
             yield WeekStartRow(timezone=zone.key, week=local_date(start, zone), starts_at=start, ends_at=end)
 
 
-def _weeks(began_at: datetime | None, now: datetime) -> Window:
-    """Return the years 2015 to 2040, and what windows can reach besides: from the first deployment until now."""
-    return Window(max(EPOCH, min(_WEEKS_FROM, began_at or now)), max(_WEEKS_TO, now))
+def _weeks(earliest: datetime, began_at: datetime | None, now: datetime) -> Window:
+    """Return the years 2015 to 2040, and what else is asked about: from the first window or deployment until now."""
+    return Window(max(EPOCH, min(_WEEKS_FROM, earliest, began_at or now)), max(_WEEKS_TO, now))
 
 
 def _fact_row(fact: Fact) -> FactRow:
