@@ -85,3 +85,7 @@ def test_a_repository_of_another_shard_is_not_one_that_no_ledger_covers() -> Non
 def test_a_ledger_of_all_repositories_covers_those_of_all_shards() -> None:
     assert CoveredRepositories("*", ("acme/*",), shard=Shard(1, 10)).named("") == "*"
     assert CoveredRepositories("acme/shop", ("acme/*",)).named("acme/api") == "acme/api"
+
+
+def test_spaces_around_a_shard_in_the_settings_do_not_count() -> None:
+    assert load_settings([Layer(INPUT, {"shard": " 3/10 "})]).shard == "3/10"

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from dora_metrics.github.client import RateLimitError
 from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from fakes.faults import custom_answer, partial_errors, primary_limit
 from fakes.github import FakeGitHub
 from support.github_history import NOW, make_client
 
@@ -64,6 +66,36 @@ def test_a_name_in_other_letters_is_the_same_repository(github: FakeGitHub) -> N
 def test_an_owner_in_other_letters_is_listed_once(github: FakeGitHub) -> None:
     assert selected(github, "ACME/api", "Acme/w*", "acme/sh*", "!ACME/WEB") == ["Api", "shop"]
     assert len(github.requests) == 1
+
+
+def test_an_owner_that_github_does_not_list_does_not_hold_up_the_others(github: FakeGitHub) -> None:
+    github.repository("other/tool", empty=True)
+    github.fail(custom_answer(403, {"message": "SAML"}), to="OwnedRepositories", times=2)  # with and without news
+    refused: dict[str, str] = {}
+    listed = expand_patterns(
+        make_client(github),
+        ["acme/*", "other/*", "acme/full"],
+        note_refusal=lambda owner, problem: refused.update({owner: str(problem)}),
+    )
+    assert [each.name for each in listed] == ["other/tool", "acme/full"]
+    assert refused == {"acme": "SAML"}
+
+
+def test_a_used_up_limit_ends_the_listing(github: FakeGitHub) -> None:
+    github.fail(primary_limit(), to="OwnedRepositories", times=None)
+    with pytest.raises(RateLimitError):
+        expand_patterns(make_client(github), ["acme/*"], note_refusal=lambda *_: None)
+
+
+@pytest.mark.parametrize(("place", "request_count"), [("", 1), (".releases", 2)])
+def test_a_repository_that_github_hides_in_a_list_does_not_hold_up_the_others(
+    github: FakeGitHub, place: str, request_count: int
+) -> None:
+    """If it hides a part only, the repositories are listed without their news."""
+    github.fail(partial_errors(f"repositoryOwner.repositories.nodes.0{place}", "FORBIDDEN"), to="OwnedRepositories")
+    names = selected(github, "acme/*")
+    assert names == (["Api", "old-shop", "shop", "web"] if place else ["old-shop", "shop", "web"])
+    assert len(github.requests) == request_count
 
 
 def test_topics_of_a_repository_that_no_list_shows_are_unknown(github: FakeGitHub) -> None:

@@ -9,7 +9,8 @@ from fakes.faults import custom_answer, partial_errors
 from fakes.records import Deployment, PullRequest, Release
 from fakes.repository import Repository
 from support.github_history import at
-from support.organisation import HOUR, Organisation
+from support.many_repositories import add_merged_pull
+from support.organisation import HOUR, MINUTE, Organisation
 
 NIGHT = 24 * HOUR
 
@@ -96,6 +97,41 @@ def test_a_change_that_the_list_does_not_show_is_read_within_three_days(
     assert acme.facts() == acme.facts("everything")
 
 
+@pytest.mark.parametrize("newer_count", [5, 26, 60])
+def test_a_failed_deployment_that_succeeds_late_is_recorded_within_three_days(
+    acme: Organisation, newer_count: int
+) -> None:
+    """Whatever came after it: GitHub shows the newest 25 deployments in the news, and the first page of a reading."""
+    failed = acme.api.deployment(status="failure", at=acme.now, finished_at=acme.now)
+    for minutes in range(newer_count):
+        acme.api.deployment(at=acme.now + minutes * MINUTE, finished_at=acme.now + minutes * MINUTE)
+    acme.sync(after=2 * HOUR)
+    for _ in range(3):
+        acme.sync(after=NIGHT)
+    acme.api.deployment_status(failed, "success", at=acme.now + HOUR)
+    for _ in range(3):
+        acme.sync(after=NIGHT)
+    assert acme.facts()[f"github:deployment:{failed.database_id}"]["status"] == "success"
+
+
+def test_a_failed_deployment_is_followed_for_35_days(acme: Organisation) -> None:
+    acme.api.deployment(status="failure", at=acme.now, finished_at=acme.now)
+    acme.sync(after=HOUR)
+    assert len(acme.cursors()["acme/api"]["deployments"]["anchors"]) == 1
+    assert "open" not in acme.cursors()["acme/api"]["deployments"]
+    acme.now += 35 * NIGHT
+    acme.api.deployment(at=acme.now, finished_at=acme.now)
+    acme.sync(after=HOUR)
+    assert "anchors" not in acme.cursors()["acme/api"]["deployments"]
+
+
+def test_a_failed_deployment_among_the_newest_is_no_reason_to_read(acme: Organisation) -> None:
+    acme.api.deployment(status="failure", at=acme.now, finished_at=acme.now)
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    assert [acme.read_by_sync(after=NIGHT) for _ in range(4)] == [[], [], [], []]
+
+
 def test_a_person_who_starts_a_sync_sees_what_is_there_now(acme: Organisation) -> None:
     assert asked_by_sync(acme, "workflow_dispatch") == 1
     acme.now += HOUR
@@ -109,6 +145,47 @@ def test_a_repository_without_deployments_is_read_once_a_week(acme: Organisation
     acme.sync(after=HOUR)
     readings = [acme.read_by_sync(after=NIGHT) for _ in range(14)]
     assert readings.count(["acme/library"]) == 2
+
+
+def merge_only(repository: Repository) -> None:
+    add_merged_pull(repository, "Library", at(5))
+
+
+def deploy_to_staging(repository: Repository) -> None:
+    merge_only(repository)
+    repository.deployment("staging", at=at(6), finished_at=at(7))
+
+
+@pytest.mark.parametrize("fill", [merge_only, deploy_to_staging], ids=lambda fill: fill.__name__)
+def test_a_repository_without_production_deployments_is_read_once_a_week(
+    acme: Organisation, fill: Callable[[Repository], None]
+) -> None:
+    """Its deployments are its merges, which the list and the news show."""
+    fill(acme.github.repository("acme/library"))
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    readings = [acme.read_by_sync(after=NIGHT) for _ in range(14)]
+    assert readings.count(["acme/library"]) == 2
+    assert readings.count([]) == 12
+
+
+def test_a_push_beside_the_default_branch_is_read_where_runs_may_follow(acme: Organisation) -> None:
+    library = acme.github.repository("acme/library")
+    merge_only(library)
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    library.commit({"release.txt": "x"}, message="Release", branch="release", author_date=acme.now)
+    library.pushed_at = acme.now
+    library.run("Deploy", event="push", at=acme.now)
+    assert acme.read_by_sync(after=HOUR) == ["acme/library"]
+
+
+def test_a_repository_with_an_issue_and_no_commit_becomes_quiet(acme: Organisation) -> None:
+    acme.github.repository("acme/empty", empty=True).issue("Down", labels=["incident"], created_at=at(4))
+    acme.sync(after=HOUR)
+    acme.sync(after=HOUR)
+    readings = [acme.read_by_sync(after=NIGHT) for _ in range(7)]
+    assert readings.count(["acme/empty"]) == 1
 
 
 def test_a_first_workflow_run_that_deploys_is_late_by_a_week_at_most(acme: Organisation) -> None:

@@ -63,12 +63,24 @@ def test_a_repository_whose_reading_the_limit_cut_short_comes_first_again(acme: 
 
 
 def test_a_repository_that_github_never_shows_does_not_hold_the_others_up(acme: Organisation) -> None:
-    """It is asked for first each time, three times."""
-    for name in ("acme/shop", "acme/api"):
-        acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="News", times=None)
-        acme.github.fail(primary_limit(), to="NewestItems", times=None, skip=3 + 1)
-        order = acme.order_of_sync(repositories="acme/gone, acme/shop, acme/api", after=NIGHT)
-        assert order == ["acme/gone", name]
+    """It is asked for with one request, and waits for its turn like the others."""
+    acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="News", times=None)
+    orders = []
+    for _ in range(3):
+        acme.github.fail(primary_limit(), to="NewestItems", times=None, skip=2)
+        orders.append(acme.order_of_sync(repositories="acme/gone, acme/shop, acme/api", after=NIGHT, window="30d"))
+        assert "RepositoryInfo" not in acme.operations
+    assert orders == [["acme/gone", "acme/shop"], ["acme/api", "acme/gone"], ["acme/shop", "acme/gone"]]
+
+
+def test_the_time_of_an_attempt_ends_with_a_reading(acme: Organisation) -> None:
+    names = "acme/late, acme/shop"
+    acme.sync(repositories=names)
+    assert list(acme.cursors()["acme/late"]) == ["last-attempt"]
+    acme.add("late")
+    acme.sync(repositories=names, after=NIGHT)
+    assert "last-attempt" not in acme.cursors()["acme/late"]
+    assert "last-reading" in acme.cursors()["acme/late"]
 
 
 def test_what_is_left_is_named_and_the_run_ends_with_0(acme: Organisation) -> None:

@@ -1,9 +1,9 @@
-"""A sync of several repositories asks ten of them in one request for news, and reads only those that may have some."""
+"""A sync asks twenty repositories in one request for news, and reads only those that may have some."""
 
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,8 +21,8 @@ from support.steps import count_steps
 ALL = ["acme/api", "acme/shop", "acme/web"]
 
 
-def test_without_news_ten_repositories_take_one_request(acme: Organisation) -> None:
-    for number in range(9):
+def test_without_news_twenty_repositories_take_one_request(acme: Organisation) -> None:
+    for number in range(19):
         acme.add(f"service-{number}")
     acme.sync()
     head = acme.shop.head("dora-metrics")
@@ -276,11 +276,12 @@ def test_reaching_further_back_reads_everything_once(acme: Organisation) -> None
     assert acme.read_by_sync(ledger="branch:other") == ALL
 
 
-@pytest.mark.parametrize("source", ["workflow-runs", "pushes"])
-def test_where_runs_or_pushes_are_deployments_everything_is_read(acme: Organisation, source: str) -> None:
+@pytest.mark.parametrize(("source", "read"), [("workflow-runs", ALL), ("pushes", [])])
+def test_where_runs_are_deployments_everything_is_read(acme: Organisation, source: str, read: list[str]) -> None:
+    """Where pushes are, these are merged pull requests, which GitHub shows."""
     setting: dict[str, Any] = {"deployment-source": source}
     acme.sync(**setting)
-    assert acme.read_by_sync(**setting) == ALL
+    assert acme.read_by_sync(**setting) == read
 
 
 def test_a_repository_whose_deployments_may_be_runs_is_read(acme: Organisation) -> None:
@@ -304,8 +305,8 @@ def test_after_a_request_that_took_too_long_fewer_repositories_are_asked_at_once
         acme.add(f"service-{number:02}")
     acme.sync()
     acme.github.fail(unavailable(502), to="News", times=3)
-    assert len(acme.read_by_sync()) == 10
-    assert acme.operations.count("News") == 3 + 2
+    assert acme.read_by_sync() == []
+    assert acme.operations.count("News") > 3 + 1
 
 
 def test_a_ledger_without_its_cursors_is_read_again(acme: Organisation) -> None:
@@ -388,6 +389,23 @@ def test_a_refusal_of_requested_alerts_is_reported_every_time(acme: Organisation
     acme.github.fail(custom_answer(403, {"message": "no"}), to="GET /repos/acme/api/dependabot/alerts", times=None)
     for _ in range(3):
         assert "GitHub answered 403" in acme.sync(security="dependabot").log
+
+
+def test_refused_alerts_are_asked_for_once_a_week_each_repository_on_a_day_of_its_own(acme: Organisation) -> None:
+    for number in range(18):
+        acme.add(f"service-{number:02}")
+    acme.github.fail(custom_answer(403, {"message": "no"}), to="GET /repos/*/dependabot/alerts", times=None)
+    acme.sync(after=HOUR)
+    paths = [[path for path in operations if "alerts" in path] for operations in nights(acme, 8)]
+    assert max(map(len, paths)) <= 8
+    assert len({path for night in paths for path in night}) == 21
+
+
+def nights(acme: Organisation, count: int) -> Iterator[list[str]]:
+    """Sync once a day, and yield the requests of each day."""
+    for _ in range(count):
+        acme.sync(after=24 * HOUR)
+        yield acme.operations
 
 
 # --- the same facts ---

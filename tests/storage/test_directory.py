@@ -72,6 +72,12 @@ def test_a_folder_that_is_not_there_is_an_empty_ledger(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_folder_in_the_place_of_a_file_of_facts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "facts/2026/10.jsonl").mkdir(parents=True)
+    with pytest.raises(LedgerError, match=r"facts/2026/10\.jsonl is a folder in the place of a file of facts"):
+        DirectoryStorage(tmp_path).read()
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     ledger = DirectoryStorage(tmp_path / "a" / "b")
     line = encode_fact(deployment()) + b"\n"

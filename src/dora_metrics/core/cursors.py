@@ -11,6 +11,10 @@ _Time = Annotated[datetime, Meta(tz=True)]
 _FIRST_YEAR = 1970
 NEWS = "news"
 """The cursor that remembers what GitHub showed of a repository before the last complete reading."""
+LAST_READING = "last-reading"
+"""The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
+LAST_ATTEMPT = "last-attempt"
+"""The cursor whose `newest` is the time of the last sync to which GitHub did not show a repository at all."""
 ALERT_HISTORY = "prometheus"
 """In place of a repository: the cursors of alerts in Prometheus, by the repository whose runs read them."""
 
@@ -24,7 +28,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     `newest` and `reached`: items that changed between these times are recorded. `after`: GitHub's page cursor for older
     items, None if there are none. `open`: GitHub's ids of items that had not ended; for commits, the deployed shas that
     are not in the history; for runs, those whose earlier attempts are left to read, and for the others a workflow and
-    the time of its newest one (`<workflow id>@<time>`). `anchors`: commits whose ancestors need not be read again. For
+    the time of its newest one (`<workflow id>@<time>`). `anchors`: commits whose ancestors need not be read again; for
+    deployments, GitHub's ids of those that had failed, which may still succeed. For
     jobs, `reached` is the end of the newest deployment whose job is left to read, and `open` has the facts of those
     whose jobs had not ended; for runs, `reached` is the creation of the oldest one that had not ended. For issues,
     `takes_all` says that `after` goes on in the list of all issues, not only of those with an incident label.

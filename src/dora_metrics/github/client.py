@@ -261,6 +261,22 @@ class Client:
             )
         )
 
+    def query_lists(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        """Send a GraphQL query of lists and return its data, with null for items that GitHub does not show.
+
+        Retried without an answer.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        query_text = queries.load(name)
+        self._require_reads("GraphQL")
+        return self._exchange(
+            lambda: self._graphql_data(
+                name, variables, lambda seconds: self._transport.visible_items(query_text, variables, seconds)
+            )
+        )
+
     def query_repositories(self, name: str, repositories: Sequence[str]) -> list[dict[str, Any] | None]:
         """Send a GraphQL query with a slot for each repository; None for one that GitHub does not show completely.
 

@@ -1,6 +1,6 @@
 """The repositories that the setting `repositories` selects, with what GitHub's lists show of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -9,6 +9,8 @@ from dora_metrics.github.client import Client, GitHubError, RateLimitError
 from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
+NoteRefusal = Callable[[str, GitHubError], None]
+"""Receives an owner whose repositories GitHub does not list, and why."""
 _COUNTED_KINDS = ("pullRequests", "issues", "deployments", "releases")
 
 
@@ -32,7 +34,9 @@ class ListedRepository(Struct, frozen=True):
         return news is not None and news["isEmpty"] and not any(news[kind]["totalCount"] for kind in _COUNTED_KINDS)
 
 
-def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool = True) -> list[ListedRepository]:
+def expand_patterns(
+    client: Client, patterns: Sequence[str], *, with_news: bool = True, note_refusal: NoteRefusal | None = None
+) -> list[ListedRepository]:
     """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
 
     A pattern with `*` leaves out archived repositories, and forks unless it asks for them; a full name includes them.
@@ -42,12 +46,14 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
         client: GitHub's API.
         patterns: as `parse_pattern` reads them.
         with_news: whether lists are to show the news of repositories, which takes 5 points a page instead of 1.
+        note_refusal: receives each owner whose repositories GitHub does not list; those of the others are returned.
 
     Raises:
-        GitHubError: if GitHub does not list the repositories of an owner.
+        RateLimitError: if a limit is used up.
+        GitHubError: without `note_refusal`, if GitHub does not list the repositories of an owner.
     """
     parsed = [parse_pattern(text) for text in patterns]
-    nodes = _nodes_by_name(client, parsed, with_news=with_news)
+    nodes = _nodes_by_name(client, parsed, note_refusal, with_news=with_news)
     selected: dict[str, ListedRepository] = {}
     for pattern in parsed:
         if pattern.is_exclusion:
@@ -60,14 +66,24 @@ def expand_patterns(client: Client, patterns: Sequence[str], *, with_news: bool 
     return list(selected.values())
 
 
-def _nodes_by_name(client: Client, patterns: Sequence[RepositoryPattern], *, with_news: bool) -> dict[str, JsonObject]:
+def _nodes_by_name(
+    client: Client, patterns: Sequence[RepositoryPattern], note_refusal: NoteRefusal | None, *, with_news: bool
+) -> dict[str, JsonObject]:
     """Return what GitHub's lists show of the owners' repositories, by their names in lower case."""
     owners = {pattern.owner.lower(): pattern.owner for pattern in patterns if pattern.lists_owner}
-    return {
-        node["nameWithOwner"].lower(): node
-        for _, owner in sorted(owners.items())
-        for node in _repository_nodes(client, owner, with_news=with_news)
-    }
+    nodes: dict[str, JsonObject] = {}
+    for _, owner in sorted(owners.items()):
+        try:
+            listed = list(_repository_nodes(client, owner, with_news=with_news))
+        except RateLimitError:
+            raise
+        except GitHubError as problem:
+            if note_refusal is None:
+                raise
+            note_refusal(owner, problem)
+        else:
+            nodes |= {node["nameWithOwner"].lower(): node for node in listed}
+    return nodes
 
 
 def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:
@@ -111,9 +127,9 @@ def _read_page(client: Client, variables: Mapping[str, object], *, with_news: bo
     if with_news:
         try:
             with client.sending_slow_reads_once():
-                return True, client.query("OwnedRepositories", {**variables, "news": True})["repositoryOwner"]
+                return True, client.query_lists("OwnedRepositories", {**variables, "news": True})["repositoryOwner"]
         except RateLimitError:
             raise
         except GitHubError:
             pass
-    return False, client.query("OwnedRepositories", {**variables, "news": False})["repositoryOwner"]
+    return False, client.query_lists("OwnedRepositories", {**variables, "news": False})["repositoryOwner"]

@@ -9,7 +9,7 @@ https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import ceil, inf
 from typing import Any
@@ -165,10 +165,10 @@ class Transport:
     def existing_nodes(
         self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
     ) -> ApiResponse | TransportFailure:
-        """Send one query by ids. Objects that GitHub does not have are null, and no error."""
+        """Send one query by ids. Objects among `nodes` that GitHub does not have are null, and no error."""
         response = self.graphql(query_text, variables, max_seconds)
         match response:
-            case ApiResponse(data={"data": dict(), "errors": list(errors)}) if all(map(_is_not_found, errors)):
+            case ApiResponse(data={"data": dict(), "errors": list(errors)}) if all(map(_is_about_an_id, errors)):
                 return ApiResponse(_OK, response.headers, response.data)
             case _:
                 return response
@@ -183,6 +183,19 @@ class Transport:
                 refused = {str(error["path"][0]) for error in errors}
                 shown = {name: None if name in refused else slot for name, slot in slots.items()}
                 return ApiResponse(_OK, response.headers, {**response.data, "data": shown})
+            case _:
+                return response
+
+    def visible_items(
+        self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
+    ) -> ApiResponse | TransportFailure:
+        """Send one query of lists. Items that GitHub has but does not show are null, and no error."""
+        response = self.graphql(query_text, variables, max_seconds)
+        match response:
+            case ApiResponse(data={"data": dict(data), "errors": list(errors)}) if all(
+                _is_about_a_null_item(error, data) for error in errors
+            ):
+                return ApiResponse(_OK, response.headers, response.data)
             case _:
                 return response
 
@@ -215,8 +228,12 @@ class Transport:
         return ApiResponse(response.status, _with_valid_limits(response.headers), data)
 
 
-def _is_not_found(error: object) -> bool:
-    return isinstance(error, Mapping) and error.get("type") == "NOT_FOUND"
+def _is_about_an_id(error: object) -> bool:
+    match error:
+        case {"type": "NOT_FOUND", "path": ["nodes", *_]}:
+            return True
+        case _:
+            return False
 
 
 def _is_about_a_slot(error: object) -> bool:
@@ -225,6 +242,27 @@ def _is_about_a_slot(error: object) -> bool:
             return True
         case _:
             return False
+
+
+def _is_about_a_null_item(error: object, data: object) -> bool:
+    """Whether an error is about an item of a list that is null as a whole."""
+    match error:
+        case {"type": "NOT_FOUND" | "FORBIDDEN", "path": [str(), *_] as path}:
+            return isinstance(_first_null(data, path), int)
+        case _:
+            return False
+
+
+def _first_null(value: Any, path: Sequence[object]) -> object:  # noqa: ANN401 - any JSON
+    """Return the key or place of the first null on a path; None if there is none."""
+    for key in path:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            return None
+        if value is None:
+            return key
+    return None
 
 
 def _has_data(status: int) -> bool:

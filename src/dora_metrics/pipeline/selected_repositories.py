@@ -10,7 +10,7 @@ from dora_metrics.core.shards import Shard
 from dora_metrics.errors import SettingsError
 from dora_metrics.github.client import Client, GitHubError
 from dora_metrics.github.observation import Run
-from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, NoteRefusal, expand_patterns
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
@@ -58,12 +58,15 @@ def select_repositories(
     """
     if not settings.repositories and run.repository == EVERY_REPOSITORY:
         raise SettingsError(NO_REPOSITORY)
+    refusals: list[Outcome] = []
     try:
-        selected = _selected(client, settings, run)
+        selected = _selected(client, settings, run, lambda owner, error: refusals.append(_refusal(owner, error)))
     except GitHubError as error:
         note(_failure(f"GitHub did not list the repositories: {error}"))
         return SelectedRepositories()
-    if not selected:
+    for refusal in refusals:
+        note(refusal)
+    if not (selected or refusals):
         names = ", ".join(settings.repositories)
         note(_failure(f"`repositories` ({names}) matches no repository that the token can read"))
     return _in_shard(selected, settings, run, note)
@@ -83,10 +86,11 @@ def _in_shard(
     return SelectedRepositories(to_read, len(in_shard) - len(to_read), notes)
 
 
-def _selected(client: Client, settings: Settings, run: Run) -> Sequence[ListedRepository]:
+def _selected(client: Client, settings: Settings, run: Run, note_refusal: NoteRefusal) -> Sequence[ListedRepository]:
     if not settings.repositories:
         return [ListedRepository(run.repository)]
-    return expand_patterns(client, settings.repositories, with_news=_lists_news(settings.repository_shard))
+    with_news = _lists_news(settings.repository_shard)
+    return expand_patterns(client, settings.repositories, with_news=with_news, note_refusal=note_refusal)
 
 
 def _lists_news(shard: Shard | None) -> bool:
@@ -97,6 +101,10 @@ def _lists_news(shard: Shard | None) -> bool:
 def _shard_note(shard: Shard, in_shard_count: int, selected_count: int) -> str:
     selected = formatting.count(selected_count, "selected repository", "selected repositories")
     return f"Shard {shard} has {in_shard_count:,} of {selected}. {_ACROSS_SHARDS}"
+
+
+def _refusal(owner: str, error: GitHubError) -> Outcome:
+    return _failure(f"GitHub did not list the repositories of {owner}, so this run reads none of its patterns: {error}")
 
 
 def _failure(problem: str) -> Outcome:

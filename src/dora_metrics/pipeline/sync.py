@@ -10,7 +10,15 @@ from functools import lru_cache, partial
 import msgspec
 
 from dora_metrics.core import formatting, selection
-from dora_metrics.core.cursors import NEWS, Cursor, Cursors, decode_cursors, encode_cursors
+from dora_metrics.core.cursors import (
+    LAST_ATTEMPT,
+    LAST_READING,
+    NEWS,
+    Cursor,
+    Cursors,
+    decode_cursors,
+    encode_cursors,
+)
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Repository, Vulnerability
@@ -54,6 +62,7 @@ from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.github.owned_repositories import ListedRepository
+from dora_metrics.github.queries import JsonObject
 from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
@@ -73,10 +82,7 @@ _REQUESTED = "asked"
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
-_LAST_READING = "last-reading"
-"""The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
-
-_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, _LAST_READING}
+_KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, LAST_READING, LAST_ATTEMPT}
 """The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
 
 _MAX_REPOSITORIES_NAMED = 5
@@ -176,7 +182,10 @@ class Sync:
             if gathered.has_new_services:
                 cursors.pop(_NEW_SERVICES, None)
             if gathered.number is not None and not gathered.is_cut_short:
-                cursors[_LAST_READING] = Cursor(newest=self.run.now)
+                cursors[LAST_READING] = Cursor(newest=self.run.now)
+                cursors.pop(LAST_ATTEMPT, None)
+            elif gathered.is_refused:
+                cursors[LAST_ATTEMPT] = Cursor(newest=self.run.now)
             gathered.final_cursors = dict(cursors) if cursors != before else None
         return cursors, observed
 
@@ -229,11 +238,14 @@ class Sync:
     ) -> list[ListedRepository]:
         """Return repositories by the time of their last reading, so that a limit stops none of them twice in a row.
 
-        Those that were never read come first; the others keep their order where times are equal.
+        Those that were never read come first; the others keep their order where times are equal. For one that GitHub
+        did not find, the time is that of the attempt.
         """
 
         def last_reading(repository: ListedRepository) -> datetime:
-            return self._cursors_of(repository.name, contents).get(_LAST_READING, Cursor()).newest or EPOCH
+            cursors = self._cursors_of(repository.name, contents)
+            times = (cursors.get(kind, Cursor()).newest for kind in (LAST_READING, LAST_ATTEMPT))
+            return max(filter(None, times), default=EPOCH)
 
         return sorted(repositories, key=last_reading)
 
@@ -279,7 +291,7 @@ class Sync:
             yield from self._read_without_news(gathered, quiet, RepositoryNews(listed.news), sources, None)
             return
         news = sources.reader.of(listed.name)
-        if news and (request := self._quiet_request(gathered, contents, news)):
+        if news and (request := self._quiet_request(gathered, contents, news, listed.news)):
             yield from self._read_without_news(gathered, request, news, sources, list_digest(listed, request))
             return
         request = self._history_request(gathered, contents)
@@ -301,12 +313,16 @@ class Sync:
         gathered.news = reading.cursor_after(gathered, request)
 
     def _quiet_request(
-        self, gathered: GatheredHistory, contents: LedgerContents, news: RepositoryNews
+        self,
+        gathered: GatheredHistory,
+        contents: LedgerContents,
+        news: RepositoryNews,
+        listed_news: JsonObject | None,
     ) -> HistoryRequest | None:
         """Return the request for a repository that has no news and no work left; None if it may have some."""
         request = self._request_for(gathered.requested_name, news.info, contents)
         has_work = news.info.number is None or self._is_read(news.info.number) or _NEW_SERVICES in request.cursors
-        return None if has_work or not is_quiet(news, request) else request
+        return None if has_work or not is_quiet(news, request, listed_news) else request
 
     def _request_for(self, requested_name: str, info: RepositoryInfo, contents: LedgerContents) -> HistoryRequest:
         return self._history_request(GatheredHistory(info.name, requested_name, info.number), contents)

@@ -133,6 +133,7 @@ def _check_repository(value: str) -> str:
 
 
 def _check_shard(value: str) -> str:
+    value = value.strip()
     parse_shard(value)
     return value
 

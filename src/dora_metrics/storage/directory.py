@@ -88,9 +88,16 @@ class DirectoryStorage:
         deque(self._folder.walk(_BADGES), maxlen=0)
 
     def _list_folders(self) -> dict[str, tuple[str, ...]]:
-        """Return what is in the folder, and the files in each folder of facts, apart from empty folders."""
+        """Return what is in the folder, and the files in each folder of facts, apart from empty folders.
+
+        Raises:
+            LedgerError: if a folder has the name of a file of facts, whose facts would be missing without a word.
+        """
         names = tuple(name for name in self._folder.names() if not _is_placeholder(name))
         folders = {"": names, **dict(self._folder.walk(_FACTS))}
+        for path in folders:
+            if path.endswith(".jsonl"):
+                raise self._folder.refusal(path, "is a folder in the place of a file of facts; remove it")
         return {path: names for path, names in folders.items() if names}
 
     def _paths_below(self, folder: str) -> Iterator[str]:

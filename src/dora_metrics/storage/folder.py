@@ -108,7 +108,7 @@ class Folder:
         while pending:
             current = pending.pop()
             if current.count("/") > _MAX_DEPTH:
-                raise self._refusal(current, _TOO_DEEP)
+                raise self.refusal(current, _TOO_DEEP)
             entries = self._scan(current)
             others = (entry.name for entry in entries if not entry.is_folder and not entry.is_file)
             self.refuse_irregular(f"{current}/{name}" for name in others)
@@ -128,7 +128,7 @@ class Folder:
             with self.opened_file(path, os.O_RDONLY) as file:
                 size_bytes = os.fstat(file.fileno()).st_size
                 if size_bytes > MAX_FILE_BYTES:
-                    raise self._refusal(path, _TOO_LARGE)
+                    raise self.refusal(path, _TOO_LARGE)
                 return file.read(size_bytes)
         except FileNotFoundError:
             return None
@@ -199,11 +199,12 @@ class Folder:
 
     def _refuse_unusable(self, path: str, status: os.stat_result) -> None:
         if stat.S_ISLNK(status.st_mode) or _is_junction(status):
-            raise self._refusal(path, _LINK)
+            raise self.refusal(path, _LINK)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise self._refusal(path, _NOT_REGULAR)
+            raise self.refusal(path, _NOT_REGULAR)
 
-    def _refusal(self, path: str, problem: str) -> LedgerError:
+    def refusal(self, path: str, problem: str) -> LedgerError:
+        """Return why the folder cannot be used: the problem of something in it, and what to do."""
         printable = os.fsencode(path).decode("utf-8", "backslashreplace")
         return LedgerError(f"{self.name}: cannot be used: {printable} {problem}")
 

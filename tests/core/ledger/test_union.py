@@ -4,14 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.cursors import Cursor, Cursors
+from dora_metrics.core.cursors import LAST_READING, Cursor, Cursors, encode_cursors
 from dora_metrics.core.facts.ids import repository as repository_id
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Fact, Repository, StoredFact
-from dora_metrics.core.ledger.layout import MergePlan, parse_ledger, plan_merge
+from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan, parse_ledger, plan_merge
 from dora_metrics.core.ledger.month_files import month_of_time
 from dora_metrics.core.ledger.union import LedgerUnion, OtherLedger, OtherLedgers, join_cursors
 from support.facts import MARCH, at, deployment, document_of, incident
@@ -83,6 +84,26 @@ def test_a_repository_that_moved_to_another_shard_is_counted_once() -> None:
     assert {(fact.id, fact.repository) for fact in union.facts} == {
         (f"github:deployment:{number}", "umbrella/shop") for number in (1, 2, 3, 4)
     }
+
+
+def ledger_read_at(name: str, named_at: str, read_at: str) -> dict[str, bytes]:
+    """The ledger of a shard that knows repository 7 by one name, and has read it last at a time."""
+    cursors: Cursors = {name: {LAST_READING: Cursor(newest=at(read_at))}}
+    files = files_of([seen(name, named_at), deployment(1, "03-01", repository=name)])
+    return {**files, CURSORS_FILE: encode_cursors(cursors)}
+
+
+@pytest.mark.parametrize("own_number", [None, 0, 1], ids=["two others", "own: the first", "own: the second"])
+@pytest.mark.parametrize(("read_back_at", "name"), [("03-12", "acme/shop"), ("03-09", "umbrella/shop")])
+def test_the_ledger_that_read_a_repository_last_knows_its_name(
+    read_back_at: str, name: str, own_number: int | None
+) -> None:
+    """A ledger writes no name that it has last already: of a repository that moved away and back, the first one."""
+    ledgers = [ledger_read_at("acme/shop", "02-01", read_back_at), ledger_read_at("umbrella/shop", "03-05", "03-10")]
+    own = {} if own_number is None else ledgers[own_number]
+    others = tuple(OtherLedger.of(files, LATEST) for files in ledgers if files is not own)
+    union = OtherLedgers(others).united_with(plan_merge(parse_ledger(own), []))
+    assert {fact.repository for fact in union.facts} == {name}
 
 
 def test_an_incident_may_name_a_deployment_of_another_shard() -> None:

@@ -75,6 +75,41 @@ def test_what_runs_would_tell_is_not_known() -> None:
     assert not is_quiet(NEWS_OF_SHOP, request_with({}, known_sources=frozenset()))
 
 
+@pytest.mark.parametrize(("failed_ids", "quiet"), [((), True), (("D",), True), (("D", "E"), False)])
+def test_a_failure_that_the_news_do_not_show_may_have_succeeded(failed_ids: tuple[str, ...], quiet: bool) -> None:  # noqa: FBT001
+    deployments = with_fields(COMPLETE["deployments"], anchors=failed_ids)
+    assert is_quiet(NEWS_OF_SHOP, request_with({"deployments": deployments})) == quiet
+
+
+LAST_RUNS = Cursor(newest=NOW - timedelta(hours=19))
+READ_ALL = {NEWS: Cursor(reached=NOW, open=(NEWS_OF_SHOP.digest(SETTINGS), "deployments", "releases"))}
+
+
+@pytest.mark.parametrize(
+    ("known_sources", "pushed_hours_ago", "runs", "quiet"),
+    [
+        ({"pushes"}, 30, LAST_RUNS, True),
+        (set(), 30, LAST_RUNS, True),
+        ({"workflow-runs"}, 30, LAST_RUNS, False),
+        ({"pushes"}, 18, LAST_RUNS, False),
+        ({"pushes"}, 30, with_fields(LAST_RUNS, newest=NOW - timedelta(days=7)), False),
+        ({"pushes"}, 30, with_fields(LAST_RUNS, open=("7",)), False),
+        ({"pushes"}, 30, Cursor(), False),
+    ],
+    ids=["merges", "nothing", "runs", "pushed since", "a week", "attempts left", "never read"],
+)
+def test_runs_are_read_once_a_week_where_none_counts(
+    known_sources: set[str],
+    pushed_hours_ago: int,
+    runs: Cursor,
+    quiet: bool,  # noqa: FBT001
+) -> None:
+    listed = {**NODE, "pushedAt": (NOW - timedelta(hours=pushed_hours_ago)).isoformat()}
+    request = request_with({**READ_ALL, "runs": runs}, known_sources=frozenset(known_sources))
+    assert is_quiet(NEWS_OF_SHOP, request, listed) == quiet
+    assert not is_quiet(NEWS_OF_SHOP, request)
+
+
 @pytest.mark.parametrize(("hours", "is_due"), [(0, False), (19, False), (20, True), (-1, True)])
 def test_alerts_are_due_after_a_night(hours: int, is_due: bool) -> None:  # noqa: FBT001
     read_at = with_fields(COMPLETE[NEWS], reached=NOW - timedelta(hours=hours))
@@ -103,8 +138,8 @@ def test_an_incomplete_reading_is_not_remembered(gathered: GatheredHistory) -> N
     assert news_cursor(NEWS_OF_SHOP, gathered, request_with({}), ("line",)) is None
 
 
-def test_the_news_of_ten_repositories_cost_one_point() -> None:
-    query = queries.with_slots(queries.load("News"), 10)
+def test_the_news_of_twenty_repositories_cost_one_point() -> None:
+    query = queries.with_slots(queries.load("News"), 20)
     size = schema.query_size(schema.parse_query(query), "News", {})
     assert size.cost == 1
     assert size.nodes <= schema.NODE_LIMIT / 20

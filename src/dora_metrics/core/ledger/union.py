@@ -5,13 +5,14 @@ ledgers; its number and its names say that it is one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting
-from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors
+from dora_metrics.core.cursors import LAST_READING, Cursor, Cursors, decode_cursors
 from dora_metrics.core.facts.jsonl import canonical_json, decode_lines, encode_fact
 from dora_metrics.core.facts.model import Fact, FactRecord, Repository, UnknownRecord
 from dora_metrics.core.ledger.counters_file import read_marks
@@ -21,6 +22,7 @@ from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 
 _MAX_NAMES = 5
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 _UNREAD = (
     "{} could not be read: {}. All repositories there are missing from the numbers, which does not mean that nothing "
     "happened in them."
@@ -92,8 +94,7 @@ class OtherLedgers(Struct, frozen=True):
         """Return the union with the run's own ledger, of which all months were read."""
         own_records, _ = _decode_facts(own.after.files)
         records = [*own_records, *own.new_facts, *chain.from_iterable(ledger.records for ledger in self.ledgers)]
-        repositories = [record for record in records if isinstance(record, Repository)]
-        names = own.after.names.including(repositories)
+        names = own.after.names.including(self._names_of_ledgers(own))
         return LedgerUnion(
             facts=list(_newest_facts(records, names)),
             names=names,
@@ -101,6 +102,13 @@ class OtherLedgers(Struct, frozen=True):
             cursors=join_cursors(ledger.cursors for ledger in self.ledgers),
             unread=_unread_text(self.unread) if self.unread else "",
         )
+
+    def _names_of_ledgers(self, own: MergePlan) -> Iterator[Repository]:
+        """Yield what each ledger knows of the names of repositories, with the time up to which it knows that."""
+        own_cursors = decode_cursors(own.after.files.get(CURSORS_FILE, b""), _ANY_TIME)
+        yield from _names_as_read(own.after.names, own_cursors)
+        for ledger in self.ledgers:
+            yield from _names_as_read(RepositoryNames.of(ledger.records), ledger.cursors)
 
     @property
     def has_facts(self) -> bool:
@@ -112,6 +120,18 @@ def _decode_facts(files: Mapping[str, bytes]) -> tuple[tuple[FactRecord, ...], i
     decoded = [decode_lines(files[path]) for path in sorted(files) if path.startswith(FACTS_FOLDER)]
     records = tuple(chain.from_iterable(records for records, _ in decoded))
     return records, sum(len(bad_lines) for _, bad_lines in decoded)
+
+
+def _names_as_read(names: RepositoryNames, cursors: Cursors) -> Iterator[Repository]:
+    """Yield the records of repositories as observed at their last reading.
+
+    A ledger writes a record only if a name is new. So the record of a repository that moved to another shard, and back,
+    is older in the ledger that reads it now.
+    """
+    for repository in names.repositories.values():
+        stable_name = names.stable_name(names.present_name_of(repository))
+        read_at = cursors.get(stable_name, {}).get(LAST_READING, Cursor()).newest
+        yield replace(repository, observed_at=max(filter(None, (read_at, repository.observed_at))))
 
 
 def _newest_facts(records: Iterable[FactRecord], names: RepositoryNames) -> Iterator[Fact]:

@@ -6,7 +6,7 @@ A leaked secret is never read, though GitHub may send it: the payload models hav
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -27,6 +27,7 @@ from dora_metrics.github.history.pages import (
     RefusedAlerts,
     ResultPage,
 )
+from dora_metrics.github.history.turns import is_its_turn
 from dora_metrics.github.observation import Run
 from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.payloads import (
@@ -39,7 +40,7 @@ from dora_metrics.github.payloads import (
 from dora_metrics.github.queries import JsonObject
 
 _PAGE_SIZE = 100
-_REFUSAL_RETRY_AFTER = timedelta(days=7)
+_REFUSAL_RETRY_DAYS = 7
 _MAX_REASON_LENGTH = 300
 _UNKNOWN_NUMBER = "?"
 
@@ -47,7 +48,7 @@ _UNKNOWN_NUMBER = "?"
 def alert_kinds_to_read(reader: HistoryReader) -> tuple[AlertKind, ...]:
     """Return the kinds of alerts to read in this run.
 
-    A kind that `auto` selects and GitHub refused is tried again after a week, or if a person starts the run. Other runs
+    A kind that `auto` selects and GitHub refused is tried again once a week, or if a person starts the run. Other runs
     spend no request on it.
     """
     setting = reader.request.settings.security
@@ -62,7 +63,7 @@ def _is_skipped(reader: HistoryReader, kind: AlertKind) -> bool:
 def _is_recently_refused(reader: HistoryReader, cursor: Cursor) -> bool:
     if cursor.refused_at is None:
         return False
-    return timedelta() <= reader.run.now - cursor.refused_at < _REFUSAL_RETRY_AFTER  # not if a clock was far ahead
+    return not is_its_turn(cursor.refused_at, reader.repository.number, _REFUSAL_RETRY_DAYS, reader.run.now)
 
 
 def read_alerts(reader: HistoryReader, kind: AlertKind) -> Iterator[HistoryPart | RefusedAlerts]:

@@ -46,9 +46,12 @@ from dora_metrics.github.queries import JsonObject
 
 _FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "ERROR"})
 _MAX_OPEN_AGE = timedelta(days=35)
-"""GitHub lets a deployment wait 30 days for an approval; what is older will not end any more."""
+"""GitHub lets a deployment wait 30 days for an approval, and a failed job be run again for 30 days. What is older than
+this will not end any more, or not end otherwise."""
 _MAX_OPEN_IDS = 1000
 """Deployments that have not ended and are read again by each sync."""
+_MAX_FAILED_IDS = 100
+"""Deployments that have failed and are read again by each reading, since GitHub lets their jobs run again."""
 _PAGE_SIZE = 100
 _MAX_RUNS_PER_LIST = 1000
 """GitHub shows this many runs of a list; older ones need a list of their own, filtered by creation time."""
@@ -57,27 +60,32 @@ _MAX_RUNS_PER_LIST = 1000
 def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     """Read deployments to all environments.
 
-    The list can only be sorted by creation, so deployments that had not ended are read again by their ids. A page of
-    100 costs 1 point: 101 connections and 10,100 nodes.
+    The list can only be sorted by creation, so deployments that had not ended, or had failed, are read again by their
+    ids. A page of 100 costs 1 point: 101 connections and 10,100 nodes.
 
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
     """
     jobs = JobReader(reader.client, reader.repository.name, reader.run.server_url)
     backlog = JobBacklog(reader, jobs)
-    reread_nodes = list(_reread_open_deployments(reader))
+    reread_nodes = list(_reread_deployments(reader))
     if reread_nodes:
-        facts = _facts_of_page(reader, reread_nodes, _ended(reread_nodes), backlog)
+        facts = _facts_of_page(reader, reread_nodes, list(_ended_since(reader, reread_nodes)), backlog)
         yield HistoryPart("deployments", facts, notes=jobs.notes)
     open_nodes = {node["id"]: node for node in reread_nodes if _is_open(reader, node)}
+    failed_nodes = {node["id"]: node for node in reread_nodes if _has_failed_lately(reader, node)}
     query = reader.paged_query("DeploymentPage", "deployments")
     for step in reader.incremental_read("deployments", query, "createdAt").steps():
         open_nodes |= {node["id"]: node for node in step.nodes}
         open_nodes = {node_id: node for node_id, node in open_nodes.items() if _is_open(reader, node)}
+        failed_nodes |= {node["id"]: node for node in step.nodes}
+        failed_nodes = {node_id: node for node_id, node in failed_nodes.items() if _has_failed_lately(reader, node)}
         yield from backlog.before_skipping()
         new_nodes = _ended(node for node in step.nodes if _is_unread(reader, node))
         facts = _facts_of_page(reader, step.nodes, new_nodes, backlog)
-        cursor = msgspec.structs.replace(step.cursor, open=_open_ids(reader, open_nodes.values()))
+        open_ids = _ids_to_reread(reader, open_nodes.values(), _MAX_OPEN_IDS)
+        failed_ids = _ids_to_reread(reader, failed_nodes.values(), _MAX_FAILED_IDS)
+        cursor = msgspec.structs.replace(step.cursor, open=open_ids, anchors=failed_ids)
         notes = (*jobs.notes, *_open_notes(open_nodes))
         yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, notes)
     yield from backlog.parts()
@@ -93,12 +101,17 @@ def _facts_of_page(
     return facts
 
 
-def _open_ids(reader: HistoryReader, open_nodes: Iterable[JsonObject]) -> tuple[str, ...]:
+def reread_ids(cursor: Cursor) -> tuple[str, ...]:
+    """Return GitHub's ids of the deployments that each reading reads again: not ended, or failed lately."""
+    return (*cursor.open, *cursor.anchors)
+
+
+def _ids_to_reread(reader: HistoryReader, nodes: Iterable[JsonObject], max_count: int) -> tuple[str, ...]:
     """Return the ids of the deployments to read again: those to production first, then the newest."""
     is_production = reader.request.settings.policy.is_production
-    newest_first = sorted(open_nodes, key=lambda node: (node["createdAt"], node["id"]), reverse=True)
+    newest_first = sorted(nodes, key=lambda node: (node["createdAt"], node["id"]), reverse=True)
     ordered = sorted(newest_first, key=lambda node: not is_production(node["environment"] or ""))
-    return tuple(node["id"] for node in ordered[:_MAX_OPEN_IDS])
+    return tuple(node["id"] for node in ordered[:max_count])
 
 
 def _open_notes(open_nodes: Collection[str]) -> Iterator[str]:
@@ -109,19 +122,35 @@ def _open_notes(open_nodes: Collection[str]) -> Iterator[str]:
         )
 
 
-def _reread_open_deployments(reader: HistoryReader) -> Iterator[JsonObject]:
-    """Yield the present state of the deployments that had not ended at the last reading, as far as they exist."""
-    open_ids = list(reader.cursor("deployments").open)
-    if reader.open_deployments is not None:
-        yield from reader.open_deployments
-        open_ids = open_ids[MAX_IDS_PER_REQUEST:]
-    for start in range(0, len(open_ids), MAX_IDS_PER_REQUEST):
-        variables = {"ids": open_ids[start : start + MAX_IDS_PER_REQUEST]}
+def _reread_deployments(reader: HistoryReader) -> Iterator[JsonObject]:
+    """Yield the present state of the deployments of the last reading that are read again, as far as they exist."""
+    node_ids = list(reread_ids(reader.cursor("deployments")))
+    if reader.reread_deployments is not None:
+        yield from reader.reread_deployments
+        node_ids = node_ids[MAX_IDS_PER_REQUEST:]
+    for start in range(0, len(node_ids), MAX_IDS_PER_REQUEST):
+        variables = {"ids": node_ids[start : start + MAX_IDS_PER_REQUEST]}
         yield from filter(None, reader.client.query_existing("DeploymentsById", variables)["nodes"])
 
 
 def _is_open(reader: HistoryReader, node: JsonObject) -> bool:
-    return not _has_ended(node) and reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
+    return not _has_ended(node) and _is_recent(reader, node)
+
+
+def _has_failed_lately(reader: HistoryReader, node: JsonObject) -> bool:
+    return _has_ended(node) and not _has_succeeded(node) and _is_recent(reader, node)
+
+
+def _is_recent(reader: HistoryReader, node: JsonObject) -> bool:
+    return reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
+
+
+def _ended_since(reader: HistoryReader, nodes: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Yield the deployments that have another end than at the last reading, so that another job may have made it."""
+    failed_ids = {*reader.cursor("deployments").anchors}
+    for node in nodes:
+        if _has_succeeded(node) if node["id"] in failed_ids else _has_ended(node):
+            yield node
 
 
 def _is_unread(reader: HistoryReader, node: JsonObject) -> bool:
@@ -138,6 +167,10 @@ def _ended(nodes: Iterable[JsonObject]) -> list[JsonObject]:
 
 def _has_ended(node: JsonObject) -> bool:
     return any(status["state"] in _FINAL_STATES for status in node["statuses"]["nodes"])
+
+
+def _has_succeeded(node: JsonObject) -> bool:
+    return any(status["state"] == "SUCCESS" for status in node["statuses"]["nodes"])
 
 
 def _deployments_of_nodes(

@@ -2,17 +2,17 @@
 
 GitHub's list of an owner's repositories shows of each whether it was pushed to, and the newest item of every kind. If
 that is as it was, the repository is not asked. Otherwise, and after some days in any case, it is asked for its news,
-ten repositories in one request: the newest items of every kind, which shows more changes than the list.
+twenty repositories in one request: the newest items of every kind, which shows more changes than the list.
 
 What GitHub shows of a repository is kept as a digest. If it shows the same again, and nothing was left to read, then a
 reading would find what the last one has found. Security alerts and workflow runs are not in GraphQL as they are needed
-here: alerts are then read once a day, and a repository whose runs may be deployments is always read, unless it has no
-deployment so far.
+here: alerts are then read once a day, and a repository whose runs are deployments is always read. One without
+deployments, or whose deployments are merges, is read once a week for runs that may be.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -33,12 +33,13 @@ from dora_metrics.github.history.pages import (
     RepositoryInfo,
     is_too_large,
 )
+from dora_metrics.github.history.turns import is_its_turn
 from dora_metrics.github.observation import Run
 from dora_metrics.github.owned_repositories import ListedRepository
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
-_REPOSITORIES_PER_REQUEST = 10
+_REPOSITORIES_PER_REQUEST = 20
 _SETTLED_AFTER = 2 * CLOCK_SKEW
 """Times of GitHub have whole seconds, its databases lag, and a run's time may be wrong by half of this. So what changed
 less than this before a run may change once more without a trace."""
@@ -47,11 +48,10 @@ _ALERTS_AFTER = timedelta(hours=20)
 _NEWS_DAYS = 3
 """A repository that the list shows unchanged is asked once in this number of days. The list does not show a status that
 was added to a deployment before the newest, or an edit of such a release."""
-_IDLE_NEWS_DAYS = 7
-"""The same for a repository without deployments. The list does not show workflow runs either."""
+_RUNS_DAYS = 7
+"""A repository that has no deployments but merges is read once in this number of days, for runs that may be."""
 _OWN_ALERTS_DAYS = 28
 """A repository's own list of alerts is read once in this number of days, if that of its organisation replaces it."""
-_SAME_DAY = timedelta(hours=20)
 _DIGITS = 32
 
 
@@ -109,7 +109,7 @@ def _times(node: JsonObject) -> Iterator[str]:
 
 @dataclass
 class NewsReader:
-    """Asks for the news of repositories as they are about to be read, ten in a request.
+    """Asks for the news of repositories as they are about to be read, twenty in a request.
 
     Nothing is known of a repository that GitHub does not show completely. `repositories` are those to ask, in the order
     of their reading.
@@ -133,30 +133,35 @@ class NewsReader:
             self._news |= self._read(batch)
         return self._news.pop(repository, None)
 
-    def _read(self, batch: Sequence[str]) -> Iterator[tuple[str, RepositoryNews]]:
+    def _read(self, batch: Sequence[str]) -> dict[str, RepositoryNews]:
         try:
             with self.client.sending_slow_reads_once():
                 nodes = self.client.query_repositories("News", batch)
         except GitHubError as problem:
-            if is_too_large(problem):
-                self._batch_size = max(1, self._batch_size // 2)
-            return
-        yield from ((name, RepositoryNews(node)) for name, node in zip(batch, nodes, strict=True) if node)
+            return self._read_half(batch) if is_too_large(problem) and len(batch) > 1 else {}
+        return {name: RepositoryNews(node) for name, node in zip(batch, nodes, strict=True) if node}
+
+    def _read_half(self, batch: Sequence[str]) -> dict[str, RepositoryNews]:
+        """Ask for the first half of a batch that took too long, and for as few from now on."""
+        self._batch_size = len(batch) // 2
+        self._unasked |= dict.fromkeys(batch[self._batch_size :])
+        return self._read(batch[: self._batch_size])
 
 
-def is_quiet(news: RepositoryNews, request: HistoryRequest) -> bool:
+def is_quiet(news: RepositoryNews, request: HistoryRequest, listed_news: JsonObject | None = None) -> bool:
     """Whether a reading would find nothing but, perhaps, security alerts.
 
     The last reading was complete, GitHub shows the same as before it, and settings and rules are the same. Whatever is
-    not sure is read.
+    not sure is read. `listed_news` is what GitHub's list shows of the repository, if it does.
     """
     last, is_same_name = request.cursors.get(NEWS, Cursor()), news.info.name.lower() == request.run.repository.lower()
     digest, *read_kinds = last.open or ("",)
     return (
         is_same_name
         and digest == news.digest(request.settings)
-        and not _has_something_left(request)
-        and _selected_kinds(request) <= {*read_kinds}
+        and not _has_something_left(request, news.node)
+        and not _hides_failures(request, news.node)
+        and _unseen_kinds(request, read_kinds) <= _kinds_without_change(request, listed_news)
     )
 
 
@@ -174,12 +179,10 @@ def is_quiet_in_list(listed_news: JsonObject, request: HistoryRequest) -> bool:
         or not shows_same_in_list(listed_news, last, request.settings)
     ):
         return False
-    is_idle, read_kinds = not (request.known_sources or _has_runs_left(request)), {*last.open[1:]}
-    days = _IDLE_NEWS_DAYS if is_idle else _NEWS_DAYS
     return (
-        not _is_its_turn(last.read_at, listed_news["databaseId"], days, request.run.now)
-        and not _has_something_left(request)
-        and (is_idle or _selected_kinds(request) <= read_kinds)
+        not is_its_turn(last.read_at, listed_news["databaseId"], _NEWS_DAYS, request.run.now)
+        and not _has_something_left(request, listed_news)
+        and _unseen_kinds(request, last.open[1:]) <= _kinds_without_turn(request, listed_news)
     )
 
 
@@ -195,15 +198,24 @@ def list_digest(listed: ListedRepository, request: HistoryRequest) -> tuple[str,
     return (_digest(request.settings, listed.news),)
 
 
-def _has_something_left(request: HistoryRequest) -> bool:
-    """Whether the last reading left something that GitHub need not change for the next one to read it."""
-    cursors = request.cursors
+def _has_something_left(request: HistoryRequest, node: JsonObject) -> bool:
+    """Whether the last reading left something that GitHub need not change for the next one to read it.
+
+    `node` has the default branch, which a repository without commits does not have.
+    """
+    cursors, has_commits = request.cursors, node["defaultBranchRef"] is not None
     return (
         any(cursor.has_more(request.since) for cursor in cursors.values())
         or bool(cursors.get("deployments", Cursor()).open)
-        or not cursors.get("commits", Cursor()).anchors
+        or (has_commits and not cursors.get("commits", Cursor()).anchors)
         or has_unread_jobs(request)
     )
+
+
+def _hides_failures(request: HistoryRequest, node: JsonObject) -> bool:
+    """Whether a deployment may have succeeded after it had failed, and is not among the newest that GitHub shows."""
+    failed_ids = {*request.cursors.get("deployments", Cursor()).anchors}
+    return not failed_ids <= {deployment["id"] for deployment in node["deployments"]["nodes"]}
 
 
 def _has_runs_left(request: HistoryRequest) -> bool:
@@ -213,13 +225,46 @@ def _has_runs_left(request: HistoryRequest) -> bool:
 
 
 _READABLE_KINDS = ("deployments", "releases")
-"""The kinds of deployments whose news GitHub shows."""
+"""The kinds of deployments whose news GitHub shows. It shows those of pushes too: these are merged pull requests."""
+_RUNS = frozenset({"workflow-runs"})
 
 
-def _selected_kinds(request: HistoryRequest) -> set[str]:
-    """Return the sources that a reading would use, unless it finds one that is better than those in the ledger."""
+def _unseen_kinds(request: HistoryRequest, read_kinds: Iterable[str]) -> set[str]:
+    """Return the sources that a reading would use and whose news GitHub does not show.
+
+    That is unless a reading finds a source that is better than those in the ledger. `read_kinds` are the kinds that the
+    last reading has read.
+    """
     sources = SourceSelection(request.settings.deployment_source, request.known_sources)
-    return {source for source in (*_READABLE_KINDS, "workflow-runs", "pushes") if sources.is_selected(source)}
+    return {source for source in (*_READABLE_KINDS, *_RUNS) if sources.is_selected(source)} - {*read_kinds}
+
+
+def _kinds_without_turn(request: HistoryRequest, listed_news: JsonObject) -> frozenset[str]:
+    """Return the sources that need not be read today, although GitHub does not show their news: runs, if none counts.
+
+    They are read in any case once a week, and every day where one had not ended.
+    """
+    has_other_deployments = not request.known_sources <= {"pushes"}
+    if request.run.is_manual or has_other_deployments or _has_runs_left(request):
+        return frozenset()
+    read_at = request.cursors.get("runs", Cursor()).newest
+    return frozenset() if is_its_turn(read_at, listed_news["databaseId"], _RUNS_DAYS, request.run.now) else _RUNS
+
+
+def _kinds_without_change(request: HistoryRequest, listed_news: JsonObject | None) -> frozenset[str]:
+    """Return the same for a repository whose line in the list is not as it was, but which was not pushed to.
+
+    A run that deploys usually follows a push.
+    """
+    read_at = request.cursors.get("runs", Cursor()).newest
+    if listed_news is None or read_at is None or _is_pushed_since(listed_news, read_at - CLOCK_SKEW):
+        return frozenset()
+    return _kinds_without_turn(request, listed_news)
+
+
+def _is_pushed_since(listed_news: JsonObject, time: datetime) -> bool:
+    pushed_at = listed_news["pushedAt"]
+    return pushed_at is not None and parse_instant(pushed_at) >= time
 
 
 def are_alerts_due(last: Cursor, run: Run) -> bool:
@@ -233,18 +278,7 @@ def are_own_alerts_due(last: Cursor, number: int | None, run: Run) -> bool:
 
     The list of its organisation does not say that alerts are switched off, or that the token may not see them.
     """
-    return _is_its_turn(last.newest, number, _OWN_ALERTS_DAYS, run.now)
-
-
-def _is_its_turn(last: datetime | None, number: int | None, days: int, now: datetime) -> bool:
-    """Whether something is due that is done once in a number of days, and was last done at a time.
-
-    Each repository has a day of its own by its number, so that not all of an organisation come on the same day.
-    """
-    if last is None or not timedelta() <= now - last < timedelta(days=days):
-        return True
-    place = int(hashlib.sha256(str(number).encode()).hexdigest(), 16)
-    return now - last > _SAME_DAY and (now.toordinal() + place) % days == 0
+    return is_its_turn(last.newest, number, _OWN_ALERTS_DAYS, run.now)
 
 
 def news_cursor(

@@ -117,13 +117,15 @@ class HistoryPart:
 class ReadFailure:
     """A kind that was not read, or not completely; `permission` is the missing permission if that is the cause.
 
-    `has_job`: whether there is a job to give it to.
+    `has_job`: whether there is a job to give it to. `is_refused`: whether GitHub does not have it, or does not show it
+    to this token.
     """
 
     kind: HistoryKind
     reason: str
     permission: str | None = None
     has_job: bool = True
+    is_refused: bool = False
 
     @property
     def is_lasting(self) -> bool:
@@ -157,8 +159,9 @@ PartOrFailure = HistoryPart | ReadFailure | RefusedAlerts
 
 def read_failure(kind: HistoryKind, problem: GitHubError, run: Run) -> ReadFailure:
     """Return the failure of a kind, with the permission that may be missing."""
-    is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
-    return ReadFailure(kind, str(problem), _PERMISSIONS.get(kind) if is_permission_missing else None, run.has_job)
+    is_refused = isinstance(problem, ForbiddenError | NotFoundError)
+    permission = _PERMISSIONS.get(kind) if is_refused else None
+    return ReadFailure(kind, str(problem), permission, run.has_job, is_refused)
 
 
 @dataclass
@@ -223,6 +226,11 @@ class GatheredHistory:
         A permission that runs or releases lack is usually lacking for good.
         """
         return not any(failure.kind in _COMPARED_KINDS and not failure.is_lasting for failure in self.failures)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether GitHub does not show the repository to this token, or has none of that name."""
+        return any(failure.kind == "repository" and failure.is_refused for failure in self.failures)
 
     def move_cursor(self, kind: str, cursor: Cursor) -> None:
         """Remember how far a kind was read."""
@@ -437,8 +445,9 @@ class Extent:
 class HistoryReader:
     """What is needed to read the history of one repository: client, repository and request.
 
-    `first_pages` are pages that came with the first request. `extent` is how much there is. `open_deployments` are the
-    first 100 of those that had not ended at the last reading; None if the first request did not return them.
+    `first_pages` are pages that came with the first request. `extent` is how much there is. `reread_deployments` are
+    the first 100 of those that had not ended, or had failed, at the last reading; None if the first request did not
+    return them.
     """
 
     client: Client
@@ -446,7 +455,7 @@ class HistoryReader:
     request: HistoryRequest
     first_pages: Mapping[HistoryKind, ResultPage] = field(default_factory=dict)
     extent: Extent = field(default_factory=Extent)
-    open_deployments: tuple[JsonObject, ...] | None = None
+    reread_deployments: tuple[JsonObject, ...] | None = None
 
     @property
     def run(self) -> Run:

@@ -13,7 +13,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import EventError
-from dora_metrics.github.client import INVALID_CURSOR, Client, GitHubError, owner_and_name
+from dora_metrics.github.client import INVALID_CURSOR, Client, GitHubError, NotFoundError, owner_and_name
 from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts, read_changed_alerts
 from dora_metrics.github.history.changes import read_commits, read_pulls
 from dora_metrics.github.history.deployments import (
@@ -21,6 +21,7 @@ from dora_metrics.github.history.deployments import (
     read_deployments,
     read_releases,
     read_workflow_runs,
+    reread_ids,
 )
 from dora_metrics.github.history.incidents import newest_issue_variables, read_issues
 from dora_metrics.github.history.organisation_alerts import OrganisationAlerts
@@ -126,19 +127,26 @@ def _stream_client(client: Client) -> Client:
 def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
     """Return a reader with the newest items of every kind, or without any if GitHub refuses one of the kinds."""
     names = owner_and_name(request.run.repository)
-    open_ids = list(request.cursors.get("deployments", Cursor()).open[:MAX_IDS_PER_REQUEST])
-    variables = {**names, **newest_issue_variables(request), "open": open_ids, "files": bool(request.settings.services)}
+    node_ids = list(reread_ids(request.cursors.get("deployments", Cursor()))[:MAX_IDS_PER_REQUEST])
+    variables = {
+        **names,
+        **newest_issue_variables(request),
+        "reread": node_ids,
+        "files": bool(request.settings.services),
+    }
     if "commits" not in request.cursors:
         variables |= {"extent": True, "first": _FIRST_ITEMS}
     try:
         with client.sending_slow_reads_once():
             data = client.query_existing("NewestItems", variables)
+    except NotFoundError:
+        raise
     except GitHubError:
         node = client.query("RepositoryInfo", names)["repository"]
         return HistoryReader(client, RepositoryInfo.from_node(node), request)
     info, first_pages = RepositoryInfo.from_node(data["repository"]), dict(_first_pages(data["repository"]))
-    open_deployments = tuple(filter(None, data["nodes"]))
-    return HistoryReader(client, info, request, first_pages, _extent(data["repository"]), open_deployments)
+    reread_deployments = tuple(filter(None, data["nodes"]))
+    return HistoryReader(client, info, request, first_pages, _extent(data["repository"]), reread_deployments)
 
 
 def _extent(repository: JsonObject) -> Extent:
