@@ -101,7 +101,8 @@ def _send_rows(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     if context.settings.bigquery_dataset and context.work != "record":
         from dora_metrics.pipeline.warehouse import send_to_bigquery  # noqa: PLC0415 - no event sends rows
 
-        emulator = context.runtime.environment.get("BIGQUERY_EMULATOR_HOST", "")
+        environment = context.runtime.environment
+        emulator = environment.get("BIGQUERY_EMULATOR_HOST", "")
         yield send_to_bigquery(result, context.settings, context.run, context.runtime.http_limits, emulator)
 
 
