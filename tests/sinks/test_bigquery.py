@@ -638,7 +638,7 @@ def test_a_server_that_hangs_is_left(fake: FakeBigQuery) -> None:
 
 
 def test_a_run_ends_at_its_deadline_and_the_next_sends_the_rest(fake: FakeBigQuery) -> None:
-    fake.polls = 1_000
+    fake.polls = 1_000_000
     limits = replace_fields(LIMITS, warehouse_seconds=3)
     assert sink_to(fake, limits).send(older()).detail == (
         "not finished in 3 s; the next run sends the rest (0 rows sent)"
