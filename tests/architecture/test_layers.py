@@ -54,6 +54,7 @@ CORE = (
     ("metrics",),
     ("ledger",),
     ("reports", "rows"),
+    ("shapes",),
 )
 """The folders and modules of the core, from the bottom up. Each imports only those in the rows before its own."""
 

@@ -1,0 +1,146 @@
+"""The port of all shapes, and what they are made from.
+
+A shape turns what an endpoint is owed into requests. It is pure: it knows neither the address nor the credentials,
+and makes the same requests from the same facts, so that a repetition can be recognised.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.failures.judge import Failure
+from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.reports.periodic.content import ReportInput
+from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
+from dora_metrics.core.shapes.events import EndpointEvent
+
+if TYPE_CHECKING:
+    from dora_metrics.core.reports.prometheus import LedgerCollector
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class OwedReport:
+    """A periodic report that an endpoint is owed.
+
+    Attributes:
+        id: the name of the debt, such as `report:weekly:2026-W47`.
+        scopes: the report of each active scope, the most recently deployed first.
+    """
+
+    id: str
+    scopes: Sequence[ReportInput]
+
+
+@dataclass(frozen=True)
+class ShapeInput:
+    """What a shape is made from.
+
+    Attributes:
+        repository: the repository of the run.
+        event: the event that started the run, such as `deployment_status`.
+        facts: those that the endpoint is owed, oldest debt first.
+        reports: those that it is owed; only runs that read the whole ledger have any.
+        results: all numbers, and the history of each scope.
+        families: the numbers for Prometheus.
+        page: where readers find the page.
+    """
+
+    repository: str
+    event: str
+    facts: Sequence[Fact]
+    reports: Sequence[OwedReport]
+    results: Results
+    families: "LedgerCollector"
+    page: PageAddress = NO_PAGE
+
+    @cached_property
+    def failures(self) -> Mapping[str, Failure]:
+        """The failed deployments of all scopes, by id."""
+        histories = self.results.evaluation.histories
+        return {failure.deployment.id: failure for history in histories for failure in history.failures}
+
+
+class ShapedRequest(Struct, frozen=True, kw_only=True):
+    """One request to an endpoint, without its address and credentials.
+
+    Attributes:
+        body: what is sent.
+        key: the same for the same content; sent as `Idempotency-Key`.
+        delivers: the ids of the facts and reports in it. One has arrived when each request with it was accepted.
+        path: appended to the endpoint's address; empty for the address itself.
+        method: of the request.
+        content_type: of the body.
+    """
+
+    body: bytes
+    key: str
+    delivers: tuple[str, ...] = ()
+    path: str = ""
+    method: str = "POST"
+    content_type: str = JSON
+
+
+class FactChange(Struct, frozen=True):
+    """What a run recorded about a fact.
+
+    Attributes:
+        before: what the ledger had; None if the fact is new.
+        after: what it has now.
+        now: the time of the run.
+    """
+
+    before: Fact | None
+    after: Fact
+    now: datetime
+
+
+def is_any_change(_: FactChange) -> bool:
+    """An endpoint that keeps facts gets each change of one."""
+    return True
+
+
+def no_refusal(_status: int, _body: bytes) -> str:
+    """A status from 200 to 299 says all."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One form of what is sent.
+
+    Attributes:
+        name: as the setting has it, such as `slack`; for a user's template its path.
+        events: what an endpoint of this shape is sent about without the setting `events`; None for all, which includes
+            facts that no setting selects.
+        requests: makes the requests, in the order in which they are to be sent.
+        is_owed: whether a change of a fact is sent; the endpoint's events are looked at before.
+        owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed.
+        sends_numbers: whether a run that owes no fact sends the numbers as well.
+        token_header: the header that holds the token.
+        token_scheme: what comes before the token in that header.
+        refusal: from the status and body of a success, why it is none; empty if it is one.
+    """
+
+    name: str
+    events: frozenset[EndpointEvent] | None
+    requests: Callable[[ShapeInput], Sequence[ShapedRequest]]
+    is_owed: Callable[[FactChange], bool] = is_any_change
+    owes_judgements: bool = False
+    sends_numbers: bool = False
+    token_header: str = "Authorization"  # noqa: S105 - the name of a header
+    token_scheme: str = "Bearer "  # noqa: S105 - as above
+    refusal: Callable[[int, bytes], str] = no_refusal
+
+
+def content_key(content: object) -> str:
+    """Return the idempotency key of what is sent: the same for the same content, 64 characters long."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
