@@ -13,7 +13,13 @@ def _dora() -> "Shape":
     return DORA
 
 
-_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora}
+def _cdevents() -> "Shape":
+    from dora_metrics.core.shapes.cdevents import CDEVENTS  # noqa: PLC0415 - see above
+
+    return CDEVENTS
+
+
+_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora, "cdevents": _cdevents}
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 
