@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.shapes.cdevents import CDEVENTS
+from dora_metrics.core.shapes.cloud_event import subject_id
 from dora_metrics.core.shapes.shape import FactChange
 from dora_metrics.core.shapes.shipped import shipped_shape
 from support.cdevents import problems, requests_for
@@ -111,6 +112,13 @@ def test_a_remediation_after_a_failed_attempt_is_a_rollback_if_the_version_is_an
     assert service_names(retried, results=results_of(v1, failed, retried)) == ["upgraded"]
 
 
+def test_the_same_version_again_repairs_without_a_rollback() -> None:
+    v1, v2, v3, again = deployments_of_versions("V1 V2 V3 V2")
+    restart, cancelled = replace(again, remediates=v2.id), replace(v3, status="cancelled")
+    assert service_names(restart, results=results_of(v1, v2, restart)) == ["upgraded"]
+    assert service_names(restart, results=results_of(v1, v2, cancelled, restart)) == ["upgraded"]
+
+
 @pytest.mark.parametrize("status", ["failure", "cancelled"])
 def test_an_attempt_without_success_changes_no_service(status: str) -> None:
     assert names_of(deployment(1, status=status, reached_users=True)) == []
@@ -131,6 +139,13 @@ def job(number: int, workflow: str, **fields: Any) -> Deployment:  # noqa: ANN40
     """The GitHub deployment of the only job of a run."""
     address = f"https://github.com/acme/shop/actions/runs/{number}/job/1"
     return deployment(number, f"03-0{number}", run_id=str(number), workflow=workflow, url=address, **fields)
+
+
+def test_the_jobs_of_an_attempt_outside_production_are_one_deployment_if_they_are_sent_together() -> None:
+    owed = [matrix_job(1, environment="staging"), matrix_job(2, environment="staging")]
+    requests = requests_for(owed, results_of(*owed))
+    delivered = [each.delivers for each in requests if b"service.deployed" in each.body]
+    assert [sorted(each) for each in delivered] == [[each.id for each in owed]]
 
 
 def test_a_job_that_only_uses_an_environment_makes_no_event() -> None:
@@ -181,7 +196,7 @@ def test_the_jobs_of_an_attempt_are_one_deployment_and_one_run() -> None:
 )
 def test_a_run_has_the_outcome_of_all_its_deployments(statuses: list[str], outcome: str) -> None:
     owed = [matrix_job(number, status=status) for number, status in enumerate(statuses, 1)]
-    (run,) = [event for event in events_of(owed[1], results=results_of(*owed)) if "pipeline" in name_of(event)]
+    (run,) = [event for event in events_of(owed[0], results=results_of(*owed)) if "pipeline" in name_of(event)]
     assert run["subject"]["content"] == {
         "pipelineName": "Deploy",
         "outcome": outcome,
@@ -248,6 +263,23 @@ def test_the_server_is_that_of_the_addresses_of_the_repository() -> None:
     assert {event["context"]["source"] for event in events_of(elsewhere, page)} == {"https://github.com/acme/shop"}
 
 
+def test_the_server_is_also_known_from_deployments_that_are_not_owed() -> None:
+    known = results_of(deployment(1, url="https://GIT.acme.example/acme/shop/actions/runs/7"))
+    others = deployment(2, "03-06", url="https://git.other.example/acme/api/actions/runs/7")
+    sources = [event["context"]["source"] for event in events_of(incident(3), others, results=known)]
+    assert set(sources) == {"https://git.acme.example/acme/shop"}
+
+
+def test_without_a_service_it_is_the_repository() -> None:
+    (event,) = events_of(deployment(1, service=None))
+    assert event["subject"]["id"] == "shop"
+
+
+def test_names_that_differ_have_subjects_that_differ() -> None:
+    names = ["a\nb", "a%0Ab", "a b", "日本"]
+    assert [subject_id(name) for name in names] == ["a%0Ab", "a%250Ab", "a b", "日本"]
+
+
 def test_a_merged_pull_request_is_a_change_and_a_direct_commit_is_none() -> None:
     (event,) = events_of(change(4, merged_at="03-02"), change(5), direct_commit(6))
     assert (name_of(event), event["subject"]["id"]) == ("change.merged", "pull/4")
@@ -292,10 +324,9 @@ def test_what_makes_no_event_is_in_no_request() -> None:
 
 def test_an_event_with_another_content_has_another_id() -> None:
     fact = incident(5, title="Down")
-    ids = {event["context"]["id"] for each in ("Down", "Checkout is down", "Down") for event in events_of(
-        replace(fact, title=each)
-    )}  # fmt: skip
-    assert len(ids) == 2
+    others = [fact, replace(fact, title="Checkout is down"), replace(fact, detected_at=at("03-05T12:59"))]
+    ids = [event["context"]["id"] for each in others for event in events_of(each)]
+    assert len(set(ids)) == 3
 
 
 FACTS: list[Fact] = [deployment(1), change(2, merged_at="03-02"), incident(3)]

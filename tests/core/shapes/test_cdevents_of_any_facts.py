@@ -95,6 +95,7 @@ HOSTILE_VALUES = [
     " ",
     "é\u0301",
     "日本語",
+    "٣٤",
     "\U0001fffe",
     "\ufdd0",
     "a:b@c?d#e/../f",

@@ -153,7 +153,7 @@ def _service_id(fact: Deployment | Incident) -> str:
 
 def _is_owed(change: FactChange) -> bool:
     """Whether events say something else about a fact than they did before."""
-    return not change.after.retracted and _told(change.after) not in (None, _told(change.before))
+    return _told(change.after) not in (None, _told(change.before))
 
 
 def _told(fact: Fact | None) -> object:

@@ -178,7 +178,7 @@ class _RunAttempt(NamedTuple):
         """Return the attempt of a run that made a deployment; None if no run did."""
         parsed = DeploymentId.parse(deployment.id)
         link = job_link_of(deployment)
-        run_id = deployment.run_id or (link.run_id if link else None) or (parsed.key if parsed.kind == "run" else None)
+        run_id = (link.run_id if link else None) or (parsed.key if parsed.kind == "run" else None)
         return cls(deployment.repository, run_id, deployment.run_attempt) if run_id else None
 
     def finished(self, parts: Sequence[Deployment], fact_ids: tuple[str, ...]) -> FinishedRun:
