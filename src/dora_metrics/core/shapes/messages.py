@@ -3,11 +3,12 @@
 Slack and Microsoft Teams differ only in how they lay a message out and escape it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
@@ -20,6 +21,7 @@ from dora_metrics.core.shapes.words import (
     FactKind,
     FactState,
     FactWords,
+    MetricWords,
     ReportWords,
     ScopeWords,
     Words,
@@ -40,6 +42,8 @@ _MAX_REASONS = 5
 _MAX_REASONS_OF_SEVERAL = 2
 _MAX_HINTS = 2
 _MAX_TEXT_LENGTH = 600
+_MAX_LINE_LENGTH = 250
+_MAX_NAME_LENGTH = 100
 _MAX_TITLE_LENGTH = 250
 _MAX_URL_LENGTH = 1500
 
@@ -67,6 +71,28 @@ class ScopePart(Struct, frozen=True):
     words: ScopeWords
     reasons: tuple[str, ...]
     hints: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """What the numbers are of, such as `Last 30 days`."""
+        return f"{self.words.window[:1].upper()}{self.words.window[1:]}"
+
+    @property
+    def numbers(self) -> str:
+        """The numbers on one line, without metrics that have no value."""
+        texts = (_number(metric) for metric in self.words.metrics if metric.value != formatting.NO_VALUE)
+        return " · ".join(texts) or "No numbers yet"
+
+
+def _number(metric: MetricWords) -> str:
+    """Return a metric with its value, and with the change if that is clear."""
+    change = f", {metric.change}" if metric.verdict in ("better", "worse") else ""
+    return f"{metric.label}: {metric.value}{change}"
+
+
+def remark_on(metric: MetricWords) -> str:
+    """Return the change of a metric against the previous window, or why it has no value."""
+    return metric.change or ("" if metric.value != formatting.NO_VALUE else metric.reason)
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -146,7 +172,7 @@ def messages_of(shape_input: ShapeInput) -> list[Message]:
         messages = [_digest(words, news, key)]
     else:
         messages = [_fact_message(words, fact, content_key(facts_by_id[fact.id])) for fact in news]
-    return [*messages, *map(_report_message, filter(lambda report: report.scopes, words.reports))]
+    return [*messages, *map(_report_message, words.reports)]
 
 
 def _says_something(fact: FactWords) -> bool:
@@ -191,7 +217,7 @@ def _fact_message(words: Words, fact: FactWords, key: str) -> Message:
         symbol=_symbol(fact),
         tone=_tone([fact]),
         title=cut(fact.sentence, _MAX_TITLE_LENGTH),
-        paragraphs=_cut_all(fact.details, len(fact.details)),
+        paragraphs=tuple(cut(detail, _MAX_TEXT_LENGTH) for detail in fact.details),
         scopes=(_scope_part(scope, _MAX_REASONS),) if has_numbers and scope else (),
         links=_links((f"Open the {fact.kind}", fact.url), ("Open the page", _page(words, scope))),
         context=_context(scope.name if scope else words.repository, fact.time),
@@ -209,8 +235,9 @@ def _page(words: Words, scope: ScopeWords | None) -> str:
 
 
 def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
-    """Return one message on many facts, the newest debts last."""
-    lines = [Line(cut(f"{_symbol(fact)} {fact.sentence}, {fact.time}", _MAX_TEXT_LENGTH), fact.url) for fact in news]
+    """Return one message on many facts: failures and open incidents first, then in the order of the debts."""
+    weightiest_first = sorted(news, key=lambda fact: _tone([fact]) != "bad")
+    lines = [_digest_line(fact) for fact in weightiest_first]
     left_out = len(lines) - MAX_DIGEST_LINES
     more = [Line(f"and {left_out:,} more")] if left_out > 0 else []
     needy = [_scope_part(scope, _MAX_REASONS_OF_SEVERAL) for scope in words.scopes if scope.attention]
@@ -220,24 +247,31 @@ def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
         symbol="📋",
         tone=_tone(news),
         title=cut(f"{_counts(news)} in {words.repository}", _MAX_TITLE_LENGTH),
-        lines=(*_legible(lines[:MAX_DIGEST_LINES]), *more),
+        lines=(*lines[:MAX_DIGEST_LINES], *more),
         scopes=tuple(needy[:MAX_SCOPES]),
         more=_more_scopes(len(needy)),
         links=_links(("Open the page", words.page)),
     )
 
 
+def _digest_line(fact: FactWords) -> Line:
+    """Return what happened and when; the sentence of an open incident says when."""
+    time = "" if fact.state == "open" else f", {fact.time}"
+    sentence = cut(fact.sentence, _MAX_LINE_LENGTH - len(time))
+    return Line(f"{_symbol(fact)} {sentence}{time}", _short_url(fact.url))
+
+
 def _counts(news: Sequence[FactWords]) -> str:
     """Return `8 deployments (2 failed), 1 incident and 3 merged changes`."""
 
-    def count_of(kind: FactKind, noun: str, plural: str = "") -> str:
+    def count_of(kind: FactKind, noun: str) -> str:
         number = sum(fact.kind == kind for fact in news)
-        return formatting.count(number, noun, plural) if number else ""
+        return formatting.count(number, noun) if number else ""
 
     failed = sum(fact.state == "failure" for fact in news)
     deployments = count_of("deployment", "production deployment") + (f" ({failed:,} failed)" if failed else "")
-    incidents = count_of("incident", "change of an incident", "changes of incidents")
-    return formatting.join_with_and([*filter(None, (deployments, incidents, count_of("change", "merged change")))])
+    counts = (deployments, count_of("incident", "incident"), count_of("change", "merged change"))
+    return formatting.join_with_and([*filter(None, counts)])
 
 
 def _report_message(report: ReportWords) -> Message:
@@ -259,7 +293,8 @@ def _report_message(report: ReportWords) -> Message:
 
 
 def _scope_part(scope: ScopeWords, max_reasons: int, max_hints: int = 0) -> ScopePart:
-    return ScopePart(scope, _cut_all(scope.attention, max_reasons), _cut_all(scope.hints, max_hints))
+    words = replace(scope, name=cut(scope.name, _MAX_NAME_LENGTH), page=_short_url(scope.page))
+    return ScopePart(words, _cut_all(scope.attention, max_reasons), _cut_all(scope.hints[:max_hints], max_hints))
 
 
 def _more_scopes(count: int) -> str:
@@ -268,9 +303,9 @@ def _more_scopes(count: int) -> str:
 
 
 def _cut_all(texts: Sequence[str], limit: int) -> tuple[str, ...]:
-    """Return the first texts, each cut, and how many others there are."""
-    more = (f"and {len(texts) - limit:,} more",) if limit and len(texts) > limit else ()
-    return (*(cut(text, _MAX_TEXT_LENGTH) for text in texts[:limit]), *more)
+    """Return the first texts as lines of a list, each cut, and how many others there are."""
+    more = (f"and {len(texts) - limit:,} more",) if len(texts) > limit else ()
+    return (*(cut(text, _MAX_LINE_LENGTH) for text in texts[:limit]), *more)
 
 
 def cut(text: str, length: int) -> str:
@@ -282,14 +317,13 @@ def cut(text: str, length: int) -> str:
 
 
 def _links(*links: tuple[str, str]) -> tuple[Link, ...]:
-    return tuple(Link(text, url) for text, url in links if url and len(url) <= _MAX_URL_LENGTH)
+    return tuple(Link(text, url) for text, url in links if _short_url(url))
 
 
-def _legible(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield lines without addresses that are too long."""
-    for line in lines:
-        yield line if len(line.url) <= _MAX_URL_LENGTH else Line(line.text)
+def _short_url(url: str) -> str:
+    """Return an address, which cannot be cut; empty if it is too long for a message."""
+    return url if len(url) <= _MAX_URL_LENGTH else ""
 
 
 def _context(*parts: str) -> str:
-    return cut(" · ".join(filter(None, parts)), _MAX_TEXT_LENGTH)
+    return cut(" · ".join(filter(None, parts)), _MAX_LINE_LENGTH)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, cut, is_news, messages_of
+from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, cut, is_news, messages_of, remark_on
 from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput
 from dora_metrics.core.shapes.words import MetricWords
 
@@ -58,9 +58,8 @@ def _blocks(message: Message) -> Iterator[SlackBlock]:
 
 def _whole_scope(part: ScopePart) -> Iterator[SlackBlock]:
     """Return the five numbers in two columns, then what needs attention and what to improve."""
-    words = part.words
-    fields = [_mrkdwn(cut(_field(metric), _MAX_FIELD_LENGTH)) for metric in words.metrics]
-    yield {"type": "section", "text": _mrkdwn(f"*Numbers, {_escape(words.window)}*"), "fields": fields}
+    fields = [_mrkdwn(cut(_field(metric), _MAX_FIELD_LENGTH)) for metric in part.words.metrics]
+    yield {"type": "section", "text": _mrkdwn(f"*{_escape(part.heading)}*"), "fields": fields}
     if part.reasons:
         yield _rich_text(_heading("Needs attention"), _bullets([[_text(reason)] for reason in part.reasons]))
     if part.hints:
@@ -68,15 +67,13 @@ def _whole_scope(part: ScopePart) -> Iterator[SlackBlock]:
 
 
 def _field(metric: MetricWords) -> str:
-    remark = metric.change or (metric.reason if metric.value == "–" else "")
-    return "\n".join(filter(None, (metric.label, f"*{_escape(metric.value)}*", _escape(remark))))
+    return "\n".join(filter(None, (metric.label, f"*{_escape(metric.value)}*", _escape(remark_on(metric)))))
 
 
 def _short_scope(part: ScopePart) -> SlackBlock:
     """Return a scope among several: its name, its numbers on one line, and what needs attention."""
     name = _link(part.words.name, part.words.page) | {"style": {"bold": True}}
-    numbers = _text(" · ".join(f"{metric.label}: {metric.value}" for metric in part.words.metrics))
-    elements = [_paragraph(name, _text("\n"), numbers)]
+    elements = [_paragraph(name, _text(f"\n{part.numbers}"))]
     return _rich_text(*elements, *([_bullets([[_text(reason)] for reason in part.reasons])] if part.reasons else []))
 
 
@@ -133,6 +130,7 @@ _ERRORS: Mapping[str, str] = {
     "invalid_blocks_format": "Slack does not take the layout of the message; report it as a bug of this action",
     "invalid_payload": "Slack cannot read the message; check that the address is one of an incoming webhook",
     "invalid_token": f"the address is not valid any more; {_NEW_WEBHOOK}",
+    "msg_blocks_too_long": "the message is longer than Slack takes; report it as a bug of this action",
     "no_active_hooks": f"the webhook is switched off; switch it on, or {_NEW_WEBHOOK}",
     "no_service": f"the webhook was removed or switched off; {_NEW_WEBHOOK}",
     "no_team": f"the workspace does not exist any more; {_NEW_WEBHOOK}",

@@ -3,12 +3,13 @@
 Text of strangers is in text runs, in which Teams reads no Markdown. The other texts are our own.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, Tone, is_news, messages_of
+from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, Tone, is_news, messages_of, remark_on
 from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput
 from dora_metrics.core.shapes.words import MetricWords
 
@@ -19,7 +20,8 @@ _OK, _ACCEPTED = 200, 202
 MAX_BODY_LENGTH = 20_000
 """Bytes. Teams documents about 28 KB, which its own envelope is part of."""
 
-_ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
+_WORD_JOINER = "\N{WORD JOINER}"
+_BEFORE_BRACE = re.compile(r"\{(?=\{)")
 
 
 _STYLES: Mapping[Tone, str] = {"good": "good", "bad": "attention", "neutral": "emphasis"}
@@ -40,11 +42,9 @@ def _fitting_body(message: Message) -> bytes:
 def _shorter(message: Message) -> Iterator[Message]:
     """Yield the message, then ever shorter ones; the last one has its title only."""
     yield message
-    without_numbers = replace(
-        message, scopes=(), more="The numbers are left out, because Teams takes no longer message."
-    )
+    without_numbers = replace(message, scopes=(), more="The numbers are left out: Teams takes no longer message.")
     yield without_numbers
-    yield replace(without_numbers, lines=(), paragraphs=())
+    yield replace(without_numbers, lines=tuple(replace(line, url="") for line in message.lines))
     yield replace(without_numbers, lines=(), paragraphs=(), links=())
 
 
@@ -78,7 +78,7 @@ def _elements(message: Message) -> Iterator[Element]:
 
 def _whole_scope(part: ScopePart) -> Iterator[Element]:
     """Return the five numbers, then what needs attention and what to improve."""
-    yield _heading(f"Numbers, {part.words.window}")
+    yield _heading(part.heading)
     yield {"type": "FactSet", "facts": [_fact(metric) for metric in part.words.metrics]}
     if part.reasons:
         yield _heading("Needs attention")
@@ -89,14 +89,13 @@ def _whole_scope(part: ScopePart) -> Iterator[Element]:
 
 
 def _fact(metric: MetricWords) -> Element:
-    remark = metric.change or (metric.reason if metric.value == "–" else "")
-    return {"title": metric.label, "value": " · ".join(filter(None, (metric.value, remark)))}
+    return {"title": metric.label, "value": " · ".join(filter(None, (metric.value, remark_on(metric))))}
 
 
 def _short_scope(part: ScopePart) -> Iterator[Element]:
     """Return a scope among several: its name, its numbers on one line, and what needs attention."""
     yield _rich_text(_linked_run(part.words.name, part.words.page, weight="Bolder"))
-    yield _rich_text(_run(" · ".join(f"{metric.label}: {metric.value}" for metric in part.words.metrics)))
+    yield _rich_text(_run(part.numbers), spacing="None")
     yield from map(_bullet, part.reasons)
 
 
@@ -123,7 +122,7 @@ def _linked_run(text: str, url: str, **properties: object) -> Element:
 
 def _run(text: str, **properties: object) -> Element:
     """Return a text that Teams shows as it is. Only `{{DATE(…)}}` would be read, so its braces are separated."""
-    return {"type": "TextRun", "text": text.replace("{{", f"{{{_ZERO_WIDTH_SPACE}{{"), **properties}
+    return {"type": "TextRun", "text": _BEFORE_BRACE.sub(f"{{{_WORD_JOINER}", text), **properties}
 
 
 _OLD_CONNECTOR = b"webhook message delivery failed"

@@ -111,15 +111,15 @@ class ScopeWords(Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: of the scope, such as `acme/shop/web/production`; unique.
-        name: such as `acme/shop` or `acme/shop · web · production`.
+        name: such as `web · production`, after the name of the repository where several are named.
         repository: `owner/name`.
         service: its name.
         environment: its name.
         window: what the numbers are of, such as `last 30 days` or `week 47`.
         metrics: the five metrics, in their order.
         headline: one sentence on all of them; only in reports.
-        attention: why the scope needs attention, the weightiest reason first; no full stops.
-        hints: what to improve, with the evidence; only in reports.
+        attention: why the scope needs attention, the weightiest reason first, without full stops.
+        hints: measures to improve the weakest metric, each with its reason; only in reports.
         page: the address that opens the page at this scope; empty if the page is not published.
     """
 
@@ -180,11 +180,12 @@ def words_of(shape_input: ShapeInput) -> Words:
     """Say in plain English what an endpoint is owed."""
     places = _places(shape_input)
     histories = {place.history.scope: place.history for place in places.values() if place.history}
+    repositories = {scope.repository for scope in histories}
     return Words(
         repository=_line(shape_input.repository),
         facts=tuple(_fact_words(fact, places[fact.id], shape_input.results) for fact in shape_input.facts),
-        scopes=tuple(_current_scope_words(history, shape_input) for history in histories.values()),
-        reports=tuple(_report_words(report, shape_input.page) for report in shape_input.reports),
+        scopes=tuple(_current_scope_words(history, shape_input, repositories) for history in histories.values()),
+        reports=tuple(_report_words(report, shape_input.page) for report in shape_input.reports if report.scopes),
         page=web_address(shape_input.page.published),
     )
 
@@ -350,16 +351,16 @@ def _vulnerability_words(fact: Vulnerability, common: _Common) -> FactWords:
     state: FactState = "resolved" if fact.fixed_at or fact.dismissed_at else "open"
     name = _line(" ".join(filter(None, (fact.severity, "vulnerability", fact.package and f"in {fact.package}"))))
     verb = "was fixed" if fact.fixed_at else "was dismissed" if fact.dismissed_at else "was detected"
-    return common.words("vulnerability", _state(fact, state), f"{name[:1].upper()}{name[1:]} {verb}")
+    return common.words("vulnerability", _state(fact, state), f"{_capitalised(name)} {verb}")
 
 
-def _current_scope_words(history: ScopeHistory, shape_input: ShapeInput) -> ScopeWords:
+def _current_scope_words(history: ScopeHistory, shape_input: ShapeInput, repositories: AbstractSet[str]) -> ScopeWords:
     """Return the numbers of a scope in the window of the run."""
     results = shape_input.results
     report_input = _of_current_window(history, results, shape_input.page)
     verdicts = compare_with_previous(results, history, report_input.scope_metrics)
     words = _scope_words(report_input, verdicts, units.format_brief)
-    return replace(words, window=results.window_text)
+    return replace(words, name=_line(_scope_name(history.scope, repositories)), window=results.window_text)
 
 
 def _of_current_window(history: ScopeHistory, results: Results, page: PageAddress) -> ReportInput:
@@ -383,7 +384,7 @@ def _scope_words(
     benchmark = report_input.results.policy.benchmark
     return ScopeWords(
         key=scope_path(scope),
-        name=_line(_scope_name(scope)),
+        name=_line(scope_label(scope)),
         repository=_line(scope.repository),
         service=_line(scope.service),
         environment=_line(scope.environment),
@@ -391,13 +392,16 @@ def _scope_words(
         metrics=tuple(
             _metric_words(metric, scope_metrics, verdicts, benchmark, format_value) for metric in METRICS.values()
         ),
-        attention=tuple(plain(reason.text) for reason in reasons_for_attention(report_input)),
+        attention=tuple(_capitalised(plain(reason.text)) for reason in reasons_for_attention(report_input)),
         page=web_address(report_input.page.of_scope(scope)),
     )
 
 
-def _scope_name(scope: Scope) -> str:
+def _scope_name(scope: Scope, repositories: AbstractSet[str]) -> str:
+    """Return the name of a scope among others, which are in these repositories."""
     label = scope_label(scope)
+    if len(repositories) == 1 and label != DEFAULT_ENVIRONMENT:
+        return label
     return scope.repository if label == DEFAULT_ENVIRONMENT else f"{scope.repository} · {label}"
 
 
@@ -436,7 +440,8 @@ def _report_words(report: OwedReport, page: PageAddress) -> ReportWords:
     """Return a report on all scopes with something to report; the one in most need of attention comes first."""
     scopes = sorted(map(ScopeInReport.of, report.scopes), key=lambda scope: scope.order)
     whole = build_all_scopes_report(scopes, page, RowLimits(rows=0, has_links=False))
-    texts = tuple(_reported_scope_words(scope.report_input) for scope in scopes)
+    repositories = {scope.scope.repository for scope in scopes}
+    texts = tuple(_reported_scope_words(scope.report_input, repositories) for scope in scopes)
     is_alone = len(texts) == 1
     return ReportWords(
         id=report.id,
@@ -449,11 +454,31 @@ def _report_words(report: OwedReport, page: PageAddress) -> ReportWords:
     )
 
 
-def _reported_scope_words(report_input: ReportInput) -> ScopeWords:
+def _reported_scope_words(report_input: ReportInput, repositories: AbstractSet[str]) -> ScopeWords:
     report = outline(report_input)
-    words = _scope_words(report_input, compare_periods(report_input), value_with_counts)
-    hints = tuple(plain(hint.text) for hint in report.hints)
-    return replace(words, headline=plain(report.headline), hints=hints)
+    words = _scope_words(report_input, compare_periods(report_input), _reported_value)
+    return replace(
+        words,
+        name=_line(_scope_name(report_input.history.scope, repositories)),
+        metrics=tuple(_reported_label(metric) for metric in words.metrics),
+        headline=plain(report.headline),
+        hints=tuple(_capitalised(plain(measure)) for hint in report.hints for measure in hint.measures),
+    )
+
+
+def _reported_value(result: schema.MetricVerdict) -> str:
+    """Return a value as a report has it; of lead time the median only, since no column says what else is meant."""
+    return units.format_result(result) if isinstance(result, schema.LeadTime) else value_with_counts(result)
+
+
+def _reported_label(metric: MetricWords) -> MetricWords:
+    """Return a metric with the label of its value in a report, where a frequency is a count of deployments."""
+    is_count = metric.key == "deployment_frequency"
+    return replace(metric, label=METRICS[metric.key].line_label) if is_count else metric
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _line(text: str) -> str:
