@@ -91,6 +91,7 @@ def test_each_outcome_is_news_once() -> None:
     assert news(None, merged)
     assert not news(merged, replace(merged, title="Other"))
     assert not news(None, vulnerability(1, "03-05T12:00"))
+    assert not news(None, incident(1, "03-05T11:00", environment="staging"))
 
 
 def test_an_old_incident_that_is_resolved_now_is_news() -> None:

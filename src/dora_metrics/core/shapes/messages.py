@@ -137,11 +137,9 @@ def is_news(change: FactChange) -> bool:
         return False
     before = None if change.before is None or change.before.retracted else change.before
     match fact:
-        case Deployment():
-            is_said = fact.status != "cancelled" and change.policy.is_production(environment_of(fact))
-            return is_said and _outcome(before) != fact.status
-        case Incident():
-            return before is None or _outcome(before) != _outcome(fact)
+        case Deployment() | Incident():
+            is_said = _outcome(fact) != "cancelled" and change.policy.is_production(environment_of(fact))
+            return is_said and _outcome(before) != _outcome(fact)
         case Change():
             return before is None
         case _:
@@ -181,10 +179,10 @@ def _says_something(fact: FactWords) -> bool:
     match fact.kind:
         case "deployment":
             return fact.is_production and bool(fact.attempt)
-        case "vulnerability":
-            return False
-        case _:
-            return True
+        case "incident":
+            return fact.is_production
+        case kind:
+            return kind == "change"
 
 
 _SYMBOLS: dict[tuple[FactKind, FactState], str] = {
