@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
+from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md, plain, web_address
 
 ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
@@ -162,3 +162,23 @@ def test_an_address_cannot_leave_its_brackets() -> None:
         "https://a.example/ a",
     ):
         assert re.fullmatch(r"\[a\]\(https://[^()<>\s]*\)", link("a", url))
+
+
+@given(text=TEXTS, url=TEXTS.map("https://a.example/{}".format))
+def test_plain_text_is_what_a_reader_sees(text: str, url: str) -> None:
+    shown = visible(text).replace("`", "")
+    for markdown in (escape(text), link(text, url), md("**{}**", text), md("{}", link(text, None))):
+        assert plain(markdown).replace("`", "") == shown
+
+
+def test_plain_text_of_code_and_links_has_no_markup() -> None:
+    markdown = md(
+        "**{}** {} (rule {}): {}", 1, link(code_span("v1"), "https://a.example/(x)"), code_span("a"), "*b* & c"
+    )
+    assert plain(markdown) == "1 v1 (rule a): *b* & c"
+
+
+def test_only_addresses_of_the_web_are_addresses() -> None:
+    assert web_address("https://a.example/x?a=<b>|c (d)") == "https://a.example/x?a=%3Cb%3E%7Cc%20%28d%29"
+    for url in (None, "", "javascript:x", "//a.example", "https://[x", "ftp://a.example"):
+        assert web_address(url) == ""
