@@ -13,7 +13,16 @@ def _dora() -> "Shape":
     return DORA
 
 
-_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora}
+def _otlp() -> "Shape":
+    from dora_metrics.core.shapes.otlp import OTLP  # noqa: PLC0415 - see above
+
+    return OTLP
+
+
+_LOADERS: Mapping[str, Callable[[], "Shape"]] = {
+    "dora": _dora,
+    "otlp": _otlp,
+}
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 
