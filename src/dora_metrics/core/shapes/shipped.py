@@ -13,6 +13,12 @@ def _dora() -> "Shape":
     return DORA
 
 
+def _datadog() -> "Shape":
+    from dora_metrics.core.shapes.datadog import DATADOG  # noqa: PLC0415 - see above
+
+    return DATADOG
+
+
 def _otlp() -> "Shape":
     from dora_metrics.core.shapes.otlp import OTLP  # noqa: PLC0415 - see above
 
@@ -21,6 +27,7 @@ def _otlp() -> "Shape":
 
 _LOADERS: Mapping[str, Callable[[], "Shape"]] = {
     "dora": _dora,
+    "datadog": _datadog,
     "otlp": _otlp,
 }
 
