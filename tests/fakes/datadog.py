@@ -186,9 +186,10 @@ class FakeDatadog(ListeningFake):
         return [each for each in judged if (each.attributes["service"], each.attributes["env"]) == (service, env)]
 
     def change_failure_rate(self, service: str, env: str, *, with_rollbacks: bool) -> float | None:
-        """Failed deployments as a share of all; Datadog leaves the rollbacks out of these, unless told not to.
+        """Failed deployments as a share of all, or of those that are not rollbacks.
 
-        https://docs.datadoghq.com/dora_metrics/change_failure_detection: failures / (deployments - rollbacks).
+        An earlier edition of https://docs.datadoghq.com/dora_metrics/change_failure_detection leaves rollbacks out of
+        the deployments, a later one does not.
         """
         judged = self.judged(service, env)
         remediations = [each.remediation for each in judged if each.remediation]

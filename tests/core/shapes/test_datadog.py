@@ -101,6 +101,37 @@ def test_the_address_of_a_repository_is_known_from_another_deployment(datadog: F
     assert urls == {"https://ghe.example/acme/shop"}
 
 
+@pytest.mark.parametrize(
+    "url", ["https://proxy.example/git/acme/shop/deployments/1", "javascript:/acme/shop/", "/acme/shop"]
+)
+def test_an_address_that_is_not_of_a_repository_is_not_sent(url: str, datadog: FakeDatadog) -> None:
+    deliver(datadog, shape_input([deployment(1, url=url)], NOW))
+    (stored,) = datadog.deployments.values()
+    assert "git" not in stored.attributes
+
+
+def test_a_start_after_the_end_is_the_end(datadog: FakeDatadog) -> None:
+    deliver(datadog, shape_input([deployment(1, "03-05T12:00", started_at="03-05T13:00")], NOW))
+    (stored,) = datadog.deployments.values()
+    assert stored.attributes["started_at"] == stored.attributes["finished_at"]
+
+
+def test_what_was_left_out_is_not_sent_also_if_it_is_older_than_what_counts() -> None:
+    url = "https://github.com/acme/shop/actions/runs/1/job/1"
+    preview = deployment(1, "03-01", url=url, workflow="Deploy", run_id="1", run_event="pull_request")
+    assert owed(preview, known=[deployment(2, "03-05")]) == []
+
+
+def test_a_duplicate_of_a_deployment_is_not_sent() -> None:
+    shipped = deployment(1, "03-05T12:09", started_at="03-05T12:05", sha=sha("a"))
+    run = deployment(
+        2, "03-05T12:10", started_at="03-05T12:00", sha=sha("a"), id="github:run:7", source="workflow-runs"
+    )
+    first = deployment(3, "03-01")
+    assert owed(run, known=[first, shipped]) == []
+    assert methods_of(owed(shipped, known=[first, run])) == ["POST", "PATCH"]
+
+
 def test_staging_is_sent_without_a_verdict(datadog: FakeDatadog) -> None:
     known, staging = deployment(1), deployment(2, environment="staging")
     sent = owed(staging, known=[known])
@@ -119,6 +150,15 @@ def test_a_rollback_marks_the_deployment_that_it_undid(datadog: FakeDatadog) -> 
         (False, None),
     ]
     assert datadog.recovery_seconds(*SHOP) == 3600
+    assert datadog.change_failure_rate(*SHOP, with_rollbacks=True) == 1 / 3
+    assert datadog.change_failure_rate(*SHOP, with_rollbacks=False) == 1 / 2
+
+
+def test_a_remediation_that_is_earlier_than_the_failure_has_no_recovery_time(datadog: FakeDatadog) -> None:
+    fix = deployment(1, "03-05", remediates="github:deployment:2")
+    bad = deployment(2, "03-06")
+    deliver(datadog, shape_input([fix, bad], NOW))
+    assert verdict_of(datadog, bad) == (True, None)
 
 
 def test_a_fix_is_a_rollforward_and_marks_what_it_remediates_when_it_is_owed_alone(datadog: FakeDatadog) -> None:
@@ -253,6 +293,13 @@ def test_incidents_are_sent_once_and_deleted_when_retracted(datadog: FakeDatadog
     deliver(datadog, shape_input([replace(outage, retracted=True)], NOW))
     assert datadog.incidents == {}
     assert DATADOG.events == frozenset({"deployment"}), "incidents are sent where `events` has them"
+
+
+def test_an_incident_that_ended_before_it_began_has_no_negative_length(datadog: FakeDatadog) -> None:
+    outage = incident(1, "03-05T13:00", resolved_at="03-05T12:00", environment="staging")
+    deliver(datadog, shape_input([outage], NOW))
+    (stored,) = datadog.incidents.values()
+    assert stored["started_at"] == stored["finished_at"]
 
 
 def test_the_two_keys_are_in_two_headers() -> None:

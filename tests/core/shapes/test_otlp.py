@@ -163,7 +163,8 @@ def test_it_is_sent_in_each_run_as_json_to_the_address_itself() -> None:
         (b'{"partialSuccess": {"rejectedDataPoints": 3}}', 3),
         (b"\x0a\x02\x08\x03", 0),
         (b"<html>", 0),
-        (b"[" * 100_000, 0),
+        (b'{"other": ' + b"[" * 100_000, 0),
+        (b'{"partialSuccess": {"errorMessage": "\xff"}}', 0),
     ],
 )
 def test_a_success_that_rejects_points_is_a_refusal(body: bytes, rejected: int) -> None:

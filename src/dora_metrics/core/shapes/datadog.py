@@ -90,9 +90,8 @@ class _Judged:
 
     def remediation_of(self, failure: Failure) -> Deployment | None:
         """Return the deployment that ended a failure after it began; None if none did, or an incident's end did."""
-        if failure.is_ended_by_incident or failure.recovery_seconds is None:
-            return None
-        return self._deployments.get(failure.remediated_by or "")
+        has_recovered = failure.recovery_seconds is not None
+        return self._deployments.get(failure.remediated_by or "") if has_recovered else None
 
     def ended_by(self, deployment: Deployment) -> Sequence[Failure]:
         """Return the failures that a deployment ended."""

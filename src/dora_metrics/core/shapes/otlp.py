@@ -157,7 +157,7 @@ def _refusal(_status: int, body: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""  # the status of a success says all, and some receivers answer with protobuf
     rejected = answer.partial_success.rejected_data_points if answer.partial_success else 0
-    return f"the receiver rejected {rejected} data points; its log says why" if rejected > 0 else ""
+    return f"the receiver rejected {rejected} data points; its log says why" if rejected else ""
 
 
 OTLP = Shape("otlp", events=frozenset(), requests=_requests, sends_numbers=True, refusal=_refusal)
