@@ -27,6 +27,7 @@ ONLY_FOR_OTHERS = {
         "commands.ledger", "core.alertmanager", "core.facts.as_of", "core.failures.incident_names", "core.gitops",
         "core.ledger.remote_write_file", "core.ledger.union", "core.linking.commit_graph", "core.metrics.pooled",
         "core.reports.explain", "core.reports.periodic", "core.reports.site", "core.reports.teams", "core.teams",
+        "core.shapes.datadog", "core.shapes.otlp",
         "github.events.alertmanager", "github.events.gitops", "github.history", "github.issues",
         "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts", "pipeline.commit_lookup",
         "pipeline.deliver", "pipeline.health", "pipeline.incident_history", "pipeline.publish",

@@ -14,6 +14,7 @@ from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.shapes.datadog import DATADOG, event_id
 from dora_metrics.core.shapes.shape import FactChange, ShapedRequest, ShapeInput
+from dora_metrics.core.shapes.shipped import shipped_shape
 from fakes.datadog import API_KEY, TOKEN, FakeDatadog, too_many_requests
 from support import strategies
 from support.facts import at, change, deployment, failed_deployment, incident, sha
@@ -222,6 +223,14 @@ def test_what_did_not_reach_users_is_not_owed_and_is_deleted_if_it_was_sent(stat
     assert datadog.deployments == {}
 
 
+def test_a_run_that_failed_before_users_is_not_sent_where_it_counts_as_failed(datadog: FakeDatadog) -> None:
+    failed, fixed = failed_deployment(1, "03-05"), deployment(2, "03-06")
+    given_input = shape_input([failed, fixed], NOW, [fixed], **{"count-failed-runs": True})
+    assert failed.id in given_input.failures
+    deliver(datadog, given_input)
+    assert list(datadog.deployments) == [event_id(fixed)]
+
+
 def test_a_retracted_deployment_is_deleted(datadog: FakeDatadog) -> None:
     fact = deployment(1)
     deliver(datadog, shape_input([fact], NOW))
@@ -303,6 +312,7 @@ def test_an_incident_that_ended_before_it_began_has_no_negative_length(datadog: 
 
 
 def test_the_two_keys_are_in_two_headers() -> None:
+    assert shipped_shape("datadog") is DATADOG
     assert DATADOG.token_headers("key:second") == {"DD-API-KEY": "key", "DD-APPLICATION-KEY": "second"}
     assert DATADOG.token_headers("key") == {"DD-API-KEY": "key"}
 

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from dora_metrics.core.facts.model import EPOCH, Fact
 from dora_metrics.core.shapes.otlp import OTLP, TOTALS_SINCE
 from dora_metrics.core.shapes.shape import ShapedRequest, ShapeInput
+from dora_metrics.core.shapes.shipped import shipped_shape
 from support import strategies
 from support.facts import at, deployment
 from support.golden_cases import CASES
@@ -147,6 +148,7 @@ def test_prometheus_stores_the_names_that_a_pushgateway_has() -> None:
 def test_it_is_sent_in_each_run_as_json_to_the_address_itself() -> None:
     request = sent(golden_input("demo"))
     assert (request.method, request.path, request.content_type) == ("POST", "", "application/json")
+    assert shipped_shape("otlp") is OTLP
     assert (request.delivers, OTLP.events, OTLP.sends_numbers) == ((), frozenset(), True)
     assert OTLP.token_headers("t0ken:x") == {"Authorization": "Bearer t0ken:x"}
 

@@ -94,7 +94,7 @@ class _Judged:
         return self._deployments.get(failure.remediated_by or "") if has_recovered else None
 
     def ended_by(self, deployment: Deployment) -> Sequence[Failure]:
-        """Return the failures that a deployment ended."""
+        """Return the failures that a deployment ended, of deployments that reached users."""
         return self._failures_by_remediation.get(deployment.id, ())
 
     def is_rollback(self, remediation: Deployment, failed: Deployment) -> bool:
@@ -131,7 +131,8 @@ class _Judged:
     def _failures_by_remediation(self) -> Mapping[str, Sequence[Failure]]:
         failures: defaultdict[str, list[Failure]] = defaultdict(list)
         for failure in self.failures.values():
-            if remediation := self.remediation_of(failure):
+            remediation = self.remediation_of(failure)
+            if remediation and has_reached_users(failure.deployment):
                 failures[remediation.id].append(failure)
         return failures
 

@@ -154,7 +154,7 @@ def _refusal(_status: int, body: bytes) -> str:
     """
     try:
         answer = msgspec.json.decode(body, type=_ExportAnswer, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         return ""  # the status of a success says all, and some receivers answer with protobuf
     rejected = answer.partial_success.rejected_data_points if answer.partial_success else 0
     return f"the receiver rejected {rejected} data points; its log says why" if rejected else ""
