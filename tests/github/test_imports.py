@@ -28,6 +28,7 @@ ONLY_FOR_OTHERS = {
         "core.ledger.remote_write_file", "core.ledger.union", "core.linking.commit_graph", "core.metrics.pooled",
         "core.reports.explain", "core.reports.periodic", "core.reports.site", "core.reports.teams", "core.teams",
         "core.shapes.messages", "core.shapes.slack", "core.shapes.teams", "core.shapes.words",
+        "core.shapes.datadog", "core.shapes.otlp",
         "github.events.alertmanager", "github.events.gitops", "github.history", "github.issues",
         "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts", "pipeline.commit_lookup",
         "pipeline.deliver", "pipeline.health", "pipeline.incident_history", "pipeline.publish",
