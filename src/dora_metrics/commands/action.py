@@ -68,8 +68,7 @@ _OF_FORK = "a run for a pull request from a fork sends nothing"
 def _sink_names(settings: Settings, *, has_time: bool) -> Iterator[str]:
     if settings.pushgateway_url:
         yield "Pushgateway"
-    if settings.endpoint_url:
-        yield "endpoint"
+    yield from (endpoint.sink_name for endpoint in settings.all_endpoints)
     if settings.remote_write_url:
         yield "remote write"
     if settings.bigquery_dataset and has_time:

@@ -534,9 +534,9 @@ class RunContext:
 
         tracker = ReportIssueTracker(self.client, self.run.repository, self.settings.report_labels)
         is_requested = self.work != "record"
-        return ReportRun(tracker, self.settings, self.run, is_requested, self._read_template, self.runtime.monotonic)
+        return ReportRun(tracker, self.settings, self.run, is_requested, self.read_template, self.runtime.monotonic)
 
-    def _read_template(self, path: Path) -> str:
+    def read_template(self, path: Path) -> str:
         """Read a template of the user's from the default branch; for a person who starts the run, from the folder.
 
         A checkout may be a pull request's, and a template is Markdown that is not escaped.

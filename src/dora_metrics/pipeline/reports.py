@@ -15,6 +15,7 @@ from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_all_
 from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.render import TemplateError
 from dora_metrics.core.scope import Scope, scope_label
+from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.template_process import render_apart
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.templates import load_parts, load_template
@@ -122,15 +123,7 @@ class DueReports:
 
     @cached_property
     def _active(self) -> list[ScopeHistory]:
-        """The scopes with a report, the most recently deployed first."""
-        histories = self.results.evaluation.histories
-        own = [each for each in histories if self.repository in (EVERY_REPOSITORY, each.scope.repository)]
-        return sorted((each for each in own if has_activity(each, self.period)), key=self._deployed_last, reverse=True)
-
-    def _deployed_last(self, history: ScopeHistory) -> tuple[str, Scope]:
-        """Sorts scopes by their last deployment."""
-        newest = history.last_deployment_by(self.results.now)
-        return newest.finished_at.isoformat() if newest else "", history.scope
+        return _active_scopes(self.results, self.repository, self.period)
 
     @property
     def _scope_markers(self) -> list[str]:
@@ -172,6 +165,29 @@ class DueReports:
                 problem = f"report-template {path} cannot be used: {_reason(error)}"
         template = load_template(f"{self.period.kind}.md.j2")
         return _render_scopes(inputs, _by_own_template(template), remark, problem)
+
+
+def report_inputs(results: Results, repository: str, period: Period, page: PageAddress) -> list[ReportInput]:
+    """Return the content of a period's report on each active scope, the most recently deployed first."""
+    histories = _active_scopes(results, repository, period)
+    return [ReportInput.of(results, history, period, page) for history in histories]
+
+
+def page_address(settings: Settings, run: Run) -> PageAddress:
+    """Return where readers find the page of a run."""
+    return PageAddress.of(settings.page_url, settings.ledger if settings.page else "", run.repository, run.server_url)
+
+
+def _active_scopes(results: Results, repository: str, period: Period) -> list[ScopeHistory]:
+    """Return the scopes with a report, the most recently deployed first."""
+
+    def last_deployed(history: ScopeHistory) -> tuple[str, Scope]:
+        newest = history.last_deployment_by(results.now)
+        return newest.finished_at.isoformat() if newest else "", history.scope
+
+    histories = results.evaluation.histories
+    own = [each for each in histories if repository in (EVERY_REPOSITORY, each.scope.repository)]
+    return sorted((each for each in own if has_activity(each, period)), key=last_deployed, reverse=True)
 
 
 _TEMPLATE_REMARK = "`report-template` is for the report of one scope; set `report-per-scope: true` to use it"

@@ -33,3 +33,8 @@ class EndpointSettings:
     token: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
     missing_token: str = ""
+
+    @property
+    def sink_name(self) -> str:
+        """The endpoint as the summary names it."""
+        return "endpoint" if self.name == DEFAULT_ENDPOINT else f"endpoint {self.name}"

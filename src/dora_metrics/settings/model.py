@@ -54,6 +54,7 @@ from dora_metrics.settings.types import (
 
 if TYPE_CHECKING:
     from dora_metrics.core.teams import Teams
+    from dora_metrics.settings.endpoints import EndpointSettings
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
@@ -327,6 +328,23 @@ class Settings(BaseModel):
     def since_time(self, now: datetime) -> datetime | None:
         """Return the time from which `sync` reads, None for the whole history."""
         return None if self.since == "all" else now - windows.parse_duration(self.since)
+
+    @cached_property
+    def all_endpoints(self) -> "tuple[EndpointSettings, ...]":
+        """Every endpoint, that of the single inputs first."""
+        if self.endpoint_url is None:
+            return ()
+        from dora_metrics.settings.endpoints import EndpointSettings  # noqa: PLC0415 - most runs have none
+
+        token, secret = self.endpoint_token, self.endpoint_secret
+        return (
+            EndpointSettings(
+                "default",
+                self.endpoint_url.get_secret_value(),
+                token=token.get_secret_value() if token else None,
+                secret=secret.get_secret_value() if secret else None,
+            ),
+        )
 
     @property
     def repository_shard(self) -> Shard | None:
