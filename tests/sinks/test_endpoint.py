@@ -256,7 +256,7 @@ class TwoRuns:
 
     def deliver(self, recorded: RunResult, url: str) -> Outcome:
         settings = Settings.model_validate({"endpoint-url": url})
-        (outcome,) = deliver(recorded, settings, events.make_run("push"), FAST_LIMITS)
+        (outcome,) = deliver(recorded, settings, events.make_run("push"), FAST_LIMITS, read_template=Path.read_text)
         return outcome
 
     @property

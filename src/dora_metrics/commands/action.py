@@ -91,7 +91,14 @@ def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     else:
         from dora_metrics.pipeline.deliver import deliver  # noqa: PLC0415 - loads what only sinks need
 
-        yield from deliver(result, context.settings, context.run, context.runtime.http_limits, has_time=has_time)
+        yield from deliver(
+            result,
+            context.settings,
+            context.run,
+            context.runtime.http_limits,
+            read_template=context.read_template,
+            has_time=has_time,
+        )
         yield from _send_rows(context, result)
 
 

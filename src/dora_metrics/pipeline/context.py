@@ -545,9 +545,9 @@ class RunContext:
             OSError: if it cannot be read.
             TemplateError: if GitHub does not show it, or the path leads out of the workspace.
         """
-        from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
+        from dora_metrics.core.reports.sandbox import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.reports import check_template_size, read_template  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.user_templates import check_template_size, read_template  # noqa: PLC0415 - as above
 
         if self.request.is_by_hand and os.path.lexists(self.request.workspace / path):
             return read_template(self.request.workspace, path)

@@ -1,7 +1,8 @@
 """Send the numbers to every sink that is configured; a sink's failure is an outcome, never an exception."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -27,8 +28,14 @@ if TYPE_CHECKING:
 _PUSHED_BY_SHARDS = "the runs that write the `shard-ledgers` send the series of their scopes, so this run sends none"
 
 
-def deliver(
-    result: RunResult, settings: Settings, run: Run, limits: HttpLimits, *, has_time: bool = False
+def deliver(  # noqa: PLR0913 - what a run is, and what each kind of sink needs of it
+    result: RunResult,
+    settings: Settings,
+    run: Run,
+    limits: HttpLimits,
+    *,
+    read_template: Callable[[Path], str],
+    has_time: bool = False,
 ) -> Iterator[Outcome]:
     """Send to every sink that is configured; all of them together have one deadline.
 
@@ -37,6 +44,7 @@ def deliver(
         settings: which sinks there are.
         run: the workflow run.
         limits: of each request, and of all of them together.
+        read_template: reads a template of the user's by its path in the repository.
         has_time: whether nobody waits for this run, so that it may send the past.
     """
     deadline = Deadline(limits.total_seconds)
@@ -53,7 +61,7 @@ def deliver(
 
         later_sinks = int(bool(settings.remote_write_url))
         yield from EndpointRun(
-            result, settings, run, limits, deadline, has_time, reason_not_to_push, later_sinks
+            result, settings, run, limits, deadline, has_time, read_template, reason_not_to_push, later_sinks
         ).deliver()
     if settings.remote_write_url:  # last, since the past may take the time that the others leave
         sink = _remote_write(settings, limits, deadline)

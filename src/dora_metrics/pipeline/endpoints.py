@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from dora_metrics.core import periods
 from dora_metrics.core.facts.model import Fact
@@ -26,7 +27,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.prometheus import LedgerCollector
 from dora_metrics.core.shapes.shape import FactChange, OwedReport, Shape, ShapeInput
-from dora_metrics.core.shapes.shipped import shipped_shape
+from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.endpoint_batches import Delivery, send_in_batches
@@ -39,6 +40,9 @@ from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.storage.base import attempts
+
+ReadTemplate = Callable[[Path], str]
+"""Reads the file of a user's template by its path in the repository."""
 
 _MAX_TRIES = 3
 _ACKNOWLEDGED = "Remove the facts that the endpoint has acknowledged"
@@ -75,6 +79,7 @@ class EndpointRun:
         limits: of each request.
         deadline: of all sinks of the run.
         has_time: whether nobody waits for this run, so that it sends everything that waits.
+        read_template: reads the file of a user's template.
         reason_not_to_push: why this run may not send the numbers as series; empty if it may.
         later_sinks: how many sinks share the time after the endpoints.
     """
@@ -85,6 +90,7 @@ class EndpointRun:
     limits: HttpLimits
     deadline: Deadline
     has_time: bool
+    read_template: ReadTemplate
     reason_not_to_push: Callable[[], str]
     later_sinks: int
 
@@ -107,7 +113,7 @@ class EndpointRun:
             yield self._outcome(shipment, deliveries.get(shipment.endpoint.name), problem)
 
     def _shipment(self, endpoint: EndpointSettings) -> Shipment:
-        shape = shipped_shape(endpoint.template)
+        shape = _shape_of(endpoint.template, self.read_template)
         owed = self._owed(endpoint, shape)
         ids = [entry.id for entry in owed if not is_report(entry.id) or self._has_all_months]
         if not (self.has_time or not self._is_persistent):
@@ -254,6 +260,15 @@ class EndpointRun:
         text = delivery.text([entry.id for entry in shipment.owed], has_ledger=self._is_persistent)
         detail = f"{text}; {problem}" if problem and delivery.changes_outbox else text
         return Outcome(name, delivery.outcome_status, detail)
+
+
+def _shape_of(template: str, read_template: ReadTemplate) -> Shape:
+    """Return a shape by the name of a shipped one, or by the path of a template, whose file is not read yet."""
+    if template in SHIPPED_SHAPES:
+        return shipped_shape(template)
+    from dora_metrics.pipeline.endpoint_template import template_shape  # noqa: PLC0415 - loads what only it needs
+
+    return template_shape(template, read_template)
 
 
 def _gets_every_run(endpoint: EndpointSettings, shape: Shape) -> bool:

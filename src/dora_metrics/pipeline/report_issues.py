@@ -39,7 +39,7 @@ from dora_metrics.core.reports.periodic.issue_body import (
     marker_in,
     utf16_length,
 )
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.scope import Scope
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from dora_metrics.core.markdown import md
@@ -11,19 +11,18 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic.claims import all_scopes_marker, report_marker
 from dora_metrics.core.reports.periodic.content import ReportInput, has_activity
-from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_all_scopes_body, render_issue_body
+from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_all_scopes_body, render_issue_bodies
 from dora_metrics.core.reports.periodic.page_address import PageAddress
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.template_process import render_apart
+from dora_metrics.pipeline.user_templates import template_problem
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.templates import load_parts, load_template
 
 MAX_REPORTS = 20
 """Scopes with a report of their own; GitHub limits how many issues are created in a minute."""
-
-MAX_TEMPLATE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class DueReports:
             try:
                 return _render_scopes(inputs, _by_user_template(self.read_template(path)), remark, "")
             except (OSError, UnicodeDecodeError, TemplateError) as error:
-                problem = f"report-template {path} cannot be used: {_reason(error)}"
+                problem = f"report-template {path} cannot be used: {template_problem(error)}"
         template = load_template(f"{self.period.kind}.md.j2")
         return _render_scopes(inputs, _by_own_template(template), remark, problem)
 
@@ -230,7 +229,7 @@ def _by_own_template(template: str) -> RenderBodies:
     parts = load_parts()
 
     def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
-        return [render_issue_body(report_input, template, parts, user_length) for report_input in inputs]
+        return render_issue_bodies(inputs, template, parts, user_length)
 
     return render
 
@@ -239,43 +238,7 @@ def _by_user_template(template: str) -> RenderBodies:
     parts = load_parts()
 
     def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
-        return render_apart(inputs, template, parts, user_length) if inputs else []
+        bodies = partial(render_issue_bodies, inputs, template, parts, user_length)
+        return render_apart(bodies, list[IssueBody]) if inputs else []
 
     return render
-
-
-def read_template(workspace: Path, path: Path) -> str:
-    """Read a file of the repository.
-
-    Raises:
-        OSError: if it cannot be read.
-        UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if there is none, it links to a file outside the workspace, is no regular file, or is too large.
-    """
-    resolved = (workspace / path).resolve()
-    if not resolved.is_relative_to(workspace.resolve()):
-        raise TemplateError("it links to a file outside the workspace")
-    if not resolved.exists():
-        raise TemplateError("there is no such file")
-    if not (resolved.is_file() or resolved.is_dir()):
-        raise TemplateError("it is not a regular file")
-    check_template_size(resolved.stat().st_size)
-    return resolved.read_text("utf-8")
-
-
-def check_template_size(size_bytes: int) -> None:
-    """Raise a TemplateError if a template is too large."""
-    if size_bytes > MAX_TEMPLATE_BYTES:
-        raise TemplateError(f"it has more than {MAX_TEMPLATE_BYTES:,} bytes")
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
-            return "there is no such file on the default branch, from which it is read"
-        case OSError():
-            return str(error.strerror)
-        case UnicodeDecodeError():
-            return "it is not UTF-8"
-        case _:
-            return str(error)
