@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from requests import PreparedRequest
+
 from dora_metrics.commands.repository_name import repository_of_folder, stated_repository
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact, Incident
@@ -199,11 +201,12 @@ def _layers(config: Layer | None, request: SendRequest, secrets: Mapping[str, st
 
 
 def _masked(name: str, value: str | None) -> str:
-    """Return a secret of the same form that says nothing."""
+    """Return a secret of the same form that says nothing. A token of several parts has colons between them."""
+    secret = value or ""
     if name != "endpoint-tokens":
-        return _MASK
-    lines = (value or "").splitlines()
-    return "\n".join(f"{line.partition(':')[0]}: {_MASK}" for line in lines if line.strip())
+        return ":".join(_MASK for _ in secret.split(":"))
+    parts = (line.partition(":") for line in secret.splitlines() if line.strip())
+    return "\n".join(f"{each}: {_masked('endpoint-token', token)}" for each, _, token in parts)
 
 
 def _target(request: SendRequest, settings: Settings) -> EndpointSettings:
@@ -327,12 +330,14 @@ def _print(outgoing: _Outgoing, runtime: Runtime) -> int:
 
 
 def _head(endpoint: Endpoint, shaped: ShapedRequest) -> Iterator[str]:
-    """Yield the lines before a body, without a secret."""
+    """Yield the lines before a body. Tokens are masks already; a signature says something about its key."""
     message = endpoint.request_of(shaped)
     yield f"{message.method} {_without_user(message.url)}"
-    yield from (f"{name}: {_MASK if name == _SIGNATURE else value}" for name, value in message.headers.items())
-    if endpoint.token:
-        yield f"{endpoint.shape.token_header}: {endpoint.shape.token_scheme}{_MASK}"
+    prepared = PreparedRequest()
+    prepared.prepare_headers(message.headers)
+    if message.auth:
+        message.auth(prepared)
+    yield from (f"{name}: {_MASK if name == _SIGNATURE else value}" for name, value in prepared.headers.items())
 
 
 def _without_user(address: str) -> str:
