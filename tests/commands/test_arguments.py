@@ -94,6 +94,7 @@ VALUES = {
     "bigquery-location": "EU",
     "warehouse": "facts",
     "endpoint-url": "https://endpoint.example",
+    "endpoint-template": ".github/endpoint.json.j2",
     "shard-ledgers": "dir:shard-1",
     "summary": "false",
     "page": "false",

@@ -1,17 +1,16 @@
 """Runs that record facts in a folder and send them to several endpoints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger.outbox import read_outbox
+from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT, read_outbox
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.pipeline.deliver import deliver
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import HttpLimits
-from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import Storage
 from dora_metrics.storage.directory import DirectoryStorage
@@ -20,16 +19,8 @@ from support.fake_endpoint import FakeEndpoint
 from support.ledger_writer import record_facts
 from support.servers import listening
 
-
 PATIENT_LIMITS = HttpLimits(tries=2, pause_seconds=0)
 """Of a busy machine, whose answers are late and not lost."""
-
-
-def settings_with(endpoints: Iterable[EndpointSettings], **inputs: object) -> Settings:
-    """Settings with these endpoints, as a config file and the tokens would make them."""
-    settings = Settings.model_validate(inputs)
-    settings.__dict__["all_endpoints"] = tuple(endpoints)
-    return settings
 
 
 @dataclass
@@ -39,13 +30,15 @@ class EndpointRuns:
     Attributes:
         folder: of the ledger.
         fakes: the endpoints by name.
-        templates: the shape of each endpoint; `dora` if it is not named.
+        options: what the setting says of named endpoints besides name and address.
+        inputs: other settings.
         names: the endpoints in the settings of the next run.
     """
 
     folder: Path
     fakes: Mapping[str, FakeEndpoint]
-    templates: Mapping[str, str] = field(default_factory=dict)
+    options: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    inputs: dict[str, object] = field(default_factory=dict)
     storage: Storage = field(init=False)
     names: list[str] = field(init=False)
 
@@ -55,9 +48,13 @@ class EndpointRuns:
 
     @property
     def settings(self) -> Settings:
-        return settings_with(
-            EndpointSettings(name, self.fakes[name].url, self.templates.get(name, "dora")) for name in self.names
-        )
+        entries = [
+            {"name": name, "url": self.fakes[name].url, **self.options.get(name, {})}
+            for name in self.names
+            if name != DEFAULT_ENDPOINT
+        ]
+        single = {"endpoint-url": self.fakes[DEFAULT_ENDPOINT].url} if DEFAULT_ENDPOINT in self.names else {}
+        return Settings.model_validate({**single, "endpoints": entries, **self.inputs})
 
     def record(self, *facts: Fact) -> RunResult:
         """Record facts, up to the point where sinks are called."""
@@ -80,7 +77,6 @@ class EndpointRuns:
         return [entry.id for entry in read_outbox(self.storage.read().files).get(name, [])]
 
 
-def started(stack: ExitStack, folder: Path, *names: str, **templates: str) -> EndpointRuns:
+def started(stack: ExitStack, folder: Path, *names: str) -> EndpointRuns:
     """Start an endpoint of each name, for as long as the stack lasts."""
-    fakes = {name: stack.enter_context(listening(FakeEndpoint())) for name in names}
-    return EndpointRuns(folder, fakes, templates)
+    return EndpointRuns(folder, {name: stack.enter_context(listening(FakeEndpoint())) for name in names})

@@ -60,6 +60,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "bigquery-location",
         "warehouse",
         "endpoint-url",
+        "endpoint-template",
     ),
     "how numbers are shown": (
         "summary",
@@ -87,7 +88,7 @@ _FOR_ROWS = (
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "bigquery-dataset", "bigquery-location", "warehouse", "endpoint-url"),
-    *("summary", "page", "report", "report-labels", "strict", "shard-ledgers"),
+    *("endpoint-template", "summary", "page", "report", "report-labels", "strict", "shard-ledgers"),
 )
 
 _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
