@@ -25,7 +25,15 @@ def _teams() -> "Shape":
     return TEAMS
 
 
-_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora, "slack": _slack, "teams": _teams}
+def _cdevents() -> "Shape":
+    from dora_metrics.core.shapes.cdevents import CDEVENTS  # noqa: PLC0415 - see above
+
+    return CDEVENTS
+
+
+_LOADERS: Mapping[str, Callable[[], "Shape"]] = {
+    "dora": _dora, "cdevents": _cdevents, "slack": _slack, "teams": _teams,
+}  # fmt: skip
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 
