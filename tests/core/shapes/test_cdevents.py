@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.shapes.cdevents import CDEVENTS
 from dora_metrics.core.shapes.cloud_event import subject_id
 from dora_metrics.core.shapes.shape import FactChange
@@ -333,7 +334,7 @@ FACTS: list[Fact] = [deployment(1), change(2, merged_at="03-02"), incident(3)]
 
 
 def is_owed(before: Fact | None, after: Fact) -> bool:
-    return CDEVENTS.is_owed(FactChange(before, after, at("04-01")))
+    return CDEVENTS.is_owed(FactChange(before, after, at("04-01"), Policy()))
 
 
 @pytest.mark.parametrize("fact", FACTS)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import decode_lines
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.shapes.cdevents import CDEVENTS
 from dora_metrics.core.shapes.shape import FactChange
 from support.cdevents import PUBLISHED, digest, problems, requests_for, schema_of
@@ -76,7 +77,7 @@ def test_a_fact_that_is_not_owed_again_says_what_it_said(before: list[Fact], aft
     known = {fact.id: fact for fact in before}
     for fact in after:
         earlier = known.get(fact.id)
-        if earlier and not CDEVENTS.is_owed(FactChange(earlier, fact, at("04-01"))):
+        if earlier and not CDEVENTS.is_owed(FactChange(earlier, fact, at("04-01"), Policy())):
             assert said_alone(fact) <= said_alone(earlier)
 
 

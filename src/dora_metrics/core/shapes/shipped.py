@@ -31,9 +31,26 @@ def _cdevents() -> "Shape":
     return CDEVENTS
 
 
+def _datadog() -> "Shape":
+    from dora_metrics.core.shapes.datadog import DATADOG  # noqa: PLC0415 - see above
+
+    return DATADOG
+
+
+def _otlp() -> "Shape":
+    from dora_metrics.core.shapes.otlp import OTLP  # noqa: PLC0415 - see above
+
+    return OTLP
+
+
 _LOADERS: Mapping[str, Callable[[], "Shape"]] = {
-    "dora": _dora, "cdevents": _cdevents, "slack": _slack, "teams": _teams,
-}  # fmt: skip
+    "dora": _dora,
+    "cdevents": _cdevents,
+    "slack": _slack,
+    "teams": _teams,
+    "datadog": _datadog,
+    "otlp": _otlp,
+}
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 
