@@ -169,7 +169,8 @@ def _read(
 ) -> _EvaluatedFacts:
     """Read the facts, and compute as of the newest one that the endpoint is sent about."""
     read = source(settings, runtime.now)
-    now = request.now or max(map(_last_time, filter(interest.includes, read.facts)), default=runtime.now)
+    wanted = [fact for fact in read.facts if interest.includes(fact)] or read.facts
+    now = request.now or max(map(_last_time, wanted), default=runtime.now)
     results = evaluate(read.facts, settings, now)
     repository = _repository(request, read.facts, runtime)
     return _EvaluatedFacts(read.facts, read.notes, interest, results, settings, repository, request.event)
