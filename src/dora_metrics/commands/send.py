@@ -1,7 +1,7 @@
 """`send`: what an endpoint gets about recorded facts, printed or really sent. No ledger and no outbox changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from requests import PreparedRequest
 from dora_metrics.commands.repository_name import repository_of_folder, stated_repository
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact, Incident
-from dora_metrics.core.ledger.outbox import MAX_BATCH_FACTS, report_entry
+from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT, MAX_BATCH_FACTS, report_entry
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PeriodKind, due_period
 from dora_metrics.core.reports.periodic.page_address import PageAddress
@@ -29,7 +29,7 @@ from dora_metrics.pipeline.reports import report_inputs
 from dora_metrics.pipeline.user_templates import read_template
 from dora_metrics.runtime import Deadline, Runtime
 from dora_metrics.settings.config_file import read_chosen_config
-from dora_metrics.settings.endpoints import DEFAULT_ENDPOINT, EndpointSettings
+from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sinks.endpoint import Endpoint
@@ -106,8 +106,7 @@ def run(request: SendRequest, source: FactSource, runtime: Runtime) -> int:
         console.write_line(runtime.stderr, f"dora-metrics: {note}")
     contents, inputs = recorded.report(request.report) if request.report else recorded.owed(shape)
     requests = [each for shape_input in inputs for each in _requests(shape, shape_input)]
-    deadline = Deadline(runtime.http_limits.total_seconds, runtime.monotonic)
-    endpoint = Endpoint(target.url, target.token, target.secret, runtime.http_limits, deadline, shape)
+    endpoint = Endpoint(target.url, target.token, target.secret, runtime.http_limits, shape=shape)
     outgoing = _Outgoing(endpoint, requests, contents)
     return _print(outgoing, runtime) if request.is_dry else _send(outgoing, runtime)
 
@@ -357,10 +356,14 @@ def _print_body(shaped: ShapedRequest, runtime: Runtime) -> None:
 
 
 def _send(outgoing: _Outgoing, runtime: Runtime) -> int:
-    """Send the requests in order, and print how each went; after a failure that concerns the endpoint, no more."""
+    """Send the requests in order, and print how each went; after a failure that concerns the endpoint, no more.
+
+    Each request has the time that all sinks of a run share, since there may be hundreds, and a person waits.
+    """
     exit_code = 0
     for number, shaped in enumerate(outgoing.requests, 1):
-        failure = outgoing.endpoint.send(shaped)
+        deadline = Deadline(runtime.http_limits.total_seconds, runtime.monotonic)
+        failure = replace(outgoing.endpoint, deadline=deadline).send(shaped)
         exit_code |= failure is not None
         facts = formatting.count(len(shaped.delivers), "fact")
         text = f"failed: {failure.text}" if failure else f"accepted ({facts})"
