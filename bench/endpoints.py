@@ -37,7 +37,9 @@ def config_of(url: str) -> str:
 def run_seconds(folder: Path, github: FakeGitHub, number: int, config: str) -> float:
     """Seconds of an event run on a new deployment, as a process."""
     event, settings = folder / "_github_workflow" / "event.json", folder / "settings.yml"
-    event.parent.mkdir(exist_ok=True)
+    workspace = folder / "workspace"
+    for made in (event.parent, workspace):
+        made.mkdir(exist_ok=True)
     moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     write_event(event, json.dumps(deployment_status(number, at=moment)).encode())
     settings.write_text(config, "utf-8")
@@ -45,7 +47,7 @@ def run_seconds(folder: Path, github: FakeGitHub, number: int, config: str) -> f
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": "deployment_status", "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_REPOSITORY": "acme/shop", "GITHUB_WORKSPACE": str(folder), "GITHUB_API_URL": github.api_url,
+        "GITHUB_REPOSITORY": "acme/shop", "GITHUB_WORKSPACE": str(workspace), "GITHUB_API_URL": github.api_url,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"), "DORA_INPUTS": json.dumps(inputs),
     }  # fmt: skip
     began = time.perf_counter()
