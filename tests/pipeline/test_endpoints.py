@@ -171,6 +171,38 @@ def test_a_fact_without_news_is_sent_again_to_those_that_get_every_run(runs: End
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
 
 
+def test_without_its_token_an_endpoint_gets_nothing_and_stays_owed(runs: EndpointRuns) -> None:
+    runs.options["archive"] = {"token": "archive-token"}
+    outcome = runs.run(deployment(1))["endpoint archive"]
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("`endpoint-tokens` has no token `archive-token`; add a line")
+    assert (runs.fakes["archive"].requests, runs.owed_ids("archive")) == ([], deployment_ids(1))
+    runs.inputs["endpoint-tokens"] = "archive-token: t0ken"
+    runs.run(deployment(2))
+    (request,) = runs.fakes["archive"].requests
+    assert (ids_in(request), request.headers["Authorization"]) == (deployment_ids(1, 2), "Bearer t0ken")
+    assert "Authorization" not in runs.fakes["lake"].requests[0].headers
+
+
+def test_a_template_that_fails_sends_nothing_and_loses_nothing(runs: EndpointRuns) -> None:
+    template = runs.folder.parent / f"{runs.folder.name}.json.j2"
+    template.write_text("{{ facts.nowhere.to_be_found }}", "utf-8")
+    runs.options["archive"] = {"template": template.name}
+    recorded = runs.record(deployment(1))
+    outcomes = runs.deliver(recorded, read_template=lambda path: (template.parent / path).read_text("utf-8"))
+    assert "cannot make a request of what is owed: " in outcomes["endpoint archive"].detail
+    assert outcomes["endpoint archive"].detail.endswith("; 1 fact is kept for the next run")
+    assert outcomes["endpoint lake"].status == "done"
+    assert (runs.fakes["archive"].requests, runs.owed_ids("archive")) == ([], deployment_ids(1))
+
+
+def test_events_select_what_an_endpoint_is_owed(runs: EndpointRuns) -> None:
+    runs.options["archive"] = {"events": ["incident"]}
+    outcome = runs.run(deployment(1))["endpoint archive"]
+    assert (outcome.status, outcome.detail) == ("skipped", "nothing to send")
+    assert runs.fakes["archive"].requests == []
+
+
 def test_an_unknown_debt_costs_nothing(runs: EndpointRuns) -> None:
     runs.run(deployment(1))
     (runs.folder / ENDPOINTS_OUTBOX_FILE).write_text(

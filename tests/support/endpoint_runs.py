@@ -1,6 +1,6 @@
 """Runs that record facts in a folder and send them to several endpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,11 +61,16 @@ class EndpointRuns:
         return record_facts(self.storage, *facts, run=events.make_run("push"), settings=self.settings)
 
     def deliver(
-        self, recorded: RunResult, *, has_time: bool = False, limits: HttpLimits = PATIENT_LIMITS
+        self,
+        recorded: RunResult,
+        *,
+        has_time: bool = False,
+        limits: HttpLimits = PATIENT_LIMITS,
+        read_template: Callable[[Path], str] = Path.read_text,
     ) -> dict[str, Outcome]:
         """Send what is owed; return the outcome of each sink by name."""
         run = events.make_run("push")
-        outcomes = deliver(recorded, self.settings, run, limits, read_template=Path.read_text, has_time=has_time)
+        outcomes = deliver(recorded, self.settings, run, limits, read_template=read_template, has_time=has_time)
         return {outcome.name: outcome for outcome in outcomes}
 
     def run(self, *facts: Fact, has_time: bool = False) -> dict[str, Outcome]:

@@ -64,9 +64,9 @@ class Delivery:
         if arrived or not parts:
             parts.append(_counted(arrived) + (" accepted" if parts else ""))
         if left:
+            kept = "kept for the next run" if has_ledger else "kept in no ledger"
             counted = _counted(left, "" if has_ledger else "unsent ")
-            verb, place = "is" if len(left) == 1 else "are", "for the next run" if has_ledger else "in no ledger"
-            parts.append(f"{counted} {verb} kept {place}")
+            parts.append(f"{counted} {'is' if len(left) == 1 else 'are'} {kept}")
         return "; ".join(parts)
 
     def accept(self, request: ShapedRequest) -> None:

@@ -104,10 +104,10 @@ class EndpointRun:
                 yield Outcome(shipment.endpoint.sink_name, "failed", f"the unsent facts cannot be read: {error}")
             return
         deliveries: dict[str, Delivery] = {}
-        for place, shipment in enumerate(shipments):
-            if not shipment.skip_reason:
-                sinks_left = len(shipments) - place + self.later_sinks
-                deliveries[shipment.endpoint.name] = self._send(shipment, facts, sinks_left)
+        sending = [shipment for shipment in shipments if not shipment.skip_reason]
+        for place, shipment in enumerate(sending):
+            sinks_left = len(sending) - place + self.later_sinks
+            deliveries[shipment.endpoint.name] = self._send(shipment, facts, sinks_left)
         problem = self._acknowledge(snapshot, deliveries, facts)
         for shipment in shipments:
             yield self._outcome(shipment, deliveries.get(shipment.endpoint.name), problem)
