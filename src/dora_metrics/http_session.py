@@ -118,15 +118,22 @@ def may_pass(
     return response.status in statuses
 
 
-class BearerAuth(AuthBase):
+class HeaderAuth(AuthBase):
+    """Credentials in headers."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+class BearerAuth(HeaderAuth):
     """A bearer token."""
 
     def __init__(self, token: str) -> None:
-        self._token = token.strip()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+        super().__init__({"Authorization": f"Bearer {token.strip()}"})
 
 
 class _NoAuth(AuthBase):

@@ -16,7 +16,7 @@ from dora_metrics.core.reports.site.feeds import Badge, WeeklyHistory
 from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import TABLES, WarehouseTable
 from dora_metrics.core.schema import Document
-from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_text
+from dora_metrics.settings.model import Settings, default_text
 
 
 def schemas() -> dict[str, str]:
@@ -73,12 +73,11 @@ def _warehouse_table(table: WarehouseTable) -> dict[str, object]:
 
 
 def _settings_schema() -> dict[str, object]:
-    """Return the schema of the settings file: durations as strings, and reserved names, which are accepted."""
+    """Return the schema of the settings file: durations as strings."""
     schema = Settings.model_json_schema(by_alias=True)
     for name, property_schema in schema["properties"].items():
         if property_schema.get("pattern"):
             property_schema["default"] = default_text(name)
-    schema["properties"] |= {name: {"description": "No effect in this version."} for name in sorted(NOT_YET_SUPPORTED)}
     return schema
 
 

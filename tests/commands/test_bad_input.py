@@ -158,12 +158,6 @@ def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
     assert "DORA_INPUTS is not a JSON object" in ran.log
 
 
-def test_settings_of_later_versions_are_accepted_and_said_to_do_nothing(tmp_path: Path) -> None:
-    ran = run_action(tmp_path, "deployment_status", deployment_status(), {"endpoint-template": "slack"})
-    assert ran.code == 0
-    assert "endpoint-template: has no effect in this version" in ran.summary
-
-
 def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
     ran = run_action(
         tmp_path,

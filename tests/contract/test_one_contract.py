@@ -5,7 +5,7 @@ import yaml
 
 from dora_metrics.pipeline import outputs
 from dora_metrics.schemas import schemas, warehouse_tables
-from dora_metrics.settings.model import FLAGS, INPUTS, NAMES, NOT_YET_SUPPORTED, Settings, default_text
+from dora_metrics.settings.model import FLAGS, INPUTS, NAMES, Settings, default_text
 from support.paths import ROOT
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
@@ -49,10 +49,6 @@ def test_the_program_sets_exactly_the_outputs_that_action_yml_declares() -> None
 def test_every_output_is_passed_on_under_its_own_name() -> None:
     for name, output in ACTION["outputs"].items():
         assert output["value"] == f"${{{{ steps.dora.outputs.{name} }}}}"
-
-
-def test_names_of_later_versions_are_no_names_of_this_one() -> None:
-    assert not NOT_YET_SUPPORTED & set(NAMES)
 
 
 def test_every_flag_is_a_setting() -> None:

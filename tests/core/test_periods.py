@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.periods import PERIOD_KINDS, WEEKDAYS, Period, PeriodKind, Weekday, due_period
+from dora_metrics.core.periods import PERIOD_KINDS, WEEKDAYS, Period, PeriodKind, Weekday, due_period, named_period
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -75,3 +75,15 @@ def test_a_due_period_is_over_and_the_next_moment_never_has_an_earlier_one(
     assert found.window.end <= now
     assert later.window.start >= found.window.start
     assert found.window.start < found.window.end
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC_ZONE)),  # noqa: DTZ001 - bounds
+    st.sampled_from(PERIOD_KINDS),
+    st.sampled_from(WEEKDAYS),
+)
+def test_a_period_is_found_by_its_name(now: datetime, kind: PeriodKind, day: Weekday) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    period = due_period(kind, now, zone, day)
+    assert named_period(kind, period.name, zone, day) == period
+    assert named_period(kind, f"{period.name}x", zone, day) is None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.config_file import config_layer
-from dora_metrics.settings.incident_access import IncidentToken, Origin, parse_hosts, parse_tokens
+from dora_metrics.settings.incident_access import Origin, parse_hosts
 from dora_metrics.settings.incidents import parsing
 from dora_metrics.settings.incidents.definitions import allowed_keys, presets
 from dora_metrics.settings.incidents.expressions import MAX_GROWTH, MAX_LENGTH, Expression
@@ -23,6 +23,7 @@ from dora_metrics.settings.incidents.systems import IncidentSystem, fill_path
 from dora_metrics.settings.incidents.times import TimeFormat
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
 from dora_metrics.settings.model import INPUTS, Settings
+from dora_metrics.settings.tokens import NamedToken, parse_tokens
 from support.property_cases import cases
 
 CUSTOM: Mapping[str, object] = {
@@ -363,11 +364,11 @@ class TestAccess:
                 [Layer(INPUT, {"incident-tokens": "s3cret\npagerduty: s3cret\npagerduty: s3cret\njira: s3cret\u00e4"})]
             )
         assert error.value.problems == (
-            "input incident-tokens: line 1 is not `system: TOKEN`, such as `pagerduty: TOKEN`",
-            "input incident-tokens: line 3 has a system that has a line before it",
+            "input incident-tokens: line 1 is not `name: TOKEN`, with a name in lower case",
+            "input incident-tokens: line 3 has a name that an earlier line has",
             "input incident-tokens: line 4 has a token with characters that no token has",
         )
-        assert "s3cret" not in repr(IncidentToken("s3cret"))
+        assert "s3cret" not in repr(NamedToken("s3cret"))
         assert "s3cret" not in repr(load_settings([Layer(INPUT, {"incident-tokens": "pagerduty: s3cret"})]))
 
     def test_hosts_are_compared_in_lower_case_with_their_port(self) -> None:

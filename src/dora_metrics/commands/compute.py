@@ -35,7 +35,7 @@ from dora_metrics.pipeline.evaluate import (
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
 from dora_metrics.settings.config_file import read_chosen_config
-from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import FactSource, SourceFacts
 from dora_metrics.templates import load_parts, load_template
@@ -77,12 +77,10 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
         DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
     config = read_chosen_config(request.config)
-    layers = _layers(request, config)
-    settings = load_settings(layers)
+    settings = load_settings(_layers(request, config))
     source_facts = source(settings, request.now)
     notes = (
         *((source_facts.selection,) if source_facts.selection else ()),
-        *(f"{name} is set, and has no effect in this version." for name in names_without_effect(layers)),
         *source_facts.notes,
     )
     results = replace(
@@ -260,7 +258,8 @@ def _write_past(steps: PastSteps, as_of: AsOf, source_facts: SourceFacts, settin
 
 def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, settings: Settings) -> str:
     """The report that is due, for each active scope, as its issue would be."""
-    from dora_metrics.pipeline.reports import read_template, render_reports  # noqa: PLC0415 - as above
+    from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - as above
+    from dora_metrics.pipeline.user_templates import read_template  # noqa: PLC0415 - as above
 
     period = due_period(kind, results.now, settings.zone, settings.report_day)
     reports = render_reports(results, period, settings, partial(read_template, Path()))

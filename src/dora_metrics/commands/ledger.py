@@ -55,6 +55,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         "github-token": environment.get("GITHUB_TOKEN"),
         "remote-write-token": environment.get("REMOTE_WRITE_TOKEN"),
         "bigquery-token": environment.get("BIGQUERY_TOKEN"),
+        "endpoint-tokens": environment.get("ENDPOINT_TOKENS"),
         "incident-tokens": environment.get("INCIDENT_TOKENS"),
         "config": request.config and str(request.config),
     }

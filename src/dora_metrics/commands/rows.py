@@ -27,7 +27,7 @@ from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_chosen_config
 from dora_metrics.settings.flags import flags_without_effect
-from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources import FactSource, fact_files
 from dora_metrics.storage.base import Storage
@@ -105,12 +105,10 @@ def _read_facts(facts: FactSource, request: RowsRequest) -> _Input:
         DoraError: with every problem of the settings, or of the facts.
     """
     config = read_chosen_config(request.config)
-    layers = (*([config] if config else ()), request.flags)
-    settings = load_settings(layers)
+    settings = load_settings((*([config] if config else ()), request.flags))
     read = facts(settings, request.now)
-    unused = (f"{name} is set, and has no effect in this version." for name in names_without_effect(layers))
     selection = (read.selection,) if read.selection else ()
-    return _Input(read.facts, settings, request.now, (*unused, *selection, *read.notes))
+    return _Input(read.facts, settings, request.now, (*selection, *read.notes))
 
 
 def _read_ledger(ledger: str, request: RowsRequest, runtime: Runtime) -> _Input:

@@ -24,7 +24,7 @@ from dora_metrics.pipeline.clock import clock_problem
 from dora_metrics.pipeline.inputs import NO_REPOSITORY, RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
-from dora_metrics.settings.loading import Layer, label, load_settings, names_without_effect
+from dora_metrics.settings.loading import Layer, label, load_settings
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, default_text
 from dora_metrics.storage.base import NoStorage, Storage
 from dora_metrics.storage.directory import DirectoryStorage
@@ -79,14 +79,11 @@ class RunContext:
         context = cls(request, request.access_settings, runtime, runner)
         local = request.local_config()
         config = local or context._default_branch_config()
-        layers = request.with_config(config)
-        context.settings = load_settings(layers)
+        context.settings = load_settings(request.with_config(config))
         if "client" in context.__dict__:
             context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
         if config and (local or request.is_by_hand) and not request.is_config_trusted:
             context._confine(config)
-        for name in names_without_effect(layers):
-            context.note(Outcome(name, "skipped", "has no effect in this version"))
         context._ignore_unused_shard_ledgers()
         context._use_github_time()
         return context
@@ -534,9 +531,9 @@ class RunContext:
 
         tracker = ReportIssueTracker(self.client, self.run.repository, self.settings.report_labels)
         is_requested = self.work != "record"
-        return ReportRun(tracker, self.settings, self.run, is_requested, self._read_template, self.runtime.monotonic)
+        return ReportRun(tracker, self.settings, self.run, is_requested, self.read_template, self.runtime.monotonic)
 
-    def _read_template(self, path: Path) -> str:
+    def read_template(self, path: Path) -> str:
         """Read a template of the user's from the default branch; for a person who starts the run, from the folder.
 
         A checkout may be a pull request's, and a template is Markdown that is not escaped.
@@ -545,9 +542,9 @@ class RunContext:
             OSError: if it cannot be read.
             TemplateError: if GitHub does not show it, or the path leads out of the workspace.
         """
-        from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
+        from dora_metrics.core.reports.sandbox import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.reports import check_template_size, read_template  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.user_templates import check_template_size, read_template  # noqa: PLC0415 - as above
 
         if self.request.is_by_hand and os.path.lexists(self.request.workspace / path):
             return read_template(self.request.workspace, path)

@@ -23,10 +23,10 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.incident_reading import ReadingCursor, with_incident_syncs
 from dora_metrics.pipeline.record import RecordRequest
 from dora_metrics.runtime import Deadline, HttpLimits, Runtime
-from dora_metrics.settings.incident_access import IncidentToken, parse_tokens
 from dora_metrics.settings.incidents.parsing import parse_systems
 from dora_metrics.settings.incidents.systems import IncidentSystem
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.settings.tokens import NamedToken, parse_tokens
 from dora_metrics.sources.incidents.api import IncidentApi, RequestLimits
 from dora_metrics.sources.incidents.facts import SystemFacts, facts_of, left_note, missing_note
 from dora_metrics.sources.incidents.read import ReadingRequest, SystemReading, read_system
@@ -58,7 +58,7 @@ def with_incident_history(request: RecordRequest, context: RunContext) -> Record
 class SystemReader:
     """Reads systems, with the tokens of a run, within one time for all of them, which begins with the first."""
 
-    tokens: Mapping[str, IncidentToken] = field(repr=False)
+    tokens: Mapping[str, NamedToken] = field(repr=False)
     hosts: tuple[str, ...]
     now: datetime
     limits: HttpLimits
@@ -87,7 +87,7 @@ class SystemReader:
             return SystemReading((), (), request.missing_keys, None, problem)
         return read_system(self._api(system, token), request)
 
-    def _token_problem(self, system: IncidentSystem, token: IncidentToken | None) -> str | None:
+    def _token_problem(self, system: IncidentSystem, token: NamedToken | None) -> str | None:
         if token is None and not system.is_token_optional:
             addition = f"add a line `{system.name}: TOKEN` to the input `incident-tokens`"
             return f"it has no token; {addition}, or to INCIDENT_TOKENS in a terminal"
@@ -99,7 +99,7 @@ class SystemReader:
             "names; add the host to the input `incident-hosts`"
         )
 
-    def _api(self, system: IncidentSystem, token: IncidentToken | None) -> IncidentApi:
+    def _api(self, system: IncidentSystem, token: NamedToken | None) -> IncidentApi:
         limits = self.limits
         return IncidentApi(
             system=system,

@@ -19,7 +19,7 @@ from dora_metrics.pipeline.checkout import checkout_folder, has_checkout_of_job
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
-from dora_metrics.settings.model import EVERY_REPOSITORY, INPUTS, NOT_YET_SUPPORTED, Settings, default_text
+from dora_metrics.settings.model import EVERY_REPOSITORY, INPUTS, Settings, default_text
 
 SummaryFormat = Literal["markdown", "text", "json"]
 """How a run shows its numbers: the job summary, a summary for a terminal, or the document alone."""
@@ -182,7 +182,7 @@ class RunRequest:
 
         A Prometheus is left out: what it needs may be in the config file, and without that nothing is read from it.
         """
-        names = [name for name in (*INPUTS, *NOT_YET_SUPPORTED) if name != "prometheus-url"]
+        names = [name for name in INPUTS if name != "prometheus-url"]
         return _settings_of(names, self.layers)
 
     @cached_property
@@ -351,7 +351,7 @@ def _json_inputs(environment: Mapping[str, str]) -> Layer:
 def _separate_inputs(environment: Mapping[str, str]) -> Layer:
     """`INPUT_*`, for people who run the image directly; other steps' variables of that kind are ignored."""
     values = {}
-    for name in (*INPUTS, *NOT_YET_SUPPORTED):
+    for name in INPUTS:
         upper = name.upper()
         value = environment.get(f"INPUT_{upper}") or environment.get(f"INPUT_{upper.replace('-', '_')}")
         if value and not _is_default(name, value):

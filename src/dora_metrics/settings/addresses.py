@@ -15,12 +15,19 @@ from dataclasses import replace
 
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.settings.loading import Layer, is_set
-from dora_metrics.settings.model import Settings
+from dora_metrics.settings.model import Settings, default_text
 
 HEALTH_CHECK, LEDGER, PAGE, REPOSITORIES = "health-check-url", "ledger", "page-url", "repositories"
 INCIDENTS, PROMETHEUS, SHARD_LEDGERS = "incidents", "prometheus-url", "shard-ledgers"
-_SINKS = ("bigquery-dataset", "endpoint-url", "pushgateway-url", "remote-write-url")
-_ADDRESSES = (*_SINKS, HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES, SHARD_LEDGERS)
+_ENDPOINTS, _ENDPOINT_TEMPLATE = "endpoints", "endpoint-template"
+_SINKS = ("bigquery-dataset", "endpoint-url", _ENDPOINTS, "pushgateway-url", "remote-write-url")
+_OTHERS = (HEALTH_CHECK, INCIDENTS, LEDGER, PAGE, PROMETHEUS, REPOSITORIES, SHARD_LEDGERS)
+_ADDRESSES = (*_SINKS, _ENDPOINT_TEMPLATE, *_OTHERS)
+"""The settings that count only if somebody who is trusted says the same. `endpoint-template` is no address, but an
+endpoint may accept a body that it does not understand, and so miss its facts for good."""
+
+_UNSET = {_ENDPOINT_TEMPLATE: default_text(_ENDPOINT_TEMPLATE)}
+"""What a file without the setting means, so that the same value in a checkout's file changes nothing."""
 
 _INCIDENT_ALERTS = "incident-alerts"
 _REPORT_SETTINGS = (PAGE, "report-template")
@@ -43,7 +50,7 @@ def unconfirmed_addresses(
         for name in _ADDRESSES
         if is_set(config.values.get(name))
         and name not in overridden
-        and config.values[name] != default_branch.get(name)
+        and config.values[name] != default_branch.get(name, _UNSET.get(name))
     )
 
 
@@ -91,8 +98,12 @@ def usable_addresses(default_branch: Layer, others: Iterable[Layer]) -> Layer:
 
 
 def without_addresses(config: Layer, withheld: Iterable[str]) -> Layer:
-    """Return a config file without the addresses in `withheld`, the result of `withheld_addresses`."""
-    left_out = set(withheld)
+    """Return a config file without the addresses in `withheld`, the result of `withheld_addresses`.
+
+    An empty list of endpoints is left out too, as an empty `endpoint-url` is: no checkout makes those of the default
+    branch miss a fact.
+    """
+    left_out = {*withheld, *([_ENDPOINTS] if config.values.get(_ENDPOINTS) == [] else [])}
     return replace(config, values={name: value for name, value in config.values.items() if name not in left_out})
 
 
@@ -117,6 +128,7 @@ def unnamed_report_text(names: Sequence[str], config_path: str) -> str:
 
 
 _WITHHELD_TEXTS = {
+    _ENDPOINT_TEMPLATE: (_ENDPOINT_TEMPLATE, "not used:"),
     LEDGER: (LEDGER, "not used:"),
     HEALTH_CHECK: ("health check", "not checked:"),
     INCIDENTS: (INCIDENTS, "not read:"),

@@ -1,19 +1,13 @@
-"""Access to incident systems: which addresses are valid, which of them `incident-hosts` names, and tokens.
+"""Access to incident systems: which addresses are valid, and which of them `incident-hosts` names.
 
 Every part of an address is limited to characters that all parsers of addresses read in the same way, so that the host
 that is compared is the host that gets the request.
 """
 
-import base64
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
-
-from msgspec import Struct
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
-"""The name of a system."""
 
 TOKEN_PLACEHOLDERS = ("token", "basic")
 """In a header: the token, and `user:TOKEN` in Base64."""
@@ -98,44 +92,6 @@ def unnamed_urls(systems: Sequence[Mapping[str, object]], hosts: Collection[str]
     return [url for url in urls if not Origin.of(url).is_named_by(hosts)]
 
 
-class IncidentToken(Struct, frozen=True):
-    """The token of a system. It may begin with a user: `user:TOKEN`."""
-
-    text: str
-
-    def __repr__(self) -> str:
-        return "IncidentToken(…)"
-
-    def fill(self, header: str) -> str:
-        """Return a header with the token in place of its placeholders."""
-        basic = base64.b64encode(self.text.encode()).decode()
-        return header.replace("${token}", self.text).replace("${basic}", basic)
-
-
 def names_token(header: str) -> bool:
     """Whether a header holds a placeholder for the token."""
     return any(f"${{{name}}}" in header for name in TOKEN_PLACEHOLDERS)
-
-
-def parse_tokens(text: str) -> dict[str, IncidentToken]:
-    """Parse `incident-tokens`: a line for each system, `name: TOKEN`. No problem quotes a line.
-
-    Raises:
-        ValueError: with a problem for each line that is something else.
-    """
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    tokens: dict[str, IncidentToken] = {}
-    problems = []
-    for number, line in lines:
-        name, colon, token = (part.strip() for part in line.partition(":"))
-        if not (colon and token and NAME.fullmatch(name)):
-            problems.append(f"line {number} is not `system: TOKEN`, such as `pagerduty: TOKEN`")
-        elif name in tokens:
-            problems.append(f"line {number} has a system that has a line before it")
-        elif not (token.isascii() and token.isprintable()):
-            problems.append(f"line {number} has a token with characters that no token has")
-        else:
-            tokens[name] = IncidentToken(token)
-    if problems:
-        raise ValueError(*problems)
-    return tokens

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from dora_metrics.core.markdown import storable
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.metric_labels import parse_labels
-from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
+from dora_metrics.settings.model import NAMES, Settings
 
 COMMAND_LINE = "command line"
 """The origin of the settings that are options of a command."""
@@ -99,7 +99,7 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
     invalid = [problem for error in errors[:_MAX_PROBLEMS] for problem in _describe_error(values_by_name, error)]
     misplaced = [problem for layer in layers for problem in layer.problems]
-    contradictory = _team_label_problems(values_by_name)
+    contradictory = [*_team_label_problems(values_by_name), *_endpoint_problems(values_by_name)]
     problems = [*misplaced, *unknown, *invalid, *_incomplete_group_problems(values_by_name), *contradictory]
     if problems:
         further_count = len(unknown_names[_MAX_PROBLEMS:]) + len(errors[_MAX_PROBLEMS:])
@@ -122,16 +122,9 @@ def _merge_layers(layers: Iterable[Layer]) -> tuple[dict[str, tuple[str, object]
         for name, value in layer.values.items():
             if name in NAMES and is_set(value):
                 values_by_name[name] = (layer.origin, value)
-            elif name not in NAMES and name not in NOT_YET_SUPPORTED:
+            elif name not in NAMES:
                 unknown_names.append((layer.origin, name))
     return values_by_name, unknown_names
-
-
-def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Return the settings that are set and not supported yet."""
-    return tuple(
-        name for layer in layers for name, value in layer.values.items() if name in NOT_YET_SUPPORTED and is_set(value)
-    )
 
 
 def _unknown_name_problem(origin: str, name: str) -> str:
@@ -186,6 +179,19 @@ def _has_team(labels: object) -> bool:
         return "team" in parse_labels(labels)
     except ValueError:
         return False  # a problem of its own
+
+
+def _endpoint_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
+    """Return the problems of `endpoint-url` that depend on its shape or on `endpoints`."""
+    if "endpoint-url" not in values_by_name:
+        return []
+    from dora_metrics.settings.endpoint_list import default_endpoint_problems  # noqa: PLC0415 - most runs have none
+
+    url, template, endpoints = (
+        values_by_name.get(name, (_DEFAULT, None))[1] for name in ("endpoint-url", "endpoint-template", "endpoints")
+    )
+    place = label(values_by_name["endpoint-url"][0], "endpoint-url")
+    return [f"{place}: {problem}" for problem in default_endpoint_problems(str(url), template, endpoints)]
 
 
 def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict

@@ -21,13 +21,14 @@ from dora_metrics.settings.types import (
     DatasetSetting,
     DeploymentSourceSetting,
     DurationSetting,
+    EndpointsSetting,
+    EndpointTemplateSetting,
     ExternalLabelsSetting,
     FailureRulesSetting,
     GitOpsSetting,
     GoalsSetting,
     IncidentHostsSetting,
     IncidentsSetting,
-    IncidentTokensSetting,
     LabelsSetting,
     LedgerSetting,
     ListSetting,
@@ -45,6 +46,7 @@ from dora_metrics.settings.types import (
     TemplateSetting,
     ThresholdsSetting,
     TimeZoneSetting,
+    TokensSetting,
     UrlSetting,
     WarehouseSetting,
     WebAddressSetting,
@@ -54,15 +56,11 @@ from dora_metrics.settings.types import (
 
 if TYPE_CHECKING:
     from dora_metrics.core.teams import Teams
+    from dora_metrics.settings.endpoints import EndpointSettings
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
 """The `repository` of a run that covers all repositories in a ledger."""
-
-NOT_YET_SUPPORTED = frozenset({
-    "endpoint-template",
-})  # fmt: skip
-"""Settings that are accepted without effect so far; a run that sets one says so."""
 
 
 class Settings(BaseModel):
@@ -216,6 +214,20 @@ class Settings(BaseModel):
     endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
+    endpoint_template: EndpointTemplateSetting = Field(
+        "dora",
+        description="What `endpoint-url` gets: dora, cdevents, slack, teams, datadog, otlp, or the path of a Jinja "
+        "template in the repository.",
+    )
+    endpoints: EndpointsSetting = Field(
+        (),
+        repr=False,
+        description="Further endpoints, each with name, url, template, events and the name of its token; config file "
+        "only.",
+    )
+    endpoint_tokens: TokensSetting | None = Field(
+        None, description="Tokens of the endpoints in `endpoints`, a line each, such as `team-chat: TOKEN`."
+    )
     since: SinceSetting = Field(
         "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
     )
@@ -258,7 +270,7 @@ class Settings(BaseModel):
         description="Systems whose incidents `sync` reads: pagerduty, jira, incident-io, statuspage, or custom; config "
         "file only.",
     )
-    incident_tokens: IncidentTokensSetting | None = Field(
+    incident_tokens: TokensSetting | None = Field(
         None, description="Tokens of the systems in `incidents`, a line each: `pagerduty: TOKEN`, `jira: user:TOKEN`."
     )
     incident_hosts: IncidentHostsSetting = Field(
@@ -314,6 +326,26 @@ class Settings(BaseModel):
     runtime: Literal["auto", "container", "python"] = Field(
         "auto", description="How the action runs: auto, container, or python on the runner."
     )
+
+    @cached_property
+    def all_endpoints(self) -> "tuple[EndpointSettings, ...]":
+        """Every endpoint, that of the single inputs first."""
+        if self.endpoint_url is None and not self.endpoints:
+            return ()
+        from dora_metrics.settings.endpoint_list import listed_endpoints  # noqa: PLC0415 - most repositories set none
+
+        listed = listed_endpoints(self.endpoints, _text(self.endpoint_tokens) or "")
+        default = self._default_endpoint
+        return (default, *listed) if default else listed
+
+    @property
+    def _default_endpoint(self) -> "EndpointSettings | None":
+        url, token, secret = map(_text, (self.endpoint_url, self.endpoint_token, self.endpoint_secret))
+        if url is None:
+            return None
+        from dora_metrics.settings.endpoint_list import default_endpoint  # noqa: PLC0415 - as above
+
+        return default_endpoint(url, self.endpoint_template, token, secret)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -375,11 +407,13 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "gitops", "goals", "incidents", "prometheus-external-labels", "services", "teams"})
+FILE_ONLY = frozenset({
+    "custom", "endpoints", "gitops", "goals", "incidents", "prometheus-external-labels", "services", "teams",
+})  # fmt: skip
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({
     "github-token", "pushgateway-password", "remote-write-token", "bigquery-token", "endpoint-token", "endpoint-secret",
-    "prometheus-token", "incident-tokens",
+    "endpoint-tokens", "prometheus-token", "incident-tokens",
 })  # fmt: skip
 NEVER_IN_FILES = INPUT_ONLY | SECRETS | {"incident-hosts", "kubernetes"}
 """Settings that a config file cannot have. Whoever writes one must not say where tokens go or which files are facts."""
@@ -387,6 +421,10 @@ NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
 """Settings that are also flags of `compute` and `report`. Secrets are not: any process can read a command line."""
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def default_text(name: str) -> str:  # noqa: PLR0911 - one return for each type

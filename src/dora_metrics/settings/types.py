@@ -19,7 +19,9 @@ from dora_metrics.core.shards import parse_shard
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 from dora_metrics.settings import metric_labels
 from dora_metrics.settings.alert_matchers import parse_alert_matchers
+from dora_metrics.settings.endpoint_schema import ENDPOINTS_SCHEMA
 from dora_metrics.settings.incident_schema import INCIDENTS_SCHEMA
+from dora_metrics.settings.templates import parse_endpoint_template, parse_template_path
 
 FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -68,13 +70,6 @@ def _check_report(value: object) -> object:
     if value not in PERIOD_KINDS:
         raise ValueError(f"{value!r} is not one of {', '.join(map(repr, PERIOD_KINDS))}, 'off'")
     return value
-
-
-def _parse_template_path(value: object) -> object:
-    text = str(value).strip()
-    if text.startswith("/") or ".." in Path(text).parts or "\0" in text:
-        raise ValueError(f"{text!r} is not a path in the repository")
-    return Path(text)
 
 
 def _check_url(value: str) -> str:
@@ -207,10 +202,18 @@ def _check_incidents(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
-def _check_incident_tokens(value: SecretStr) -> SecretStr:
-    from dora_metrics.settings.incident_access import parse_tokens  # noqa: PLC0415 - as above
+def _check_tokens(value: SecretStr) -> SecretStr:
+    from dora_metrics.settings.tokens import parse_tokens  # noqa: PLC0415 - as above
 
     parse_tokens(value.get_secret_value())
+    return value
+
+
+def _check_endpoints(value: object) -> object:
+    if value not in ([], ()):
+        from dora_metrics.settings.endpoint_list import parse_endpoints  # noqa: PLC0415 - as above
+
+        parse_endpoints(value)
     return value
 
 
@@ -319,7 +322,7 @@ WarehouseSetting = Annotated[
     tuple[WarehousePartName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(WarehousePartName))
 ]
 WeekdaySetting = Annotated[Weekday, BeforeValidator(lambda value: str(value).strip().lower())]
-TemplateSetting = Annotated[Path, BeforeValidator(_parse_template_path)]
+TemplateSetting = Annotated[Path, BeforeValidator(parse_template_path)]
 SecuritySetting = Annotated[
     tuple[AlertSourceName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(AlertSourceName))
 ]
@@ -346,7 +349,11 @@ LabelsSetting = Annotated[
 IncidentsSetting = Annotated[
     tuple[dict[str, Any], ...], AfterValidator(_check_incidents), WithJsonSchema(INCIDENTS_SCHEMA)
 ]
-IncidentTokensSetting = Annotated[SecretStr, AfterValidator(_check_incident_tokens)]
+TokensSetting = Annotated[SecretStr, AfterValidator(_check_tokens)]
+EndpointTemplateSetting = Annotated[str, AfterValidator(parse_endpoint_template)]
+EndpointsSetting = Annotated[
+    tuple[dict[str, Any], ...], BeforeValidator(_check_endpoints), WithJsonSchema(ENDPOINTS_SCHEMA)
+]
 IncidentHostsSetting = Annotated[
     tuple[str, ...], BeforeValidator(_parse_incident_hosts), WithJsonSchema({"type": "string"})
 ]

@@ -16,7 +16,7 @@ from dora_metrics.commands.init.findings import GitHubDeployment, GitHubFindings
 from dora_metrics.commands.init.proposal import Proposal, Triggers
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.settings.config_file import config_layer
-from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
 from support.checkouts import (
     CONFIG_PATH,
@@ -110,7 +110,6 @@ def test_github_accepts_the_workflow_and_zizmor_finds_nothing(tmp_path: Path, na
 def test_the_action_reads_the_config_file(tmp_path: Path, name: str) -> None:
     layer = config_layer(CONFIG_PATH, write_sample(tmp_path, name)[CONFIG_PATH].encode())
     assert load_settings([layer]).deployment_source != ("auto",)
-    assert names_without_effect([layer]) == ()
 
 
 @each_sample

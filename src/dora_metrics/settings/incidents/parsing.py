@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from dora_metrics.core.scope import is_repository_name
-from dora_metrics.settings.incident_access import NAME, TOKEN_PLACEHOLDERS, Origin, names_token
+from dora_metrics.settings.incident_access import TOKEN_PLACEHOLDERS, Origin, names_token
 from dora_metrics.settings.incidents.definitions import (
     CUSTOM,
     Definition,
@@ -39,6 +39,7 @@ from dora_metrics.settings.incidents.systems import (
     placeholders_in,
 )
 from dora_metrics.settings.incidents.times import TimeFormat
+from dora_metrics.settings.tokens import NAME
 
 MAX_SYSTEMS = 10
 _MAX_RANGE_DAYS = 3_650

@@ -28,8 +28,9 @@ from dora_metrics.http_session import (
     HttpSession,
     may_pass,
 )
-from dora_metrics.settings.incident_access import IncidentToken, Origin, names_token
+from dora_metrics.settings.incident_access import Origin, names_token
 from dora_metrics.settings.incidents.systems import IncidentSystem, QueryValue
+from dora_metrics.settings.tokens import NamedToken
 
 MAX_BODY_BYTES = 16_000_000
 """Of one page."""
@@ -102,7 +103,7 @@ class IncidentApi:
     """
 
     system: IncidentSystem
-    token: IncidentToken | None = field(repr=False)
+    token: NamedToken | None = field(repr=False)
     limits: RequestLimits
     pause: Callable[[float], None]
     seconds_left: Callable[[], float]
