@@ -124,9 +124,9 @@ class TestTokens:
             EndpointSettings("store", "https://metrics.example/dora", token="s3cret"),
         )
 
-    @pytest.mark.parametrize("tokens", ["", "other: x"])
+    @pytest.mark.parametrize("tokens", ["", "other: x", "chat:\nother: ", "chat: \n"])
     def test_a_run_without_the_token_has_no_problem_and_says_which_is_missing(self, tokens: str) -> None:
-        """A fork's run has no secrets."""
+        """A fork's run has no secrets: `chat: ${{ secrets.CHAT }}` is a name without a token there."""
         (endpoint,) = settings(CHAT, endpoint_tokens=tokens).all_endpoints
         assert (endpoint.missing_token, endpoint.token) == ("chat", None)
         assert endpoint.url == CHAT["url"]
