@@ -118,15 +118,22 @@ def may_pass(
     return response.status in statuses
 
 
-class BearerAuth(AuthBase):
+class TokenAuth(AuthBase):
+    """A token in a header, after the name of its scheme."""
+
+    def __init__(self, token: str, header: str, scheme: str) -> None:
+        self._header, self._value = header, f"{scheme}{token.strip()}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers[self._header] = self._value
+        return request
+
+
+class BearerAuth(TokenAuth):
     """A bearer token."""
 
     def __init__(self, token: str) -> None:
-        self._token = token.strip()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+        super().__init__(token, "Authorization", "Bearer ")
 
 
 class _NoAuth(AuthBase):

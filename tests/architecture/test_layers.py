@@ -79,6 +79,7 @@ PURE_MODULES = (
     "pipeline.backfill",
     "pipeline.clock",
     "pipeline.evaluate",
+    "pipeline.owed",
     "pipeline.plan",
     "pipeline.repository_notes",
     "sources.incidents.facts",

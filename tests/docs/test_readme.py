@@ -18,11 +18,11 @@ import yaml
 from dora_metrics.core import names
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE
 from dora_metrics.core.reports import prometheus
+from dora_metrics.core.shapes.shape import ShapedRequest
 from dora_metrics.core.targets import benchmarks
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import NAMES, Settings
-from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sources import fact_files
 from support.paths import ROOT
@@ -180,11 +180,7 @@ def test_the_fact_that_is_shown_is_one_of_the_demos() -> None:
 @responses.activate
 def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> None:
     responses.post("http://endpoint.example/")
-    subject = evaluate([], Settings(), NOW)
-    sent = SinkPayload(
-        "acme/shop", "release", [], subject.document, prometheus_families(subject, cumulative_totals(subject, []), None)
-    )
-    Endpoint("http://endpoint.example/", secret="secret").send(sent)
+    Endpoint("http://endpoint.example/", secret="secret").send(ShapedRequest(body=b'{"facts":[]}', key="k"))
     request: Any = responses.calls[0].request
     header, body = request.headers["X-Dora-Signature-256"], request.body
 

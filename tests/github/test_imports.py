@@ -22,16 +22,18 @@ NEVER_IMPORTED = {"github", "jmespath", "yaml", "rich", "rjsmin", "chartkick"}
 ONLY_FOR_OTHERS = {
     f"dora_metrics.{name}"
     for name in (
-        "commands.rows", "core.rows",
+        "commands.rows", "commands.send", "core.ledger.outbox", "core.rows", "core.shapes",
         "commands.compute", "commands.demo", "commands.incidents", "commands.init", "commands.kubernetes",
         "commands.ledger", "core.alertmanager", "core.facts.as_of", "core.failures.incident_names", "core.gitops",
         "core.ledger.remote_write_file", "core.ledger.union", "core.linking.commit_graph", "core.metrics.pooled",
         "core.reports.explain", "core.reports.periodic", "core.reports.site", "core.reports.teams", "core.teams",
         "github.events.alertmanager", "github.events.gitops", "github.history", "github.issues",
         "pipeline.alert_history", "pipeline.backfill", "pipeline.cluster_rollouts", "pipeline.commit_lookup",
-        "pipeline.deliver", "pipeline.health", "pipeline.incident_history", "pipeline.publish",
-        "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports", "pipeline.selected_repositories",
-        "pipeline.shard_ledgers", "pipeline.sync", "pipeline.template_process", "pipeline.warehouse", "schemas",
+        "pipeline.deliver", "pipeline.endpoint_batches", "pipeline.endpoint_template", "pipeline.endpoints",
+        "pipeline.health", "pipeline.incident_history", "pipeline.owed",
+        "pipeline.publish", "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports",
+        "pipeline.selected_repositories", "pipeline.shard_ledgers", "pipeline.sync", "pipeline.template_process",
+        "pipeline.user_templates", "pipeline.warehouse", "schemas",
         "settings.endpoint_list", "settings.endpoints", "settings.incident_access", "settings.incidents",
         "settings.tokens", "settings.yaml_text", "sinks", "sources.fact_files", "sources.git",
         "sources.health_check", "sources.incidents", "sources.kubernetes", "sources.prometheus",

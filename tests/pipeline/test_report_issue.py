@@ -15,8 +15,8 @@ from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION, CLAIM_RENEWAL
 from dora_metrics.core.reports.periodic.issue_body import marker_in
-from dora_metrics.core.reports.render import TemplateError
-from dora_metrics.pipeline.reports import read_template
+from dora_metrics.core.reports.sandbox import TemplateError
+from dora_metrics.pipeline.user_templates import read_template
 from fakes.faults import custom_answer, dropped, meanwhile, primary_limit, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue

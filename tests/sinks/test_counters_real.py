@@ -56,9 +56,8 @@ class PushedHistory:
     def push_run(self, *facts: Deployment) -> Outcome:
         """Record in the ledger and push."""
         run = events.make_run("push", repository=SHOP)
-        (outcome,) = deliver(
-            record_facts(self.ledger, *facts, run=run, settings=self.settings), self.settings, run, LIMITS
-        )
+        recorded = record_facts(self.ledger, *facts, run=run, settings=self.settings)
+        (outcome,) = deliver(recorded, self.settings, run, LIMITS, read_template=Path.read_text)
         return outcome
 
     def push_bare_totals(self, *facts: Deployment) -> Outcome:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.jsonl import encode_fact
-from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger import outbox
 from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.pipeline.deliver import deliver
@@ -193,7 +193,9 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
     month = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
     month.parent.mkdir(parents=True)
     month.write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
-    (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(layout.encode_outbox(layout.add_to_outbox([], facts)))
+    (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(
+        outbox.outbox_files({"default": [outbox.entry_of(fact) for fact in facts]})[OUTBOX_FILE]
+    )
     with mocked() as listener:
         for number in (251, 252, 253):
             run_deployment(tmp_path, listener, number)
@@ -254,12 +256,12 @@ class TwoRuns:
 
     def deliver(self, recorded: RunResult, url: str) -> Outcome:
         settings = Settings.model_validate({"endpoint-url": url})
-        (outcome,) = deliver(recorded, settings, events.make_run("push"), FAST_LIMITS)
+        (outcome,) = deliver(recorded, settings, events.make_run("push"), FAST_LIMITS, read_template=Path.read_text)
         return outcome
 
     @property
     def outbox_ids(self) -> list[str]:
-        return [one.id for one in layout.read_outbox(self.ledger.read().files)]
+        return [entry.id for entry in outbox.read_outbox(self.ledger.read().files).get("default", [])]
 
 
 def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_without_a_ledger_a_run_sends_all_its_facts(tmp_path: Path) -> None:
         ran = run_without_ledger(github, tmp_path, endpoint)
     batches = [fact_ids(request) for request in endpoint.requests]
     sent = [fact_id for batch in batches for fact_id in batch]
-    assert max(map(len, batches)) == layout.MAX_BATCH_FACTS
+    assert max(map(len, batches)) == outbox.MAX_BATCH_FACTS
     assert len(sent) == len(set(sent)) > 260
     assert f"endpoint ✓ {len(sent)} facts" in ran.summary
 
@@ -305,6 +307,6 @@ def test_without_a_ledger_what_was_not_sent_is_counted(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: HISTORY_NOW) as github, listen(OK, Answer(400)) as endpoint:
         ran = run_without_ledger(github, tmp_path, endpoint)
     first, second = (fact_ids(request) for request in endpoint.requests)
-    assert len(first) == layout.MAX_BATCH_FACTS
+    assert len(first) == outbox.MAX_BATCH_FACTS
     assert f"{len(second)} unsent facts are kept in no ledger" in ran.summary
     assert "endpoint ✗" in ran.summary

@@ -47,7 +47,7 @@ class PushingRuns:
         settings = Settings.model_validate({"pushgateway-url": self.url, "teams": teams or {}})
         run = events.make_run("push", repository=self.repository)
         result = record_facts(self.ledger, *facts, run=run, settings=settings)
-        (outcome,) = deliver(result, settings, run, self.limits)
+        (outcome,) = deliver(result, settings, run, self.limits, read_template=Path.read_text)
         return outcome
 
     def deployment(self, number: int) -> Deployment:
@@ -123,7 +123,7 @@ def test_the_counters_of_the_repository_that_had_the_name_before_are_not_pushed_
     pushed = []
     for run, names, numbers in attempts:
         result = record_facts(runs.ledger, *map(runs.deployment, numbers), run=run, names=names, settings=settings)
-        list(deliver(result, settings, run, SLOW_LIMITS))
+        list(deliver(result, settings, run, SLOW_LIMITS, read_template=Path.read_text))
         pushed.append(runs.pushed_deployments)
     assert pushed == [2, 1]
 
@@ -164,8 +164,8 @@ def test_a_run_with_the_same_facts_and_lower_marks_leaves_the_push_to_the_newer_
     failed = replace(runs.deployment(2), status="failure")
     older = record_facts(runs.ledger, runs.deployment(1), failed, run=run, settings=narrow)
     newer = record_facts(runs.ledger, run=run, settings=wide)
-    (pushed,) = deliver(newer, wide, run, SLOW_LIMITS)
-    (overtaken,) = deliver(older, narrow, run, SLOW_LIMITS)
+    (pushed,) = deliver(newer, wide, run, SLOW_LIMITS, read_template=Path.read_text)
+    (overtaken,) = deliver(older, narrow, run, SLOW_LIMITS, read_template=Path.read_text)
     assert (pushed.status, overtaken.status, runs.pushed_deployments) == ("done", "skipped", 2)
 
 

@@ -327,7 +327,7 @@ class GatewayRuns:
         return record_facts(self.ledger, fact, run=self.run, settings=self.settings)
 
     def deliver(self, recorded: RunResult) -> Outcome:
-        (outcome,) = deliver(recorded, self.settings, self.run, SLOW_LIMITS)
+        (outcome,) = deliver(recorded, self.settings, self.run, SLOW_LIMITS, read_template=Path.read_text)
         return outcome
 
     def push_and_read(self, url: str) -> float:

@@ -34,14 +34,14 @@ def several(*repositories: str, services: int = 1) -> SinkPayload:
     ]
     results = evaluate(facts, Settings(), NOW)
     families = prometheus_families(results, cumulative_totals(results, facts), 1)
-    return SinkPayload("acme/central", "schedule", facts, results.document, families)
+    return SinkPayload("acme/central", families)
 
 
 def test_series_of_a_scope_have_its_team() -> None:
     facts = [deployment(1), deployment(2, service="cart")]
     results = evaluate(facts, Settings.model_validate({"teams": {"pay": "cart"}}), NOW)
     families = prometheus_families(results, cumulative_totals(results, facts), 1)
-    outcome, host = send(SinkPayload(SHOP, "schedule", facts, results.document, families), OK)
+    outcome, host = send(SinkPayload(SHOP, families), OK)
     assert outcome.status == "done"
     series = [dict(labels) for request in host.requests for labels, _ in Written.of(request).series]
     assert {(each.get("service"), each.get("team")) for each in series} == {

@@ -30,7 +30,7 @@ def push(url: str, facts: Sequence[Fact], repository: str, now: datetime) -> Non
     observed = [fact for fact in facts if fact.observed_at <= now]
     results = evaluate(observed, Settings(), now)
     families = prometheus_families(results, cumulative_totals(results, observed), 1, repository)
-    outcome = Pushgateway(url, "dora").send(SinkPayload(repository, "push", observed, results.document, families))
+    outcome = Pushgateway(url, "dora").send(SinkPayload(repository, families))
     assert outcome.status == "done", outcome.detail
 
 

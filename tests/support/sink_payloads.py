@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.shapes.shape import ShapeInput
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import SinkPayload
@@ -38,10 +39,12 @@ def sink_payload(
     """The payload of facts that are all new."""
     fact_list = list(facts)
     subject = evaluate(fact_list, Settings.model_validate(settings or {}), NOW)
-    return SinkPayload(
-        repository,
-        "push",
-        fact_list,
-        subject.document,
-        prometheus_families(subject, cumulative_totals(subject, fact_list), 1, repository),
-    )
+    return SinkPayload(repository, prometheus_families(subject, cumulative_totals(subject, fact_list), 1, repository))
+
+
+def shape_input(facts: Iterable[Fact] = (deployment(),), repository: str = SHOP) -> ShapeInput:
+    """What a shape gets of facts that are all new."""
+    fact_list = list(facts)
+    subject = evaluate(fact_list, Settings(), NOW)
+    families = prometheus_families(subject, cumulative_totals(subject, fact_list), 1, repository)
+    return ShapeInput(repository, "push", fact_list, (), subject, families)

@@ -68,8 +68,7 @@ _OF_FORK = "a run for a pull request from a fork sends nothing"
 def _sink_names(settings: Settings, *, has_time: bool) -> Iterator[str]:
     if settings.pushgateway_url:
         yield "Pushgateway"
-    if settings.endpoint_url:
-        yield "endpoint"
+    yield from (endpoint.sink_name for endpoint in settings.all_endpoints)
     if settings.remote_write_url:
         yield "remote write"
     if settings.bigquery_dataset and has_time:
@@ -92,7 +91,14 @@ def _deliver(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     else:
         from dora_metrics.pipeline.deliver import deliver  # noqa: PLC0415 - loads what only sinks need
 
-        yield from deliver(result, context.settings, context.run, context.runtime.http_limits, has_time=has_time)
+        yield from deliver(
+            result,
+            context.settings,
+            context.run,
+            context.runtime.http_limits,
+            read_template=context.read_template,
+            has_time=has_time,
+        )
         yield from _send_rows(context, result)
 
 

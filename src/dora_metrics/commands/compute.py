@@ -258,7 +258,8 @@ def _write_past(steps: PastSteps, as_of: AsOf, source_facts: SourceFacts, settin
 
 def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, settings: Settings) -> str:
     """The report that is due, for each active scope, as its issue would be."""
-    from dora_metrics.pipeline.reports import read_template, render_reports  # noqa: PLC0415 - as above
+    from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - as above
+    from dora_metrics.pipeline.user_templates import read_template  # noqa: PLC0415 - as above
 
     period = due_period(kind, results.now, settings.zone, settings.report_day)
     reports = render_reports(results, period, settings, partial(read_template, Path()))

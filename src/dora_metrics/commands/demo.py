@@ -21,7 +21,8 @@ from dora_metrics.github.runner import Runner
 from dora_metrics.github.terminal import Terminal
 from dora_metrics.pipeline.evaluate import evaluate, last_deployed
 from dora_metrics.pipeline.inputs import RunRequest
-from dora_metrics.pipeline.reports import read_template, render_reports
+from dora_metrics.pipeline.reports import render_reports
+from dora_metrics.pipeline.user_templates import read_template
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import INPUT, Layer
 from dora_metrics.settings.model import Settings

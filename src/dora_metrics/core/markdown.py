@@ -110,14 +110,17 @@ def code_block_line(text: str) -> Md:
 
 def link(text: object, url: str | None) -> Md:
     """Return a link if the URL is http or https, otherwise the text alone."""
-    escaped = escape(text)
+    escaped, address = escape(text), web_address(url)
+    return _safe(f"[{escaped}]({address})") if address else escaped
+
+
+def web_address(url: str | None) -> str:
+    """Return a URL in the characters that a URL may have, without brackets; empty if it is not http or https."""
     try:
         is_web_address = url is not None and urlsplit(url).scheme in ("http", "https")
     except ValueError:
         is_web_address = False
-    if not url or not is_web_address:
-        return escaped
-    return _safe(f"[{escaped}]({quote(url, safe=_URL_SAFE, errors='replace')})")
+    return quote(url, safe=_URL_SAFE, errors="replace") if url and is_web_address else ""
 
 
 def number_link(number: int | str, url: str | None) -> Md:
@@ -128,6 +131,18 @@ def number_link(number: int | str, url: str | None) -> Md:
 
 
 _URL_SAFE = ":/?#@!$&'*+,;=%~-._"
+
+
+_MARKUP = re.compile(r"\\(.)|\]\([^()\s]*\)|&(amp|lt|gt);|\*\*|[`\[]|" + _ZERO_WIDTH_SPACE)
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
+
+
+def plain(markdown: Md) -> str:
+    """Return what Markdown of this module shows, for places that show no Markdown: a link is its text.
+
+    The text is as untrusted as its parts were before they were escaped.
+    """
+    return _MARKUP.sub(lambda match: match[1] or _ENTITIES.get(match[2], ""), markdown)
 
 
 def md(template: LiteralString, *parts: object) -> Md:

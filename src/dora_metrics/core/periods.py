@@ -59,6 +59,17 @@ def due_period(kind: PeriodKind, now: datetime, zone: ZoneInfo, day: Weekday) ->
     end_day = _first_day_of_period(kind, today)
     if today < _report_day(end_day, day):
         end_day = _first_day_of_period(kind, end_day - timedelta(days=1))
+    return _period_until(end_day, kind, zone, day)
+
+
+def named_period(kind: PeriodKind, name: str, zone: ZoneInfo, day: Weekday) -> Period | None:
+    """Return the period of a kind that has a name; None if there is none."""
+    end = end_of_named(kind, name)
+    return _period_until(end.date(), kind, zone, day) if end else None
+
+
+def _period_until(end_day: date, kind: PeriodKind, zone: ZoneInfo, day: Weekday) -> Period:
+    """Return the period whose last day is the one before `end_day`."""
     first_day = _first_day_of_period(kind, end_day - timedelta(days=1))
     window_start, window_end, due_at = (
         datetime.combine(local_day, time(), zone).astimezone(UTC)

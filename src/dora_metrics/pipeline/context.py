@@ -531,9 +531,9 @@ class RunContext:
 
         tracker = ReportIssueTracker(self.client, self.run.repository, self.settings.report_labels)
         is_requested = self.work != "record"
-        return ReportRun(tracker, self.settings, self.run, is_requested, self._read_template, self.runtime.monotonic)
+        return ReportRun(tracker, self.settings, self.run, is_requested, self.read_template, self.runtime.monotonic)
 
-    def _read_template(self, path: Path) -> str:
+    def read_template(self, path: Path) -> str:
         """Read a template of the user's from the default branch; for a person who starts the run, from the folder.
 
         A checkout may be a pull request's, and a template is Markdown that is not escaped.
@@ -542,9 +542,9 @@ class RunContext:
             OSError: if it cannot be read.
             TemplateError: if GitHub does not show it, or the path leads out of the workspace.
         """
-        from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
+        from dora_metrics.core.reports.sandbox import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.reports import check_template_size, read_template  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.user_templates import check_template_size, read_template  # noqa: PLC0415 - as above
 
         if self.request.is_by_hand and os.path.lexists(self.request.workspace / path):
             return read_template(self.request.workspace, path)

@@ -30,7 +30,7 @@ from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.markdown import unlinked_line
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.results import Results
-from dora_metrics.core.metrics.scope_history import Evaluation
+from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.metrics.totals import Totals, add_totals
 from dora_metrics.core.reports.numbers import numbers_of
 from dora_metrics.core.reports.prometheus import LedgerCollector, exposition_text
@@ -163,7 +163,7 @@ def plan_run(
         **gathered.claims,
     }
     # The outbox first: to owe a fact that is not recorded does no harm, to record one that is not owed loses it.
-    files = {**_outbox(gathered, settings), **merge.file_changes, **snapshot.changed(others)}
+    files = {**_outbox(gathered, settings, now, evaluation), **merge.file_changes, **snapshot.changed(others)}
     sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
     families = prometheus_families(results, totals, sequence, marks=marks).with_labels(settings.labels)
     return RunPlan(
@@ -190,7 +190,7 @@ def _results(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     )
 
 
-def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
+def step_files(gathered: Gathered, settings: Settings, now: datetime) -> dict[str, bytes]:
     """The files that a step of a long sync changes: what was read, and how far. The last write computes the rest.
 
     A checkpoint that does not fit the facts any more is removed first: without one, a run reads the facts.
@@ -198,7 +198,7 @@ def step_files(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     view, merge = gathered.view, gathered.merge
     outdated = dict.fromkeys(layout.CHECKPOINT_FILES, b"") if view.outdates_checkpoint(merge) else {}
     cursors = view.snapshot.changed(gathered.observation.ledger_files)
-    files = {**view.snapshot.changed(outdated), **_outbox(gathered, settings), **merge.file_changes, **cursors}
+    files = {**view.snapshot.changed(outdated), **_outbox(gathered, settings, now), **merge.file_changes, **cursors}
     return {} if _is_without_news(view.snapshot, files) else files
 
 
@@ -242,13 +242,23 @@ def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
     return max((now, *recent)) + _ONE_MICROSECOND
 
 
-def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
-    """The facts that an endpoint is owed; recorded before they are sent, so that a killed run forgets none."""
-    if settings.endpoint_url is None:
+def _outbox(
+    gathered: Gathered, settings: Settings, now: datetime, evaluation: Evaluation | None = None
+) -> dict[str, bytes]:
+    """What endpoints are owed; recorded before it is sent, so that a killed run forgets nothing."""
+    if not settings.all_endpoints:
         return {}
-    snapshot = gathered.view.snapshot
-    entries = layout.add_to_outbox(layout.read_outbox(snapshot.files), gathered.facts)
-    return snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(entries)})
+    from dora_metrics.pipeline import owed  # noqa: PLC0415 - loads what only endpoints need
+
+    policy, contents, snapshot = settings.policy, gathered.view.contents, gathered.view.snapshot
+    news = owed.News(
+        owed.fact_changes(gathered.merge.new_facts, contents.fact_by_id, now, policy),
+        owed.new_judgements(
+            contents.facts, lambda: evaluation or evaluate_facts(gathered.merge.after.facts, policy), policy
+        ),
+        owed.claimed_reports(snapshot.files, gathered.claims),
+    )
+    return snapshot.changed(owed.outbox_with(snapshot.files, settings.all_endpoints, news))
 
 
 def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:

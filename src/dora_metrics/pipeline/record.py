@@ -172,7 +172,7 @@ class Recorder:
         for _ in attempts(MAX_TRIES, self._pause):
             gathered = self._gather(request, latest or self._open(request))
             view, latest = gathered.view, None
-            files = step_files(gathered, self.settings)
+            files = step_files(gathered, self.settings, self.now)
             if not files:
                 return view
             files = {**_readme(view.snapshot), **_unpublished(view.snapshot), **files}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dora_metrics.core import periods
-from dora_metrics.core.ledger.layout import PAGE_FILE, REPORTS_FILE, LedgerContents
+from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.markdown import Md, join_non_empty, md, number_link
 from dora_metrics.core.outcome import Outcome
@@ -39,8 +39,7 @@ from dora_metrics.core.reports.periodic.issue_body import (
     marker_in,
     utf16_length,
 )
-from dora_metrics.core.reports.periodic.page_address import PageAddress
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.scope import Scope
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError
@@ -158,7 +157,7 @@ class ReportRun:
             yield Outcome("report", "failed", filing.reports.problem)
 
     def _due_reports(self, period: Period, result: RunResult, store: "ClaimStore") -> "DueReports":
-        from dora_metrics.pipeline.reports import DueReports  # noqa: PLC0415 - most runs file no report
+        from dora_metrics.pipeline.reports import DueReports, page_address  # noqa: PLC0415 - most runs file no report
 
         present_name = result.merge.after.names.present_name(self.run.repository)
         return DueReports(
@@ -168,17 +167,8 @@ class ReportRun:
             settings=self.settings,
             read_template=self.read_template,
             host=store.repository,
-            page=PageAddress(self.settings.page_url or "", self._page_in_ledger),
+            page=page_address(self.settings, self.run),
         )
-
-    @property
-    def _page_in_ledger(self) -> str:
-        """The address of the page's file on the ledger's branch; empty if there is none."""
-        kind, _, place = self.settings.ledger.partition(":")
-        branch, _, repository = place.partition("@")
-        if kind != "branch" or not self.settings.page:
-            return ""
-        return f"{self.run.server_url.rstrip('/')}/{repository or self.run.repository}/blob/{branch}/{PAGE_FILE}"
 
     def _note_numbers(self, numbers: Mapping["ReportSubject", int]) -> None:
         self.issue_numbers |= {scope: number for subject, number in numbers.items() for scope in subject.scopes}

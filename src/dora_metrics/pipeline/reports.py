@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from dora_metrics.core.markdown import md
@@ -11,18 +11,18 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic.claims import all_scopes_marker, report_marker
 from dora_metrics.core.reports.periodic.content import ReportInput, has_activity
-from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_all_scopes_body, render_issue_body
+from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_all_scopes_body, render_issue_bodies
 from dora_metrics.core.reports.periodic.page_address import PageAddress
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.scope import Scope, scope_label
+from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.template_process import render_apart
+from dora_metrics.pipeline.user_templates import template_problem
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.templates import load_parts, load_template
 
 MAX_REPORTS = 20
 """Scopes with a report of their own; GitHub limits how many issues are created in a minute."""
-
-MAX_TEMPLATE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -122,15 +122,7 @@ class DueReports:
 
     @cached_property
     def _active(self) -> list[ScopeHistory]:
-        """The scopes with a report, the most recently deployed first."""
-        histories = self.results.evaluation.histories
-        own = [each for each in histories if self.repository in (EVERY_REPOSITORY, each.scope.repository)]
-        return sorted((each for each in own if has_activity(each, self.period)), key=self._deployed_last, reverse=True)
-
-    def _deployed_last(self, history: ScopeHistory) -> tuple[str, Scope]:
-        """Sorts scopes by their last deployment."""
-        newest = history.last_deployment_by(self.results.now)
-        return newest.finished_at.isoformat() if newest else "", history.scope
+        return _active_scopes(self.results, self.repository, self.period)
 
     @property
     def _scope_markers(self) -> list[str]:
@@ -169,9 +161,32 @@ class DueReports:
             try:
                 return _render_scopes(inputs, _by_user_template(self.read_template(path)), remark, "")
             except (OSError, UnicodeDecodeError, TemplateError) as error:
-                problem = f"report-template {path} cannot be used: {_reason(error)}"
+                problem = f"report-template {path} cannot be used: {template_problem(error)}"
         template = load_template(f"{self.period.kind}.md.j2")
         return _render_scopes(inputs, _by_own_template(template), remark, problem)
+
+
+def report_inputs(results: Results, repository: str, period: Period, page: PageAddress) -> list[ReportInput]:
+    """Return the content of a period's report on each active scope, the most recently deployed first."""
+    histories = _active_scopes(results, repository, period)
+    return [ReportInput.of(results, history, period, page) for history in histories]
+
+
+def page_address(settings: Settings, run: Run) -> PageAddress:
+    """Return where readers find the page of a run."""
+    return PageAddress.of(settings.page_url, settings.ledger if settings.page else "", run.repository, run.server_url)
+
+
+def _active_scopes(results: Results, repository: str, period: Period) -> list[ScopeHistory]:
+    """Return the scopes with a report, the most recently deployed first."""
+
+    def last_deployed(history: ScopeHistory) -> tuple[str, Scope]:
+        newest = history.last_deployment_by(results.now)
+        return newest.finished_at.isoformat() if newest else "", history.scope
+
+    histories = results.evaluation.histories
+    own = [each for each in histories if repository in (EVERY_REPOSITORY, each.scope.repository)]
+    return sorted((each for each in own if has_activity(each, period)), key=last_deployed, reverse=True)
 
 
 _TEMPLATE_REMARK = "`report-template` is for the report of one scope; set `report-per-scope: true` to use it"
@@ -214,7 +229,7 @@ def _by_own_template(template: str) -> RenderBodies:
     parts = load_parts()
 
     def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
-        return [render_issue_body(report_input, template, parts, user_length) for report_input in inputs]
+        return render_issue_bodies(inputs, template, parts, user_length)
 
     return render
 
@@ -223,43 +238,7 @@ def _by_user_template(template: str) -> RenderBodies:
     parts = load_parts()
 
     def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
-        return render_apart(inputs, template, parts, user_length) if inputs else []
+        bodies = partial(render_issue_bodies, inputs, template, parts, user_length)
+        return render_apart(bodies, list[IssueBody]) if inputs else []
 
     return render
-
-
-def read_template(workspace: Path, path: Path) -> str:
-    """Read a file of the repository.
-
-    Raises:
-        OSError: if it cannot be read.
-        UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if there is none, it links to a file outside the workspace, is no regular file, or is too large.
-    """
-    resolved = (workspace / path).resolve()
-    if not resolved.is_relative_to(workspace.resolve()):
-        raise TemplateError("it links to a file outside the workspace")
-    if not resolved.exists():
-        raise TemplateError("there is no such file")
-    if not (resolved.is_file() or resolved.is_dir()):
-        raise TemplateError("it is not a regular file")
-    check_template_size(resolved.stat().st_size)
-    return resolved.read_text("utf-8")
-
-
-def check_template_size(size_bytes: int) -> None:
-    """Raise a TemplateError if a template is too large."""
-    if size_bytes > MAX_TEMPLATE_BYTES:
-        raise TemplateError(f"it has more than {MAX_TEMPLATE_BYTES:,} bytes")
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
-            return "there is no such file on the default branch, from which it is read"
-        case OSError():
-            return str(error.strerror)
-        case UnicodeDecodeError():
-            return "it is not UTF-8"
-        case _:
-            return str(error)

@@ -1,4 +1,4 @@
-"""Render report templates of users in a process of their own, with limits on its time, memory and output.
+"""Render templates of users in a process of their own, with limits on its time, memory and output.
 
 Jinja's sandbox keeps a template from Python. It does not keep it from doubling a text until the memory is full, in one
 expression that no counter sees. This process may fail in any way; the run goes on without it.
@@ -7,31 +7,31 @@ expression that no counter sees. This process may fail in any way; the run goes 
 import pickle
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from dora_metrics.core.reports.periodic.content import ReportInput
-from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_issue_body
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
+
+T = TypeVar("T")
 
 _MAX_REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
 class TemplateLimits:
-    """Limits of the process that renders all reports of one period.
+    """Limits of a process that renders.
 
     Attributes:
         cpu_seconds: of the processor. Not on Windows.
         memory_bytes: of its address space. Only on Linux, where the container is; macOS does not enforce it.
         total_seconds: until it is killed.
-        result_bytes: of the rendered texts.
+        result_bytes: of the rendered texts as JSON.
     """
 
     cpu_seconds: int = 10
@@ -45,51 +45,40 @@ DEFAULT_LIMITS = TemplateLimits()
 
 @dataclass(frozen=True)
 class _Job:
-    """What the process renders."""
+    """What the process does: `render`, which can be pickled, returns what JSON can hold."""
 
-    inputs: tuple[ReportInput, ...]
-    template: str
-    parts: Mapping[str, str]
-    surrounding_utf16_length: int | None
+    render: Callable[[], object]
     limits: TemplateLimits
 
 
 class _RenderResult(msgspec.Struct, omit_defaults=True):
-    """What the process answers: the bodies in the order of the inputs, or why there are none."""
+    """What the process answers: what was rendered, as JSON, or why nothing was."""
 
-    bodies: list[IssueBody] = []
+    rendered: msgspec.Raw = msgspec.Raw(b"null")
     problem: str = ""
 
 
-def render_apart(
-    inputs: tuple[ReportInput, ...],
-    template: str,
-    parts: Mapping[str, str],
-    surrounding_utf16_length: int | None = None,
-    limits: TemplateLimits = DEFAULT_LIMITS,
-) -> list[IssueBody]:
-    """Render reports by a user's template, each as `render_issue_body` does.
+def render_apart(render: Callable[[], T], rendered_type: type[T], limits: TemplateLimits = DEFAULT_LIMITS) -> T:
+    """Call a function that renders a user's template, in a process.
 
     Args:
-        inputs: a report each.
-        template: the user's template.
-        parts: templates that it may include, by name.
-        surrounding_utf16_length: see `render_issue_body`.
+        render: a function of a module, or a `partial` of one; its arguments are pickled. It raises a TemplateError if
+            the template cannot be rendered.
+        rendered_type: what it returns; msgspec encodes it as JSON and decodes it.
         limits: of the process.
 
     Raises:
-        TemplateError: if a report cannot be rendered within the limits.
+        TemplateError: if it raised one, or did not return within the limits.
     """
-    job = _Job(inputs, template, parts, surrounding_utf16_length, limits)
     try:
-        exit_code, result = _run_job(job)
+        exit_code, result = _run_job(_Job(render, limits))
     except OSError as problem:
         raise TemplateError(f"a process for it cannot be started ({problem.strerror})") from None
     if exit_code or result is None:
         raise TemplateError(_limits_text(limits))
     if result.problem:
         raise TemplateError(result.problem)
-    return result.bodies
+    return msgspec.json.decode(result.rendered, type=rendered_type)
 
 
 def _run_job(job: _Job) -> tuple[int, _RenderResult | None]:
@@ -148,13 +137,9 @@ def main() -> None:
 
 def _render(job: _Job) -> _RenderResult:
     try:
-        bodies = [
-            render_issue_body(report_input, job.template, job.parts, job.surrounding_utf16_length)
-            for report_input in job.inputs
-        ]
+        return _RenderResult(msgspec.Raw(msgspec.json.encode(job.render())))
     except TemplateError as error:
         return _RenderResult(problem=str(error)[:_MAX_REASON_LENGTH])
-    return _RenderResult(bodies)
 
 
 if sys.platform == "win32":

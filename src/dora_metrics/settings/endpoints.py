@@ -36,6 +36,11 @@ class EndpointSettings:
     secret: str | None = field(default=None, repr=False)
     missing_token: str = ""
 
+    @property
+    def sink_name(self) -> str:
+        """The endpoint as the summary names it."""
+        return "endpoint" if self.name == DEFAULT_ENDPOINT else f"endpoint {self.name}"
+
     def with_token(self, tokens: Mapping[str, NamedToken]) -> "EndpointSettings":
         """Return the endpoint with its missing token, in the address or for the header; as it is if there is none."""
         token = tokens.get(self.missing_token)

@@ -27,7 +27,15 @@ _MAX_QUOTED_CHARACTERS = 200
 
 
 class SendError(Exception):
-    """A message was not accepted. The text says what happened, the likely cause and what to do."""
+    """A message was not accepted. The text says what happened, the likely cause and what to do.
+
+    Attributes:
+        status: of the last answer; None if none came.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class FinalAnswer(Struct, frozen=True):
@@ -42,8 +50,16 @@ class FinalAnswer(Struct, frozen=True):
     error: type[SendError] = SendError
 
 
-InterpretAnswer = Callable[[HttpResponse], FinalAnswer | None]
-"""What an answer means; None if its status says all. The body of a success is not read."""
+class AnswerReader(Struct, frozen=True):
+    """How a sink that knows its servers reads their answers.
+
+    Attributes:
+        interpret: what an answer means; None if its status says all.
+        reads_success: whether that needs the body of a success, of which it gets as much as the limits allow.
+    """
+
+    interpret: Callable[[HttpResponse], FinalAnswer | None]
+    reads_success: bool = False
 
 
 def may_hold_secret(address: str) -> bool:
@@ -62,7 +78,7 @@ def send_with_retries(
     deadline: Deadline,
     *,
     holds_secret: bool,
-    interpret: InterpretAnswer | None = None,
+    reader: AnswerReader | None = None,
 ) -> None:
     """Send an idempotent message, and again after a failure that may pass. Redirects are not followed.
 
@@ -74,19 +90,23 @@ def send_with_retries(
         deadline: of all tries.
         holds_secret: whether address, headers or credentials may hold a secret. Servers repeat what they were sent, in
             parts and in many encodings, so the body of such an answer is not quoted.
-        interpret: what an answer means to the sink. Without one, a body that is not quoted is not even read.
+        reader: reads the answers. Without one, a body that is not quoted is not even read.
 
     Raises:
         SendError: unless the answer is a success before the deadline.
     """
-    reads_bodies = interpret is not None or not holds_secret
+
+    def reads_body(status: int) -> bool:
+        if is_success(status):
+            return reader is not None and reader.reads_success
+        return reader is not None or not holds_secret
 
     def final_answer(response: HttpResponse | ExchangeFailure) -> FinalAnswer | None:
-        return interpret(response) if interpret and isinstance(response, HttpResponse) else None
+        return reader.interpret(response) if reader and isinstance(response, HttpResponse) else None
 
     with HttpSession(exchange_limits(limits)) as session:
         response = exchange_with_retries(
-            partial(session.exchange, request, lambda status: reads_bodies and not is_success(status)),
+            partial(session.exchange, request, reads_body),
             limits,
             deadline,
             lambda response: not final_answer(response) and may_pass(response, RETRIED_STATUSES),
@@ -94,7 +114,8 @@ def send_with_retries(
     final = final_answer(response)
     if final or not is_success(response.status):
         final = final or FinalAnswer(_hint(response.status))
-        raise final.error(_describe_answer(response, final.hint, quotes_body=not holds_secret))
+        quotes_body = not (holds_secret or is_success(response.status))
+        raise final.error(_describe_answer(response, final.hint, quotes_body=quotes_body), response.status)
 
 
 def exchange_with_retries(
@@ -176,7 +197,10 @@ def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: De
     """Say what happened without the address, which may hold a password."""
     tries = f"{limits.tries} tries"
     if not deadline.seconds_left:
-        return f"no complete answer in the {deadline.seconds:g} s that all sinks of a run share; a server is too slow"
+        share = (
+            "that all sinks of a run share" if deadline.seconds == limits.total_seconds else "that this sink may take"
+        )
+        return f"no complete answer in the {deadline.seconds:.3g} s {share}; a server is too slow"
     match failure.kind:
         case FailureKind.TLS:
             return "the TLS connection failed; check the certificate, and whether the address should use https"

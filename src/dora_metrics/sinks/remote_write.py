@@ -20,7 +20,7 @@ from dora_metrics.core.reports.prometheus import LedgerCollector
 from dora_metrics.http_session import BearerAuth, HttpRequest, HttpResponse
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import FinalAnswer, SendError, is_success, may_hold_secret, send_with_retries
+from dora_metrics.sinks.http import AnswerReader, FinalAnswer, SendError, is_success, may_hold_secret, send_with_retries
 from dora_metrics.sinks.write_request import Labels, Sample, TimeSeries, labels_of, write_request
 
 MAX_SERIES = 2_000
@@ -121,7 +121,9 @@ class RemoteWrite:
         request = HttpRequest("POST", self.url, write_request(series), _HEADERS, self._auth)
         holds_secret = self.token is not None or may_hold_secret(self.url)
         try:
-            send_with_retries(request, self.limits, deadline, holds_secret=holds_secret, interpret=_interpret)
+            send_with_retries(
+                request, self.limits, deadline, holds_secret=holds_secret, reader=AnswerReader(_interpret)
+            )
         except RefusedTimeError as refusal:
             return [refusal]
         except TooLargeError:

@@ -1,4 +1,4 @@
-"""The files of a ledger: how facts are laid out by month, and which files a merge, the outbox and the page change.
+"""The files of a ledger: how facts are laid out by month, and which files a merge and the page change.
 
 All functions are pure. A ledger is a mapping of paths to contents, whatever storage it comes from.
 """
@@ -6,7 +6,7 @@ All functions are pure. A ledger is a mapping of paths to contents, whatever sto
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
@@ -24,7 +24,8 @@ from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 
 QUARANTINE_FILE = "quarantine.jsonl"
 OUTBOX_FILE = "outbox.jsonl"
-NON_FACT_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE})
+ENDPOINTS_OUTBOX_FILE = "outbox-endpoints.jsonl"
+NON_FACT_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE, ENDPOINTS_OUTBOX_FILE})
 """Files of a ledger that have the suffix of facts files but contain no facts."""
 
 README_FILE = "README.md"
@@ -57,6 +58,7 @@ ROOT_FILES = (
     REMOTE_WRITE_FILE,
     PUBLISHED_FILE,
     OUTBOX_FILE,
+    ENDPOINTS_OUTBOX_FILE,
     QUARANTINE_FILE,
 )
 """The files that a run reads besides facts."""
@@ -69,9 +71,6 @@ SITE_PATHS = (PAGE_FILE, HISTORY_FILE, EVIDENCE_FILE, NO_JEKYLL_FILE, BADGES_FOL
 
 DERIVED_FILES = (METRICS_FILE, PROMETHEUS_FILE, PAGE_FILE, HISTORY_FILE, EVIDENCE_FILE, NO_JEKYLL_FILE)
 """The files in the root that a run writes and no run reads."""
-
-MAX_BATCH_FACTS = 200
-"""The number of facts that one request sends to the endpoint at most."""
 
 FolderListing = Mapping[str, tuple[str, ...] | None]
 """File names by folder, None for a folder that was not listed. The root, `""`, also has the names of folders."""
@@ -371,40 +370,6 @@ def _encode_quarantined(line: QuarantinedLine) -> bytes:
     number, problem, content = line.bad_line
     text = content.decode("utf-8", "backslashreplace")
     return canonical_json({"file": line.path, "line": number, "problem": problem, "text": text}) + b"\n"
-
-
-class OutboxEntry(msgspec.Struct, frozen=True):
-    """A fact that the endpoint has not acknowledged: its id, and its month, in case a run does not read that far."""
-
-    id: str
-    month: str = ""
-
-
-_outbox_decoder = msgspec.json.Decoder(OutboxEntry)
-
-
-def read_outbox(files: Mapping[str, bytes]) -> list[OutboxEntry]:
-    """Return the outbox, oldest entry first. Invalid lines are skipped, because `sync` sends missing facts."""
-    return [entry for line in files.get(OUTBOX_FILE, b"").splitlines() for entry in _decode_outbox_line(line)]
-
-
-def _decode_outbox_line(line: bytes) -> Iterator[OutboxEntry]:
-    try:
-        yield _outbox_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return
-
-
-def add_to_outbox(entries: Iterable[OutboxEntry], facts: Iterable[Fact]) -> list[OutboxEntry]:
-    """Append facts to the outbox. Each id is listed once, at its first position, with its newest month."""
-    entries_by_id = {entry.id: entry for entry in entries}
-    entries_by_id |= {fact.id: OutboxEntry(fact.id, month_of_time(fact.defining_time)) for fact in facts}
-    return list(entries_by_id.values())
-
-
-def encode_outbox(entries: Iterable[OutboxEntry]) -> bytes:
-    """Encode the outbox file."""
-    return b"".join(canonical_json(entry) + b"\n" for entry in entries)
 
 
 def git_blob_sha(content: bytes) -> str:

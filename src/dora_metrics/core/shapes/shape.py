@@ -17,6 +17,7 @@ from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.content import ReportInput
 from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.shapes.events import EndpointEvent
@@ -96,11 +97,13 @@ class FactChange(Struct, frozen=True):
         before: what the ledger had; None if the fact is new.
         after: what it has now.
         now: the time of the run.
+        policy: what is production, and the other settings that numbers depend on.
     """
 
     before: Fact | None
     after: Fact
     now: datetime
+    policy: Policy
 
 
 def is_any_change(_: FactChange) -> bool:

@@ -13,7 +13,19 @@ def _dora() -> "Shape":
     return DORA
 
 
-_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora}
+def _slack() -> "Shape":
+    from dora_metrics.core.shapes.slack import SLACK  # noqa: PLC0415 - see above
+
+    return SLACK
+
+
+def _teams() -> "Shape":
+    from dora_metrics.core.shapes.teams import TEAMS  # noqa: PLC0415 - see above
+
+    return TEAMS
+
+
+_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora, "slack": _slack, "teams": _teams}
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 

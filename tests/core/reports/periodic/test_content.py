@@ -9,7 +9,7 @@ import pytest
 
 from dora_metrics.core.reports.periodic.content import has_activity
 from dora_metrics.core.reports.periodic.issue_body import MAX_BODY_UTF16_LENGTH, utf16_length
-from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.targets.goals import parse_goals
 from support.facts import at, change, deployment, deployment_id, failed_deployment, incident, sha, vulnerability
 from support.periodic_reports import render_report, report_input

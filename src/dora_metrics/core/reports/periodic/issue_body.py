@@ -19,6 +19,7 @@ from dora_metrics.core.reports.periodic.all_scopes import (
 from dora_metrics.core.reports.periodic.claims import report_marker
 from dora_metrics.core.reports.periodic.content import ListLimits, PeriodicReport, ReportInput, outline, with_details
 from dora_metrics.core.reports.periodic.page_address import PageAddress
+from dora_metrics.core.reports.sandbox import TemplateError
 
 MAX_BODY_UTF16_LENGTH = 65_536
 """GitHub rejects longer bodies. It counts characters; UTF-16 code units are never fewer."""
@@ -137,6 +138,13 @@ def render_issue_body(
     return _first_that_fits(versions, marker, _Frame(template, parts, surrounding_utf16_length))
 
 
+def render_issue_bodies(
+    inputs: Iterable[ReportInput], template: str, parts: Mapping[str, str], surrounding_utf16_length: int | None = None
+) -> list[IssueBody]:
+    """Render the report of each scope, as `render_issue_body` does."""
+    return [render_issue_body(each, template, parts, surrounding_utf16_length) for each in inputs]
+
+
 _ROW_LIMITS_IN_ORDER = (
     RowLimits(rows=500, has_links=True),
     RowLimits(rows=500, has_links=False),
@@ -197,4 +205,4 @@ def _first_that_fits(versions: Iterable[PeriodicReport | AllScopesReport], marke
         generated, user_section = split_user_section(render.markdown(frame.template, frame.parts, report=report))
         if utf16_length(generated) <= frame.max_utf16_length(user_section):
             return IssueBody(marker, report.title, generated, user_section)
-    raise render.TemplateError("the report does not fit into an issue, even without its lists")
+    raise TemplateError("the report does not fit into an issue, even without its lists")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from dora_metrics.core.ledger.layout import PAGE_FILE
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.scope import Scope, scope_path
 
@@ -18,6 +19,21 @@ class PageAddress:
 
     published: str = ""
     in_ledger: str = ""
+
+    @classmethod
+    def of(cls, published: str | None, ledger: str, repository: str, server_url: str) -> "PageAddress":
+        """Return the address of a run's page.
+
+        Args:
+            published: the setting `page-url`.
+            ledger: the setting `ledger`; empty if it has no page.
+            repository: of the run.
+            server_url: of GitHub's web pages.
+        """
+        kind, _, place = ledger.partition(":")
+        branch, _, other = place.partition("@")
+        file = f"{server_url.rstrip('/')}/{other or repository}/blob/{branch}/{PAGE_FILE}"
+        return cls(published or "", file if kind == "branch" else "")
 
     def of_scope(self, scope: Scope) -> str | None:
         """Return the address that opens the page at a scope; None if the page is not published."""

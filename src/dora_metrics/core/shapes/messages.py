@@ -1,0 +1,295 @@
+"""Messages for a chat: which facts are worth one, and what it says.
+
+Slack and Microsoft Teams differ only in how they lay a message out and escape it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from dora_metrics.core import formatting
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.markdown import unlinked_line
+from dora_metrics.core.reports.periodic.issue_body import utf16_length
+from dora_metrics.core.scope import environment_of
+from dora_metrics.core.shapes.events import EndpointEvent
+from dora_metrics.core.shapes.shape import FactChange, ShapeInput, content_key
+from dora_metrics.core.shapes.words import (
+    FactKind,
+    FactState,
+    FactWords,
+    ReportWords,
+    ScopeWords,
+    Words,
+    time_of,
+    words_of,
+)
+
+CHAT_EVENTS: frozenset[EndpointEvent] = frozenset({"deployment", "report"})
+"""What a chat gets messages about without the setting `events`."""
+
+NEWS_FOR = timedelta(hours=24)
+"""What happened longer ago is no news: a first sync of 90 days would fill a channel."""
+
+MAX_SINGLE_MESSAGES = 5
+MAX_DIGEST_LINES = 20
+MAX_SCOPES = 10
+_MAX_REASONS = 5
+_MAX_REASONS_OF_SEVERAL = 2
+_MAX_HINTS = 2
+_MAX_TEXT_LENGTH = 600
+_MAX_TITLE_LENGTH = 250
+_MAX_URL_LENGTH = 1500
+
+
+Tone = Literal["good", "bad", "neutral"]
+
+
+class Link(Struct, frozen=True):
+    """A link. The address is http or https."""
+
+    text: str
+    url: str
+
+
+class Line(Struct, frozen=True):
+    """A line of a list. `url`: of the page that it is about; empty without one."""
+
+    text: str
+    url: str = ""
+
+
+class ScopePart(Struct, frozen=True):
+    """The part of a message on one scope. `reasons`: why it needs attention; `hints`: what to improve."""
+
+    words: ScopeWords
+    reasons: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One message. All texts are plain and untrusted.
+
+    Attributes:
+        key: the idempotency key.
+        delivers: the ids of the facts and reports in it.
+        symbol: an emoji for what happened.
+        tone: `good` for a success, `bad` for a failure or an open incident.
+        title: its first line.
+        paragraphs: below the title.
+        lines: a list; the last line may say how many are left out.
+        scopes: the numbers, and what needs attention.
+        more: how many scopes are left out, as a sentence; empty if none is.
+        links: to read on.
+        context: where and when.
+    """
+
+    key: str
+    delivers: tuple[str, ...]
+    symbol: str
+    tone: Tone
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    scopes: tuple[ScopePart, ...] = ()
+    more: str = ""
+    links: tuple[Link, ...] = ()
+    context: str = ""
+
+    @property
+    def notification(self) -> str:
+        """The title as one line that mentions and links nothing, for notifications."""
+        return unlinked_line(f"{self.symbol} {self.title}")
+
+
+def is_news(change: FactChange) -> bool:
+    """Whether a change of a fact is worth a message: once for each outcome, and only within a day."""
+    fact = change.after
+    if fact.retracted or abs(change.now - time_of(fact)) > NEWS_FOR:
+        return False
+    before = None if change.before is None or change.before.retracted else change.before
+    match fact:
+        case Deployment():
+            is_said = fact.status != "cancelled" and change.policy.is_production(environment_of(fact))
+            return is_said and _outcome(before) != fact.status
+        case Incident():
+            return before is None or _outcome(before) != _outcome(fact)
+        case Change():
+            return before is None
+        case _:
+            return False
+
+
+def _outcome(fact: Fact | None) -> str:
+    """Return how a deployment ended, or whether an incident is over."""
+    match fact:
+        case Deployment():
+            return fact.status
+        case Incident():
+            return "resolved" if fact.resolved_at else "open"
+        case _:
+            return ""
+
+
+def messages_of(shape_input: ShapeInput) -> list[Message]:
+    """Return the messages on what an endpoint is owed: the oldest fact first, then the reports.
+
+    Facts that say nothing, such as a further job of a deployment, are in the message of their deployment or in none.
+    """
+    words = words_of(shape_input)
+    facts_by_id = {fact.id: fact for fact in shape_input.facts}
+    news = [fact for fact in words.facts if _says_something(fact)]
+    if len(news) > MAX_SINGLE_MESSAGES:
+        key = content_key(["digest", *(facts_by_id[fact.id] for fact in news)])
+        messages = [_digest(words, news, key)]
+    else:
+        messages = [_fact_message(words, fact, content_key(facts_by_id[fact.id])) for fact in news]
+    return [*messages, *map(_report_message, filter(lambda report: report.scopes, words.reports))]
+
+
+def _says_something(fact: FactWords) -> bool:
+    if fact.is_repetition or fact.state in ("retracted", "cancelled"):
+        return False
+    match fact.kind:
+        case "deployment":
+            return fact.is_production and bool(fact.attempt)
+        case "vulnerability":
+            return False
+        case _:
+            return True
+
+
+_SYMBOLS: dict[tuple[FactKind, FactState], str] = {
+    ("deployment", "success"): "🚀",
+    ("deployment", "failure"): "❌",
+    ("incident", "open"): "🔥",
+    ("incident", "resolved"): "✅",
+    ("change", "merged"): "🔀",
+}
+
+
+def _symbol(fact: FactWords) -> str:
+    return _SYMBOLS.get((fact.kind, fact.state), "ℹ️")
+
+
+def _tone(news: Sequence[FactWords]) -> Tone:
+    states = {fact.state for fact in news}
+    if states & {"failure", "open"}:
+        return "bad"
+    return "good" if states & {"success", "resolved"} else "neutral"
+
+
+def _fact_message(words: Words, fact: FactWords, key: str) -> Message:
+    """Return the message on one fact; one on a deployment has the numbers of its scope."""
+    scope = next((each for each in words.scopes if each.key == fact.scope), None)
+    has_numbers = fact.kind == "deployment" and scope is not None
+    return Message(
+        key=key,
+        delivers=(fact.id, *_other_parts(words, [fact])),
+        symbol=_symbol(fact),
+        tone=_tone([fact]),
+        title=cut(fact.sentence, _MAX_TITLE_LENGTH),
+        paragraphs=_cut_all(fact.details, len(fact.details)),
+        scopes=(_scope_part(scope, _MAX_REASONS),) if has_numbers and scope else (),
+        links=_links((f"Open the {fact.kind}", fact.url), ("Open the page", _page(words, scope))),
+        context=_context(scope.name if scope else words.repository, fact.time),
+    )
+
+
+def _other_parts(words: Words, news: Iterable[FactWords]) -> list[str]:
+    """Return the ids of the owed facts that are further parts of the same deployments, and say nothing themselves."""
+    attempts = {fact.attempt for fact in news if fact.attempt}
+    return [fact.id for fact in words.facts if fact.attempt in attempts and not _says_something(fact)]
+
+
+def _page(words: Words, scope: ScopeWords | None) -> str:
+    return scope.page if scope else words.page
+
+
+def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
+    """Return one message on many facts, the newest debts last."""
+    lines = [Line(cut(f"{_symbol(fact)} {fact.sentence}, {fact.time}", _MAX_TEXT_LENGTH), fact.url) for fact in news]
+    left_out = len(lines) - MAX_DIGEST_LINES
+    more = [Line(f"and {left_out:,} more")] if left_out > 0 else []
+    needy = [_scope_part(scope, _MAX_REASONS_OF_SEVERAL) for scope in words.scopes if scope.attention]
+    return Message(
+        key=key,
+        delivers=(*(fact.id for fact in news), *_other_parts(words, news)),
+        symbol="📋",
+        tone=_tone(news),
+        title=cut(f"{_counts(news)} in {words.repository}", _MAX_TITLE_LENGTH),
+        lines=(*_legible(lines[:MAX_DIGEST_LINES]), *more),
+        scopes=tuple(needy[:MAX_SCOPES]),
+        more=_more_scopes(len(needy)),
+        links=_links(("Open the page", words.page)),
+    )
+
+
+def _counts(news: Sequence[FactWords]) -> str:
+    """Return `8 deployments (2 failed), 1 incident and 3 merged changes`."""
+
+    def count_of(kind: FactKind, noun: str, plural: str = "") -> str:
+        number = sum(fact.kind == kind for fact in news)
+        return formatting.count(number, noun, plural) if number else ""
+
+    failed = sum(fact.state == "failure" for fact in news)
+    deployments = count_of("deployment", "production deployment") + (f" ({failed:,} failed)" if failed else "")
+    incidents = count_of("incident", "change of an incident", "changes of incidents")
+    return formatting.join_with_and([*filter(None, (deployments, incidents, count_of("change", "merged change")))])
+
+
+def _report_message(report: ReportWords) -> Message:
+    """Return the message on a report: of its scopes, those in most need of attention."""
+    is_alone = len(report.scopes) == 1
+    reasons = _MAX_REASONS if is_alone else _MAX_REASONS_OF_SEVERAL
+    scopes = report.scopes[:MAX_SCOPES]
+    return Message(
+        key=content_key(report.id),
+        delivers=(report.id,),
+        symbol="📊",
+        tone="neutral",
+        title=cut(report.title, _MAX_TITLE_LENGTH),
+        paragraphs=(cut(report.headline, _MAX_TEXT_LENGTH),),
+        scopes=tuple(_scope_part(scope, reasons, _MAX_HINTS if is_alone else 0) for scope in scopes),
+        more=_more_scopes(len(report.scopes)),
+        links=_links(("Open the page", report.page)),
+    )
+
+
+def _scope_part(scope: ScopeWords, max_reasons: int, max_hints: int = 0) -> ScopePart:
+    return ScopePart(scope, _cut_all(scope.attention, max_reasons), _cut_all(scope.hints, max_hints))
+
+
+def _more_scopes(count: int) -> str:
+    left_out = count - MAX_SCOPES
+    return f"{formatting.count_are(left_out, 'further scope')} left out." if left_out > 0 else ""
+
+
+def _cut_all(texts: Sequence[str], limit: int) -> tuple[str, ...]:
+    """Return the first texts, each cut, and how many others there are."""
+    more = (f"and {len(texts) - limit:,} more",) if limit and len(texts) > limit else ()
+    return (*(cut(text, _MAX_TEXT_LENGTH) for text in texts[:limit]), *more)
+
+
+def cut(text: str, length: int) -> str:
+    """Return a text of at most `length` UTF-16 code units, with `…` where it was cut."""
+    if utf16_length(text) <= length:
+        return text
+    shortened = text.encode("utf-16-le")[: 2 * (length - 1)].decode("utf-16-le", errors="ignore")
+    return f"{shortened.rstrip()}…"
+
+
+def _links(*links: tuple[str, str]) -> tuple[Link, ...]:
+    return tuple(Link(text, url) for text, url in links if url and len(url) <= _MAX_URL_LENGTH)
+
+
+def _legible(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield lines without addresses that are too long."""
+    for line in lines:
+        yield line if len(line.url) <= _MAX_URL_LENGTH else Line(line.text)
+
+
+def _context(*parts: str) -> str:
+    return cut(" · ".join(filter(None, parts)), _MAX_TEXT_LENGTH)

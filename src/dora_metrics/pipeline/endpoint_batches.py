@@ -1,0 +1,144 @@
+"""Send what one endpoint is owed: the oldest first, in batches, until all is sent or the endpoint fails."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dora_metrics.core.formatting import count, join_with_and
+from dora_metrics.core.ledger.outbox import MAX_BATCH_FACTS, is_report
+from dora_metrics.core.outcome import OutcomeStatus
+from dora_metrics.core.shapes.shape import ShapedRequest, ShapeInput
+from dora_metrics.sinks.endpoint import Endpoint, SendFailure
+
+MAX_REFUSALS_IN_A_ROW = 10
+"""After so many, the endpoint would refuse the rest as well, so a run asks it no further."""
+
+MakeInput = Callable[[Sequence[str]], ShapeInput]
+"""From the ids of debts to what a shape makes requests from."""
+
+
+@dataclass
+class Delivery:
+    """What an endpoint was sent in one run, and how it answered.
+
+    Attributes:
+        ids: the debts to send, oldest first.
+        settled: the ids that are owed no more: each request that has them was accepted, or none has them.
+        sent: the ids that were in accepted requests.
+        refused: the ids in requests that were refused for what is in them.
+        refusal: why the first of them was refused.
+        problem: why nothing more was sent; empty if all was, or if the time is over.
+    """
+
+    ids: Sequence[str]
+    settled: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    refusal: str = ""
+    problem: str = ""
+    _refusals_in_a_row: int = 0
+
+    @property
+    def changes_outbox(self) -> bool:
+        return bool(self.settled or self.refused)
+
+    @property
+    def outcome_status(self) -> OutcomeStatus:
+        return "failed" if self.problem or self.refused else "done"
+
+    def left_of(self, ids: Iterable[str]) -> list[str]:
+        """Return those that are neither settled nor refused."""
+        return [each for each in ids if each not in self.settled and each not in self.refused]
+
+    def text(self, owed_ids: Iterable[str], *, has_ledger: bool) -> str:
+        """Say what was sent, what was not and why, and what is still owed.
+
+        Args:
+            owed_ids: all that the endpoint was owed, also what this run did not try to send.
+            has_ledger: whether the next run sends what this one did not.
+        """
+        arrived, left = self.settled & self.sent, [each for each in owed_ids if each not in self.settled]
+        parts = [self.problem] if self.problem else []
+        if self.refused and not self.problem:
+            verb = "was" if len(self.refused) == 1 else "were"
+            parts.append(f"{_counted(self.refused)} {verb} refused: {self.refusal}")
+        if arrived or not parts:
+            parts.append(_counted(arrived) + (" accepted" if parts else ""))
+        if left:
+            counted = _counted(left, "" if has_ledger else "unsent ")
+            verb, place = "is" if len(left) == 1 else "are", "for the next run" if has_ledger else "in no ledger"
+            parts.append(f"{counted} {verb} kept {place}")
+        return "; ".join(parts)
+
+    def accept(self, request: ShapedRequest) -> None:
+        """Note that a request was accepted."""
+        self._refusals_in_a_row = 0
+        self.sent.update(request.delivers)
+
+    def refuse(self, request: ShapedRequest, failure: SendFailure) -> None:
+        """Note that a request was not accepted. A refusal of what is in it stops nothing, unless all are refused."""
+        self._refusals_in_a_row += 1
+        is_of_request = failure.is_of_request and bool(request.delivers)
+        if is_of_request:
+            self.refused.update(request.delivers)
+            self.refusal = self.refusal or failure.text
+        if not is_of_request or self._refusals_in_a_row == MAX_REFUSALS_IN_A_ROW:
+            self.problem = failure.text
+
+
+def _counted(ids: Collection[str], adjective: str = "") -> str:
+    """Return `2 facts`, `1 report`, or `2 facts and 1 report`."""
+    report_count = sum(map(is_report, ids))
+    fact_count = len(ids) - report_count
+    facts = [count(fact_count, f"{adjective}fact")] if fact_count or not report_count else []
+    return join_with_and([*facts, *([count(report_count, f"{adjective}report")] if report_count else [])])
+
+
+def send_in_batches(endpoint: Endpoint, ids: Sequence[str], make_input: MakeInput) -> Delivery:
+    """Send debts batch by batch; without any, send what the shape makes of the numbers alone.
+
+    Args:
+        endpoint: the address, with its credentials and its time.
+        ids: the debts, oldest first.
+        make_input: makes what the shape gets, from the ids of a batch.
+    """
+    delivery, waiting, size = Delivery(ids), list(ids), MAX_BATCH_FACTS
+    while True:
+        batch, later = waiting[:size], waiting[size:]
+        try:
+            requests = endpoint.shape.requests(make_input(batch))
+        except Exception as error:  # noqa: BLE001 - a template of a user's, or a shape, may fail in any way
+            delivery.problem = f"`{endpoint.shape.name}` cannot make a request of what is owed: {_reason(error)}"
+            return delivery
+        if is_too_large := _send(endpoint, batch, requests, delivery):
+            size = max(1, len(batch) // 2)
+        waiting = [*(delivery.left_of(batch) if is_too_large else ()), *later]
+        if delivery.problem or not waiting or not endpoint.deadline.seconds_left:
+            return delivery
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _send(endpoint: Endpoint, batch: Sequence[str], requests: Sequence[ShapedRequest], delivery: Delivery) -> bool:
+    """Send the requests of a batch; return whether one of several debts was too large, so that fewer may fit."""
+    is_too_large = False
+    unsettled: set[str] = set()
+    for request in requests:
+        if delivery.problem or is_too_large or _is_refused_already(request, delivery.refused):
+            unsettled.update(request.delivers)
+        elif not (failure := endpoint.send(request)):
+            delivery.accept(request)
+        elif failure.is_too_large and len(batch) > 1 and len(request.delivers) > 1:
+            is_too_large = True
+            unsettled.update(request.delivers)
+        else:
+            unsettled.update(request.delivers)
+            delivery.refuse(request, failure)
+    delivery.settled.update(each for each in batch if each not in unsettled)
+    return is_too_large
+
+
+def _is_refused_already(request: ShapedRequest, refused: set[str]) -> bool:
+    """Whether all that a request delivers was in a request that was refused, so that it stays owed anyway."""
+    return bool(request.delivers) and refused.issuperset(request.delivers)

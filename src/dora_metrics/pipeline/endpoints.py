@@ -1,0 +1,284 @@
+"""Send what the endpoints are owed, each in its share of the time, and record together what they accepted."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dora_metrics.core import periods
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection
+from dora_metrics.core.ledger.outbox import (
+    MAX_BATCH_FACTS,
+    Outbox,
+    OutboxEntry,
+    entry_of,
+    is_report,
+    outbox_files,
+    read_outbox,
+    reported_period,
+    settled,
+    with_entries,
+)
+from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.reports.periodic.page_address import PageAddress
+from dora_metrics.core.reports.prometheus import LedgerCollector
+from dora_metrics.core.shapes.shape import FactChange, OwedReport, Shape, ShapeInput
+from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
+from dora_metrics.errors import LedgerError
+from dora_metrics.github.observation import Run
+from dora_metrics.pipeline.endpoint_batches import Delivery, send_in_batches
+from dora_metrics.pipeline.evaluate import prometheus_families
+from dora_metrics.pipeline.owed import Interest
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.reports import page_address, report_inputs
+from dora_metrics.runtime import Deadline, HttpLimits
+from dora_metrics.settings.endpoints import EndpointSettings
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.sinks.endpoint import Endpoint
+from dora_metrics.storage.base import attempts
+
+ReadTemplate = Callable[[Path], str]
+"""Reads the file of a user's template by its path in the repository."""
+
+_MAX_TRIES = 3
+_ACKNOWLEDGED = "Remove the facts that the endpoint has acknowledged"
+_NOTHING_TO_SEND = "nothing to send"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What one endpoint gets in a run.
+
+    Attributes:
+        endpoint: where it is.
+        shape: what is made of its debts.
+        owed: all its debts, oldest first.
+        ids: the debts that this run sends.
+        skip_reason: why it gets nothing; empty if it gets something.
+    """
+
+    endpoint: EndpointSettings
+    shape: Shape
+    owed: Sequence[OutboxEntry]
+    ids: Sequence[str]
+    skip_reason: str = ""
+
+
+@dataclass
+class EndpointRun:
+    """The endpoints of one run.
+
+    Attributes:
+        result: what was recorded, and the numbers.
+        settings: the endpoints.
+        run: the workflow run.
+        limits: of each request.
+        deadline: of all sinks of the run.
+        has_time: whether nobody waits for this run, so that it sends everything that waits.
+        read_template: reads the file of a user's template.
+        reason_not_to_push: why this run may not send the numbers as series; empty if it may.
+        later_sinks: how many sinks share the time after the endpoints.
+    """
+
+    result: RunResult
+    settings: Settings
+    run: Run
+    limits: HttpLimits
+    deadline: Deadline
+    has_time: bool
+    read_template: ReadTemplate
+    reason_not_to_push: Callable[[], str]
+    later_sinks: int
+
+    def deliver(self) -> Iterator[Outcome]:
+        """Send to each endpoint in turn; a failure of one is its outcome, and does not concern the others."""
+        shipments = [self._shipment(endpoint) for endpoint in self.settings.all_endpoints]
+        try:
+            snapshot, facts = self._read_facts(shipments)
+        except LedgerError as error:
+            for shipment in shipments:
+                yield Outcome(shipment.endpoint.sink_name, "failed", f"the unsent facts cannot be read: {error}")
+            return
+        deliveries: dict[str, Delivery] = {}
+        for place, shipment in enumerate(shipments):
+            if not shipment.skip_reason:
+                sinks_left = len(shipments) - place + self.later_sinks
+                deliveries[shipment.endpoint.name] = self._send(shipment, facts, sinks_left)
+        problem = self._acknowledge(snapshot, deliveries, facts)
+        for shipment in shipments:
+            yield self._outcome(shipment, deliveries.get(shipment.endpoint.name), problem)
+
+    def _shipment(self, endpoint: EndpointSettings) -> Shipment:
+        shape = _shape_of(endpoint.template, self.read_template)
+        owed = self._owed(endpoint, shape)
+        ids = [entry.id for entry in owed if not is_report(entry.id) or self._has_all_months]
+        if not (self.has_time or not self._is_persistent):
+            ids = ids[:MAX_BATCH_FACTS]
+        return Shipment(endpoint, shape, owed, ids, self._skip_reason(endpoint, shape, ids))
+
+    def _owed(self, endpoint: EndpointSettings, shape: Shape) -> list[OutboxEntry]:
+        """Return the debts of an endpoint, and the facts of this event, which some get also without news."""
+        interest, gets_all = Interest.of_shape(shape, endpoint), _gets_every_run(endpoint, shape)
+        own = self._own_facts(interest, gets_all=gets_all)
+        return with_entries(self._outbox.get(endpoint.name, ()), map(entry_of, own))
+
+    def _own_facts(self, interest: Interest, *, gets_all: bool) -> list[Fact]:
+        """Return the facts of this run that an endpoint gets, whatever the ledger says."""
+        if self._is_persistent and not (gets_all and not self.has_time):
+            return []
+        merge = self.result.merge
+        observed = self.result.facts if gets_all else merge.new_facts
+        facts = [fact for each in observed if (fact := merge.after.fact_by_id(each.id))]
+        if self._is_persistent:
+            return [fact for fact in facts if interest.includes(fact)]
+        changes = [FactChange(None, fact, self.run.now, self.settings.policy) for fact in facts]
+        return [each.after for each in changes if interest.includes(each.after) and interest.is_owed(each)]
+
+    def _skip_reason(self, endpoint: EndpointSettings, shape: Shape, ids: Sequence[str]) -> str:
+        if not ids and not _gets_every_run(endpoint, shape):
+            return _NOTHING_TO_SEND
+        return self.reason_not_to_push() if _is_of_numbers_alone(shape) else ""
+
+    @property
+    def _is_persistent(self) -> bool:
+        return self.result.storage.is_persistent
+
+    @property
+    def _has_all_months(self) -> bool:
+        """Whether the run read the whole ledger, which reports need."""
+        return self._is_persistent and not self.result.snapshot.months.since
+
+    @cached_property
+    def _outbox(self) -> Outbox:
+        return read_outbox(self.result.snapshot.files) if self._is_persistent else {}
+
+    def _read_facts(self, shipments: Sequence[Shipment]) -> tuple[Snapshot, Mapping[str, Fact | None]]:
+        """Return the facts to send by id, None for one that the ledger lacks, and the ledger read as far back.
+
+        Raises:
+            LedgerError: if the ledger cannot be read.
+        """
+        snapshot, contents = self.result.snapshot, self.result.merge.after
+        sent_ids = {each for shipment in shipments for each in shipment.ids if not is_report(each)}
+        months = {entry.id: entry.month for shipment in shipments for entry in shipment.owed if entry.id in sent_ids}
+        facts = {each: contents.fact_by_id(each) for each in sent_ids}
+        unread = {months[each] for each, fact in facts.items() if fact is None}
+        unread = {month for month in unread if not snapshot.months.includes(month)}
+        if not unread:
+            return snapshot, facts
+        more = MonthSelection(snapshot.months.since, snapshot.months.extra_months | unread)
+        snapshot = self.result.storage.read_more(snapshot, more if all(unread) else ALL_MONTHS)
+        older = layout.parse_ledger(snapshot.files, known=contents.names)
+        return snapshot, {each: fact or older.fact_by_id(each) for each, fact in facts.items()}
+
+    def _send(self, shipment: Shipment, facts: Mapping[str, Fact | None], sinks_left: int) -> Delivery:
+        endpoint = shipment.endpoint
+        if endpoint.missing_token:
+            return Delivery(shipment.ids, problem=_missing_token_text(endpoint.missing_token))
+        deadline = self._share(sinks_left)
+        address = Endpoint(endpoint.url, endpoint.token, endpoint.secret, self.limits, deadline, shipment.shape)
+        return send_in_batches(address, shipment.ids, lambda ids: self._input(ids, facts))
+
+    def _share(self, sinks_left: int) -> Deadline:
+        """Return the time of the next of so many sinks: an equal part of what is left."""
+        seconds_left = self.deadline.seconds_left
+        return self.deadline if sinks_left == 1 or not seconds_left else Deadline(seconds_left / sinks_left)
+
+    def _input(self, ids: Sequence[str], facts: Mapping[str, Fact | None]) -> ShapeInput:
+        return ShapeInput(
+            repository=self.run.repository,
+            event=self.run.event,
+            facts=[fact for each in ids if (fact := facts.get(each))],
+            reports=[report for each in ids if (report := self._report(each))],
+            results=self.result.results,
+            families=self._families,
+            page=self._page,
+        )
+
+    @cached_property
+    def _page(self) -> PageAddress:
+        return page_address(self.settings, self.run)
+
+    @cached_property
+    def _families(self) -> LedgerCollector:
+        """The numbers for Prometheus of the repository of the run; of all that a run with time reads."""
+        result, run = self.result, self.run
+        is_about_several = self.has_time and (self.settings.repositories or run.repository == EVERY_REPOSITORY)
+        repository = None if is_about_several else run.repository
+        return prometheus_families(result.results, result.totals, result.snapshot.sequence, repository, result.marks)
+
+    def _report(self, debt_id: str) -> OwedReport | None:
+        """Return an owed report; None for a fact, and if no period has its name."""
+        named = reported_period(debt_id)
+        period = periods.named_period(*named, self.settings.zone, self.settings.report_day) if named else None
+        if period is None:
+            return None
+        present_name = self.result.merge.after.names.present_name(self.run.repository)
+        repository = EVERY_REPOSITORY if self.settings.covers_several_repositories else present_name
+        return OwedReport(debt_id, report_inputs(self.result.results, repository, period, self._page))
+
+    def _acknowledge(
+        self, snapshot: Snapshot, deliveries: Mapping[str, Delivery], facts: Mapping[str, Fact | None]
+    ) -> str:
+        """Take what arrived out of the outbox, for all endpoints at once; return why that failed, or nothing.
+
+        What cannot be taken out is sent again, which does no harm.
+        """
+        changed = {name: delivery for name, delivery in deliveries.items() if delivery.changes_outbox}
+        if not changed or not self._is_persistent:
+            return ""
+        arrived: Mapping[str, AbstractSet[str]] = {name: delivery.settled for name, delivery in changed.items()}
+        try:
+            for attempt in attempts(_MAX_TRIES):
+                if attempt:
+                    snapshot = self.result.storage.read(snapshot.months)
+                    changed_ids = self._changed_ids(snapshot, facts)
+                    arrived = {name: delivery.settled - changed_ids for name, delivery in changed.items()}
+                outbox = read_outbox(snapshot.files)
+                for name, delivery in changed.items():
+                    outbox[name] = settled(outbox.get(name, ()), arrived[name], delivery.refused)
+                changes = snapshot.changed(outbox_files(outbox))
+                if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
+                    break
+        except LedgerError as error:
+            return f"the ledger could not record this, so the next run sends them again ({error})"
+        return ""
+
+    def _changed_ids(self, snapshot: Snapshot, facts: Mapping[str, Fact | None]) -> set[str]:
+        """Return the facts that are not as they were sent any more, and are therefore owed again."""
+        contents = layout.parse_ledger(snapshot.files, known=self.result.merge.after.names)
+        return {each for each, fact in facts.items() if contents.fact_by_id(each) != fact}
+
+    def _outcome(self, shipment: Shipment, delivery: Delivery | None, problem: str) -> Outcome:
+        name = shipment.endpoint.sink_name
+        if delivery is None:
+            return Outcome(name, "skipped", shipment.skip_reason)
+        text = delivery.text([entry.id for entry in shipment.owed], has_ledger=self._is_persistent)
+        detail = f"{text}; {problem}" if problem and delivery.changes_outbox else text
+        return Outcome(name, delivery.outcome_status, detail)
+
+
+def _shape_of(template: str, read_template: ReadTemplate) -> Shape:
+    """Return a shape by the name of a shipped one, or by the path of a template, whose file is not read yet."""
+    if template in SHIPPED_SHAPES:
+        return shipped_shape(template)
+    from dora_metrics.pipeline.endpoint_template import template_shape  # noqa: PLC0415 - loads what only it needs
+
+    return template_shape(template, read_template)
+
+
+def _gets_every_run(endpoint: EndpointSettings, shape: Shape) -> bool:
+    """Whether an endpoint gets the numbers, and the facts of its event, in each run: not if it named its events."""
+    return shape.sends_numbers and endpoint.events is None
+
+
+def _is_of_numbers_alone(shape: Shape) -> bool:
+    return shape.sends_numbers and shape.events is not None and not shape.events
+
+
+def _missing_token_text(token: str) -> str:
+    return f"`endpoint-tokens` has no token `{token}`; add a line `{token}: TOKEN` to that input"

@@ -1,0 +1,138 @@
+"""What each endpoint is owed after a run: changed facts, changed judgements, reports that are due. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache, partial
+
+from msgspec import Struct
+
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.ledger.layout import REPORTS_FILE
+from dora_metrics.core.ledger.outbox import (
+    OutboxEntry,
+    entry_of,
+    outbox_files,
+    read_outbox,
+    report_entry,
+    with_entries,
+)
+from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.reports.periodic.claims import ReportClaim, decode_claims
+from dora_metrics.core.shapes.events import EndpointEvent, event_of
+from dora_metrics.core.shapes.shape import FactChange, Shape, is_any_change
+from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
+from dora_metrics.settings.endpoints import EndpointSettings
+
+
+class News(Struct, frozen=True):
+    """What a run has recorded.
+
+    Attributes:
+        changes: of facts, in the order in which they were recorded.
+        judged: the deployments that were recorded before and have begun or ceased to count as failed.
+        reports: the reports that this run has claimed and no run before.
+    """
+
+    changes: Sequence[FactChange]
+    judged: Callable[[], Sequence[Deployment]]
+    reports: Sequence[OutboxEntry]
+
+
+class Interest(Struct, frozen=True):
+    """What an endpoint is sent about.
+
+    Attributes:
+        events: of the setting, else of the shape; None for all facts, and no report.
+        is_owed: whether a change of a fact is sent.
+        owes_judgements: whether a changed judgement is sent.
+    """
+
+    events: frozenset[EndpointEvent] | None
+    is_owed: Callable[[FactChange], bool] = is_any_change
+    owes_judgements: bool = False
+
+    @classmethod
+    def of(cls, endpoint: EndpointSettings) -> "Interest":
+        """Return the interest of an endpoint. The file of a user's template has no say in it, and is not read."""
+        if endpoint.template not in SHIPPED_SHAPES:
+            return cls(endpoint.events)
+        return cls.of_shape(shipped_shape(endpoint.template), endpoint)
+
+    @classmethod
+    def of_shape(cls, shape: Shape, endpoint: EndpointSettings) -> "Interest":
+        events = shape.events if endpoint.events is None else endpoint.events
+        return cls(events, shape.is_owed, shape.owes_judgements)
+
+    def includes(self, fact: Fact) -> bool:
+        """Whether the endpoint is sent about facts of this kind."""
+        return self.events is None or event_of(fact) in self.events
+
+    def entries(self, news: News) -> Iterator[OutboxEntry]:
+        """Yield what the endpoint is owed of some news."""
+        for change in news.changes:
+            if self.includes(change.after) and self.is_owed(change):
+                yield entry_of(change.after)
+        if news.changes and self.owes_judgements and (self.events is None or "deployment" in self.events):
+            yield from map(entry_of, news.judged())
+        if self.events is not None and "report" in self.events:
+            yield from news.reports
+
+
+def outbox_with(files: Mapping[str, bytes], endpoints: Iterable[EndpointSettings], news: News) -> dict[str, bytes]:
+    """Return the files of the outbox after some news.
+
+    Args:
+        files: of the ledger before.
+        endpoints: those that are owed the news. Debts of others stay as they are.
+        news: what a run has recorded.
+    """
+    outbox = read_outbox(files)
+    for endpoint in endpoints:
+        outbox[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), Interest.of(endpoint).entries(news))
+    return outbox_files(outbox)
+
+
+def fact_changes(
+    new_facts: Iterable[Fact], fact_before: Callable[[str], Fact | None], now: datetime, policy: Policy
+) -> list[FactChange]:
+    """Return what changed about each fact, in the order of recording."""
+    return [FactChange(fact_before(fact.id), fact, now, policy) for fact in new_facts]
+
+
+def new_judgements(
+    facts_before: Sequence[Fact], evaluate_after: Callable[[], Evaluation], policy: Policy
+) -> Callable[[], Sequence[Deployment]]:
+    """Return what finds the deployments whose judgement changed; the facts before are evaluated once, if asked for."""
+    return cache(partial(_changed_judgements, facts_before, evaluate_after, policy))
+
+
+def _changed_judgements(
+    facts_before: Sequence[Fact], evaluate_after: Callable[[], Evaluation], policy: Policy
+) -> Sequence[Deployment]:
+    changed_ids = _failed_ids(evaluate_facts(facts_before, policy)) ^ _failed_ids(evaluate_after())
+    return [fact for fact in facts_before if isinstance(fact, Deployment) and fact.id in changed_ids]
+
+
+def _failed_ids(evaluation: Evaluation) -> set[str]:
+    return {failure.deployment.id for history in evaluation.histories for failure in history.failures}
+
+
+def claimed_reports(files: Mapping[str, bytes], claims: Mapping[str, bytes]) -> list[OutboxEntry]:
+    """Return the reports that a run has claimed for a new period; one that it takes over was claimed before.
+
+    Args:
+        files: of the ledger before.
+        claims: the file of claims, if the run changes it.
+    """
+    before = decode_claims(files.get(REPORTS_FILE, b""))
+    return [
+        report_entry(kind, claim.period)
+        for repository, by_kind in decode_claims(claims.get(REPORTS_FILE, b"")).items()
+        for kind, claim in by_kind.items()
+        if not _is_of_period(before.get(repository, {}).get(kind), claim.period)
+    ]
+
+
+def _is_of_period(claim: ReportClaim | None, period_name: str) -> bool:
+    return claim is not None and claim.period == period_name
