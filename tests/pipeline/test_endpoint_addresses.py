@@ -18,7 +18,9 @@ from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import COMMAND_LINE, Layer
 from fakes.github import FakeGitHub
+from support.branch_shop import BranchShop
 from support.runs import NOW, check_out, deployment_status, write_event
+from support.servers import listen
 
 CONFIG = ".github/dora.yml"
 TOKENS = {"endpoint-tokens": "chat: T0/B0/Hush1\nstore: Hush2"}
@@ -71,6 +73,12 @@ class CheckedOutShop:
             "GITHUB_WORKSPACE": str(self.folder),
         }
         return Runtime({**environment, **variables}, BytesIO(), self.log, self.log, NOW, lambda _: None)
+
+
+@pytest.fixture
+def branch_shop(tmp_path: Path) -> Iterator[BranchShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield BranchShop(github, tmp_path)
 
 
 @pytest.fixture
@@ -150,6 +158,30 @@ def test_no_text_of_a_run_shows_a_filled_address(shop: CheckedOutShop) -> None:
 def test_an_address_that_is_an_input_stays_beside_those_of_the_default_branch(shop: CheckedOutShop) -> None:
     context = shop.load({"endpoints": [THIEF]}, {"endpoints": [STORE]}, endpoint_url="https://own.example")
     assert addresses(context) == ["https://own.example", STORE["url"]]
+
+
+def test_a_token_goes_only_to_the_address_that_names_it_on_the_default_branch(branch_shop: BranchShop) -> None:
+    """A checkout points the name of the token at a server of its own."""
+    with listen() as store, listen() as evil:
+        trusted = {"name": "store", "url": f"{store.url}/${{token}}", "token": "store"}
+        branch_shop.repository.commit({CONFIG: json.dumps({"endpoints": [trusted]})}, message="Configure")
+        for planted in ({**trusted, "url": evil.url}, {**trusted, "url": f"{evil.url}/${{token}}"}):
+            checkout = {CONFIG: json.dumps({"endpoints": [planted]})}
+            ran = branch_shop.run_event("deployment_status", deployment_status(), TOKENS, workspace=checkout)
+            assert "Hush2" not in ran.log + ran.summary
+    assert evil.requests == []
+    assert {request.path for request in store.requests} == {"/Hush2"}
+    assert not any("Authorization" in request.headers for request in store.requests)
+
+
+def test_a_template_is_read_from_the_default_branch_whatever_a_checkout_has(branch_shop: BranchShop) -> None:
+    with listen() as endpoint:
+        files = {CONFIG: json.dumps({"endpoint-template": OWN_TEMPLATE}), OWN_TEMPLATE: '{"from": "default branch"}'}
+        branch_shop.repository.commit(files, message="Configure")
+        checkout = {**files, OWN_TEMPLATE: '{"from": "checkout"}'}
+        inputs = {"endpoint-url": endpoint.url}
+        branch_shop.run_event("deployment_status", deployment_status(), inputs, workspace=checkout)
+    assert [json.loads(request.body) for request in endpoint.requests] == [{"from": "default branch"}]
 
 
 # The shape of the endpoint of the single inputs
