@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dora_metrics import cli
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
@@ -19,7 +20,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import COMMAND_LINE, Layer
 from fakes.github import FakeGitHub
 from support.branch_shop import BranchShop
-from support.runs import NOW, check_out, deployment_status, write_event
+from support.runs import NOW, check_out, deployment_status, run_action, write_event
 from support.servers import listen
 
 CONFIG = ".github/dora.yml"
@@ -231,3 +232,20 @@ def test_a_run_by_hand_trusts_a_file_that_was_named(shop: CheckedOutShop) -> Non
     context = shop.load_by_hand({"endpoints": [STORE], "endpoint-template": OWN_TEMPLATE}, is_named=True)
     assert addresses(context) == [STORE["url"]]
     assert context.settings.endpoint_template == OWN_TEMPLATE
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_run_by_hand_takes_tokens_from_the_environment_for_a_file_that_was_named(
+    tmp_path: Path, *, is_named: bool
+) -> None:
+    run_action(tmp_path, "deployment_status", deployment_status())
+    with listen() as store:
+        check_out(tmp_path, {CONFIG: json.dumps({"endpoints": [{**STORE, "url": store.url}]})})
+        config = ["--config", str(tmp_path / CONFIG)] if is_named else []
+        environment = {"GITHUB_WORKSPACE": str(tmp_path), "ENDPOINT_TOKENS": TOKENS["endpoint-tokens"]}
+        log = StringIO()
+        runtime = Runtime(environment, BytesIO(), log, log, NOW, lambda _: None)
+        arguments = ["rebuild", "--repository", "acme/shop", "--ledger", "dir:ledger", *config]
+        assert cli.run(arguments, runtime) == 0, log.getvalue()
+    assert [request.headers["Authorization"] for request in store.requests] == ["Bearer Hush2"] * is_named
+    assert "Hush" not in log.getvalue()
