@@ -156,6 +156,7 @@ _COMMANDS = {
     "report": "metrics for a git clone; no network, no token",
     "compute": "metrics from facts files; no network",
     "rows": "judged rows for a database, from facts files, a git clone or a ledger",
+    "send": "print or send what an endpoint gets about facts files",
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "recompute a ledger's files from its facts",
@@ -179,6 +180,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         "report": _add_report,
         "compute": _add_compute,
         "rows": _add_rows,
+        "send": _add_send,
         "init": _add_init,
         "sync": _add_sync,
         "rebuild": _add_rebuild,
@@ -438,6 +440,61 @@ def _rows(options: argparse.Namespace, runtime: Runtime) -> int:
     return rows.run(request, runtime)
 
 
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    from dora_metrics.core.periods import PERIOD_KINDS  # noqa: PLC0415 - see above
+
+    parser.description = (
+        "Print the requests that an endpoint would get if the facts were new, or send them without --dry-run. A real "
+        "sending takes tokens from ENDPOINT_TOKENS (a line each, 'name: TOKEN'), or from ENDPOINT_TOKEN and "
+        "ENDPOINT_SECRET for --endpoint-url. It changes no ledger, so a run of the action may send the same again."
+    )
+    parser.set_defaults(command=_send, command_needs="facts", as_of=None)
+    parser.usage = "%(prog)s --dry-run --template NAME|FILE | --endpoint NAME --facts FILE|DIR|- [OPTIONS]"
+    parser.add_argument("--dry-run", action="store_true", help="print the requests and send nothing; secrets are ***")
+    parser.add_argument("--template", metavar="NAME|FILE", help="a shipped template, or a file of your own")
+    parser.add_argument("--endpoint", metavar="NAME", help="instead of --template: an endpoint of the config file")
+    parser.add_argument("--facts", metavar="FILE|DIR|-", help="recorded facts, as 'compute' reads them")
+    parser.add_argument(
+        "--report",
+        choices=PERIOD_KINDS,
+        metavar="KIND",
+        help=f"instead of facts, the report: {', '.join(PERIOD_KINDS)}",
+    )
+    parser.add_argument(
+        "--event",
+        metavar="NAME",
+        default="deployment_status",
+        help="the event that started the run; default: deployment_status",
+    )
+    parser.add_argument(
+        "--repository",
+        metavar="OWNER/NAME",
+        help="the repository of the run; default: GITHUB_REPOSITORY, or that of the newest fact",
+    )
+    _add_settings(parser, "send", now_help="the time of the run; default: that of the newest fact, so that it is news")
+
+
+def _send(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import send  # noqa: PLC0415 - see above
+
+    named = [name for name in ("--template", "--endpoint") if getattr(options, name[2:]) is not None]
+    if len(named) != 1:
+        problem = f"{' and '.join(named)} exclude each other" if named else "--template or --endpoint is missing"
+        raise DoraError([f"send: {problem}", _help_hint("send")])
+    request = send.SendRequest(
+        template=options.template,
+        endpoint=options.endpoint,
+        report=options.report,
+        event=options.event,
+        repository=options.repository,
+        is_dry=options.dry_run,
+        config=options.config,
+        flags=_flags(options),
+        now=None if options.now is None else _moment(options.now, runtime.now),
+    )
+    return send.run(request, _file_source(options, runtime), runtime)
+
+
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compute the metrics for any git clone: version tags are deployments, merged pull requests and commits are "
@@ -479,11 +536,15 @@ def _add_output_options(parser: argparse.ArgumentParser, command: SettingsComman
     _add_settings(parser, command)
 
 
-def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> None:
+def _add_settings(
+    parser: argparse.ArgumentParser,
+    command: SettingsCommand,
+    now_help: str = "compute as of this time, such as 2026-11-21T12:00:00Z",
+) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"file with settings; default: {DEFAULT_CONFIG}, if there is one"
     )
-    parser.add_argument("--now", metavar="TIME", help="compute as of this time, such as 2026-11-21T12:00:00Z")
+    parser.add_argument("--now", metavar="TIME", help=now_help)
     defaults = LEDGER_DEFAULTS if command in ("sync", "rebuild") else {}
     for heading, names in flags_of(command).items():
         group = parser.add_argument_group(heading)

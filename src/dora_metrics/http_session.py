@@ -118,22 +118,22 @@ def may_pass(
     return response.status in statuses
 
 
-class TokenAuth(AuthBase):
-    """A token in a header, after the name of its scheme."""
+class HeaderAuth(AuthBase):
+    """Credentials in headers."""
 
-    def __init__(self, token: str, header: str, scheme: str) -> None:
-        self._header, self._value = header, f"{scheme}{token.strip()}"
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers[self._header] = self._value
+        request.headers.update(self._headers)
         return request
 
 
-class BearerAuth(TokenAuth):
+class BearerAuth(HeaderAuth):
     """A bearer token."""
 
     def __init__(self, token: str) -> None:
-        super().__init__(token, "Authorization", "Bearer ")
+        super().__init__({"Authorization": f"Bearer {token.strip()}"})
 
 
 class _NoAuth(AuthBase):

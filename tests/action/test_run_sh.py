@@ -82,7 +82,14 @@ WAITING_CONTAINER = """
 
 
 PACKAGE = ROOT / "src" / "dora_metrics"
-NOT_OF_THE_ACTION = ("commands/init/", "commands/ledger.py", "commands/rows.py", "github/terminal.py", "sources/git/")
+NOT_OF_THE_ACTION = (
+    "commands/init/",
+    "commands/ledger.py",
+    "commands/rows.py",
+    "commands/send.py",
+    "github/terminal.py",
+    "sources/git/",
+)
 """What other commands read, or a run whose summary is for a terminal."""
 
 SET_BY_THE_IMAGE = "DORA_IN_CONTAINER"

@@ -49,7 +49,7 @@ def test_every_flag_has_one_heading() -> None:
     assert sorted(names) == sorted(FLAGS)
 
 
-@pytest.mark.parametrize("command", ["compute", "report", "rows", "sync", "rebuild"])
+@pytest.mark.parametrize("command", ["compute", "report", "rows", "send", "sync", "rebuild"])
 def test_help_lists_the_flags_that_do_something_under_headings(command: str) -> None:
     text = help_of(command)
     listed = set(re.findall(r"^ {2}--([a-z-]+)", text, flags=re.MULTILINE))
@@ -139,7 +139,9 @@ def test_help_names_the_settings_of_the_file_that_do_not_count() -> None:
 
 # Errors
 
-ALL_COMMANDS = "'report', 'compute', 'rows', 'init', 'sync', 'rebuild', 'incidents', 'kubernetes', 'demo', 'action'"
+ALL_COMMANDS = (
+    "'report', 'compute', 'rows', 'send', 'init', 'sync', 'rebuild', 'incidents', 'kubernetes', 'demo', 'action'"
+)
 NO_WINDW = "unknown option --windw; did you mean --window?"
 
 

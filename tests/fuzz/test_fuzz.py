@@ -1,4 +1,4 @@
-"""Payloads and facts of any shape and any text: no traceback, no command, no live mention, no unescaped tag.
+"""Payloads, facts and templates of any shape and any text: no traceback, no command, no live mention, no unescaped tag.
 
 `make fuzz` runs ten thousand cases of each; a test run takes fewer.
 """
@@ -16,12 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dora_metrics import cli
+from dora_metrics.core.reports.sandbox import TemplateError
+from dora_metrics.core.shapes.template import render_requests, shaped_requests, template_values
 from dora_metrics.runtime import Runtime
 from support.events import SAMPLES
+from support.facts import deployment, incident
 from support.property_cases import cases
 from support.runs import NOW, deployment_status, incident_issue, run_action
+from support.shape_inputs import shape_input_of
 
 CASES = int(os.environ.get("FUZZ_CASES", cases(40)))
+OWED = shape_input_of(deployment(1), incident(2, title='"hostile" @dora-victim'))
 FUZZ = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 
 HOSTILE_TEXTS = (
@@ -236,3 +241,28 @@ def test_facts_of_any_shape_are_computed_or_named(changes: list[tuple[int, int, 
         json.loads(stdout.getvalue())
     if output_format == "html":
         assert not re.search(r"<script>alert|<img src=x|<b>@", stdout.getvalue())
+
+
+TEMPLATE_PIECES = (
+    "{% request %}", '{% request "PUT", "/a/" ~ event|urlpart, facts=[facts[0]] %}', "{% request facts=facts %}",
+    "{% request method=", '{% request "POST", "", "text/plain" %}', "{% endrequest %}", "{% for fact in facts %}",
+    "{% endfor %}", "{% if facts %}", "{% else %}", "{% endif %}", "{% macro m(x) %}", "{% endmacro %}", "{{ m(1) }}",
+    "{% set x = facts %}", "{% set x %}", "{% endset %}", "{{ x|tojson }}", "{{ facts|tojson }}", "{{ fact.id }}",
+    "{{ metrics.scopes|length }}", "{{ words.facts[0].sentence|tojson }}", "{{ event.__class__ }}", "{{ self }}",
+    "{{ request }}", "{{ caller() }}", "{% raw %}", "{% endraw %}", "{# ", " #}", "{{", "}}", "{%", "%}", "{", "}", "[",
+    "]", '"', ",", ":", "null", "1e999", "NaN", " ", "\n", "::error::x", "\ud800",
+)  # fmt: skip
+
+
+@FUZZ
+@given(st.lists(st.sampled_from(TEMPLATE_PIECES) | st.text(max_size=3), max_size=12).map("".join))
+def test_any_template_is_requests_that_can_be_sent_or_a_reason(template: str) -> None:
+    try:
+        rendered = render_requests(template, template_values(OWED))
+    except TemplateError:
+        return
+    for request in shaped_requests(rendered, OWED):
+        assert set(request.delivers) <= {fact.id for fact in OWED.facts}
+        assert not re.search(r"[\r\n]", f"{request.method}{request.path}{request.content_type}")
+        if request.content_type == "application/json" and request.body:
+            json.loads(request.body)

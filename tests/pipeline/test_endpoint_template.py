@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from dora_metrics.core.shapes.shape import Shape, content_key
 from dora_metrics.pipeline.endpoint_template import ENDPOINT_LIMITS, template_shape
 from dora_metrics.pipeline.template_process import TemplateLimits
 from dora_metrics.pipeline.user_templates import read_template
+from support.branch_shop import BranchShop
 from support.facts import deployment, deployment_id
+from support.runs import ActionRun, deployment_status
+from support.servers import listen
 from support.shape_inputs import shape_input_of
 from support.template_bombs import BOMBS, ESCAPES, LIMITS
 
@@ -88,3 +93,52 @@ def test_a_file_that_the_default_branch_does_not_have_is_a_reason() -> None:
 
     with pytest.raises(TemplateError, match="no such file on the default branch"):
         template_shape("mine.j2", read).requests(INPUT)
+
+
+# A run
+
+
+def deploy(shop: BranchShop, number: int, url: str, workspace: Mapping[str, str] | None = None) -> ActionRun:
+    at = f"2026-11-2{number}T11:00:00Z"
+    inputs = {"endpoint-url": url, "endpoint-template": "mine.j2"}
+    moment = datetime.fromisoformat(at) + timedelta(minutes=1)
+    return shop.run_event(
+        "deployment_status", deployment_status(number, at=at), inputs, now=moment, workspace=workspace
+    )
+
+
+def test_a_run_sends_what_the_template_of_the_default_branch_makes(shop: BranchShop) -> None:
+    template = '{% request "PUT", "/x", facts=facts %}{{ facts|map(attribute="id")|list|tojson }}{% endrequest %}'
+    shop.repository.commit({"mine.j2": template}, message="Configure")
+    with listen() as server:
+        ran = deploy(shop, 1, server.url, workspace={"mine.j2": '"from the checkout"'})
+    assert "endpoint ✓ 1 fact" in ran.summary
+    assert [(request.method, request.path, request.body) for request in server.requests] == [
+        ("PUT", "/x", b'["github:deployment:1"]')
+    ]
+
+
+@pytest.mark.parametrize("broken", [None, "{{ nope }}", "{% for %}", "{", '{% request "GET" %}{}{% endrequest %}', ""])
+def test_a_broken_template_sends_nothing_and_its_facts_are_sent_once_it_is_repaired(
+    shop: BranchShop, broken: str | None
+) -> None:
+    shop.repository.commit({"mine.j2": broken, "README.md": "shop"}, message="Break")
+    with listen() as server:
+        ran = deploy(shop, 1, server.url)
+        assert not server.requests
+        shop.repository.commit({"mine.j2": '{{ facts|map(attribute="id")|list|tojson }}'}, message="Repair")
+        deploy(shop, 2, server.url)
+    assert ran.code == 0
+    assert "endpoint ✗" in ran.summary
+    assert "mine.j2" in ran.summary
+    assert [json.loads(request.body) for request in server.requests] == [["github:deployment:1", "github:deployment:2"]]
+
+
+def test_facts_about_which_a_template_says_nothing_are_done(shop: BranchShop) -> None:
+    template = '{% for fact in facts if fact.kind == "incident" %}{% request %}1{% endrequest %}{% endfor %}'
+    shop.repository.commit({"mine.j2": template}, message="Configure")
+    with listen() as server:
+        ran = deploy(shop, 1, server.url)
+    assert "endpoint ✗" not in ran.summary
+    assert not server.requests
+    assert not shop.read("outbox.jsonl")

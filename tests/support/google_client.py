@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from google.auth.credentials import AnonymousCredentials  # type: ignore[import-not-found] # in an environment of its own
-from google.cloud import bigquery  # type: ignore[import-not-found] # as above
+from google.auth.credentials import AnonymousCredentials  # type: ignore[import-untyped] # in an environment of its own
+from google.cloud import bigquery  # type: ignore[import-untyped] # as above
 
 address, project, dataset_name, tables_path = sys.argv[1:]
 client = bigquery.Client(project, AnonymousCredentials(), client_options={"api_endpoint": address})

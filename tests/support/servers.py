@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not answer.drop:
             self._send(answer)
 
-    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that http.server requires
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - names that http.server requires
 
     def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status)  # without the date of this machine

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT
 from dora_metrics.core.shapes.events import EndpointEvent
 from dora_metrics.settings.tokens import NamedToken
-
-DEFAULT_ENDPOINT = "default"
-"""The name of the endpoint of `endpoint-url`."""
 
 TOKEN_PLACEHOLDER = "${token}"  # noqa: S105 - not a token
 """In the address of an endpoint: its token. An endpoint with it gets no header with the token."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from dora_metrics.settings.model import FLAGS
 
-SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents", "rows"]
+SettingsCommand = Literal["compute", "report", "sync", "rebuild", "incidents", "rows", "send"]
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "what is read": (
@@ -85,6 +85,10 @@ _FOR_ROWS = (
     *("hotfix-labels", "hotfix-branches", "hotfix-window"),
     *("window", "timezone", "lead-time-start", "exclude-bots", "benchmark", "max-rate-limit-wait"),
 )
+_FOR_SEND = (
+    *(name for name in _FOR_ROWS if name != "max-rate-limit-wait"),
+    *("endpoint-url", "endpoint-template", "page-url", "report-day"),
+)
 _FOR_LEDGERS = (
     *("ledger", "max-rate-limit-wait", "pushgateway-url", "pushgateway-username", "remote-write-url"),
     *("remote-write-username", "bigquery-dataset", "bigquery-location", "warehouse", "endpoint-url"),
@@ -102,6 +106,7 @@ _WITHOUT_EFFECT: Mapping[SettingsCommand, tuple[str, ...]] = {
     "rebuild": (*_FOR_GITHUB_EVENTS, *_FOR_READING_GITHUB, *_FOR_READING_OTHERS, "since"),
     "incidents": tuple(name for name in FLAGS if name not in _FOR_INCIDENTS),
     "rows": tuple(name for name in FLAGS if name not in (*_FOR_ROWS, "ledger")),
+    "send": tuple(name for name in FLAGS if name not in (*_FOR_SEND, "report")),
 }
 """By command, the settings that change nothing of what it does or prints."""
 
@@ -109,6 +114,7 @@ OWN_OPTIONS: Mapping[SettingsCommand, tuple[str, ...]] = {
     "compute": ("since",),
     "report": ("since",),
     "rows": ("ledger",),
+    "send": ("report",),
 }
 """By command, the settings whose name an option of its own has, which means something else."""
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dora_metrics.core.shapes.dora import DORA
 from dora_metrics.core.shapes.shape import Shape, ShapedRequest, no_refusal
-from dora_metrics.http_session import HttpRequest, HttpResponse, TokenAuth
+from dora_metrics.http_session import HeaderAuth, HttpRequest, HttpResponse
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.http import AnswerReader, FinalAnswer, SendError, is_success, may_hold_secret, send_with_retries
 
@@ -63,8 +63,8 @@ class Endpoint:
 
     def request_of(self, shaped: ShapedRequest) -> HttpRequest:
         """Return a request with address and credentials."""
-        shape, url = self.shape, _address_with_path(self.url, shaped.path)
-        auth = TokenAuth(self.token, shape.token_header, shape.token_scheme) if self.token else None
+        url = _address_with_path(self.url, shaped.path)
+        auth = HeaderAuth(self.shape.token_headers(self.token.strip())) if self.token else None
         return HttpRequest(shaped.method, url, shaped.body, self._headers(shaped), auth)
 
     def _headers(self, shaped: ShapedRequest) -> dict[str, str]:

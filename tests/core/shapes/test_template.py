@@ -14,6 +14,7 @@ from dora_metrics.core.shapes.template import render_requests, shaped_requests, 
 from support import strategies
 from support.facts import change, deployment, deployment_id, incident
 from support.hostile_text import HOSTILE
+from support.periodic_reports import report_input
 from support.property_cases import cases
 from support.shape_inputs import shape_input_of
 
@@ -92,11 +93,12 @@ def test_a_template_that_has_nothing_to_say_about_these_facts_makes_no_request()
 
 
 def test_a_request_that_names_no_fact_delivers_reports_too_and_one_that_names_facts_does_not() -> None:
-    owed = shape_input_of(deployment(1), reports=[OwedReport("report:weekly:2026-W10", [])])
+    report = OwedReport("report:weekly:2024-W10", [report_input(deployment(1))])
+    owed = shape_input_of(deployment(1), reports=[report])
     template = "{% request %}1{% endrequest %}{% request facts=facts %}2{% endrequest %}"
     rendered = render_requests(template, template_values(owed))
     everything, named = shaped_requests(rendered, owed)
-    assert everything.delivers == (deployment_id(1), "report:weekly:2026-W10")
+    assert everything.delivers == (deployment_id(1), "report:weekly:2024-W10")
     assert named.delivers == (deployment_id(1),)
 
 

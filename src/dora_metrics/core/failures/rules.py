@@ -37,12 +37,12 @@ class FailureSignal(Struct, frozen=True):
 
 def timeline_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
     """Yield the signals of the rollback, revert and hotfix rules."""
-    yield from _rollback_signals(timeline)
+    yield from rollback_signals(timeline)
     yield from _revert_signals(timeline)
     yield from _hotfix_signals(timeline, policy)
 
 
-def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
+def rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     """Yield a signal per rollback: V1 V2 V3 V1 marks V2, the first deployment after the last one of the restored sha.
 
     The deployments in between were rolled back. Releasing one of their shas again is not a second rollback. A

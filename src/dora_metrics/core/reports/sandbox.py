@@ -83,7 +83,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         except TemplateNotFound as error:
             raise TemplateError(f"{_place(error)}it includes {error.name!r}, which does not exist") from None
         except Exception as error:  # noqa: BLE001 - Jinja makes Python of a template, which may raise anything
-            raise TemplateError(f"{_place(error)}{error}") from None
+            raise TemplateError(f"{_place(error)}{str(error) or type(error).__name__}") from None
 
 
 def _place(error: Exception) -> str:

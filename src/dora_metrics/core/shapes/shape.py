@@ -130,6 +130,7 @@ class Shape:
         sends_numbers: whether a run that owes no fact sends the numbers as well.
         token_header: the header that holds the token.
         token_scheme: what comes before the token in that header.
+        second_token_header: the header that holds what follows the first colon of a token; empty if a token is one.
         refusal: from the status and body of a success, why it is none; empty if it is one.
     """
 
@@ -141,7 +142,14 @@ class Shape:
     sends_numbers: bool = False
     token_header: str = "Authorization"  # noqa: S105 - the name of a header
     token_scheme: str = "Bearer "  # noqa: S105 - as above
+    second_token_header: str = ""
     refusal: Callable[[int, bytes], str] = no_refusal
+
+    def token_headers(self, token: str) -> Mapping[str, str]:
+        """Return the headers that hold a token. One with two parts has a colon between them: `KEY:SECOND`."""
+        first, colon, second = token.partition(":") if self.second_token_header else (token, "", "")
+        headers = {self.token_header: f"{self.token_scheme}{first}"}
+        return {**headers, self.second_token_header: second} if colon else headers
 
 
 def content_key(content: object) -> str:

@@ -25,7 +25,32 @@ def _teams() -> "Shape":
     return TEAMS
 
 
-_LOADERS: Mapping[str, Callable[[], "Shape"]] = {"dora": _dora, "slack": _slack, "teams": _teams}
+def _cdevents() -> "Shape":
+    from dora_metrics.core.shapes.cdevents import CDEVENTS  # noqa: PLC0415 - see above
+
+    return CDEVENTS
+
+
+def _datadog() -> "Shape":
+    from dora_metrics.core.shapes.datadog import DATADOG  # noqa: PLC0415 - see above
+
+    return DATADOG
+
+
+def _otlp() -> "Shape":
+    from dora_metrics.core.shapes.otlp import OTLP  # noqa: PLC0415 - see above
+
+    return OTLP
+
+
+_LOADERS: Mapping[str, Callable[[], "Shape"]] = {
+    "dora": _dora,
+    "cdevents": _cdevents,
+    "slack": _slack,
+    "teams": _teams,
+    "datadog": _datadog,
+    "otlp": _otlp,
+}
 
 SHIPPED_SHAPES = tuple(_LOADERS)
 

@@ -25,6 +25,7 @@ from jinja2.parser import Parser
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.reports.sandbox import Sandbox, TemplateError
 from dora_metrics.core.shapes.shape import JSON, ShapedRequest, ShapeInput, content_key
+from dora_metrics.core.shapes.words import words_of
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 MAX_REQUESTS = 500
@@ -59,6 +60,7 @@ def template_values(shape_input: ShapeInput) -> bytes:
         "metrics": shape_input.results.document,
         "event": shape_input.event,
         "repository": shape_input.repository,
+        "words": words_of(shape_input),
     }
     return canonical_json(values)
 

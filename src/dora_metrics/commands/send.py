@@ -1,0 +1,374 @@
+"""`send`: what an endpoint gets about recorded facts, printed or really sent. No ledger and no outbox changes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from requests import PreparedRequest
+
+from dora_metrics.commands.repository_name import repository_of_folder, stated_repository
+from dora_metrics.core import formatting
+from dora_metrics.core.facts.model import Fact, Incident
+from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT, MAX_BATCH_FACTS, report_entry
+from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.periods import PeriodKind, due_period
+from dora_metrics.core.reports.periodic.page_address import PageAddress
+from dora_metrics.core.reports.sandbox import TemplateError
+from dora_metrics.core.shapes.shape import FactChange, OwedReport, Shape, ShapedRequest, ShapeInput
+from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
+from dora_metrics.errors import DoraError, SettingsError
+from dora_metrics.github import console
+from dora_metrics.pipeline.endpoint_template import template_shape
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
+from dora_metrics.pipeline.owed import Interest
+from dora_metrics.pipeline.reports import report_inputs
+from dora_metrics.pipeline.user_templates import read_template
+from dora_metrics.runtime import Deadline, Runtime
+from dora_metrics.settings.config_file import read_chosen_config
+from dora_metrics.settings.endpoints import EndpointSettings
+from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.sinks.endpoint import Endpoint
+from dora_metrics.sources import FactSource
+
+PLACEHOLDER_URL = "https://endpoint.example"
+"""Printed where no address is known. There is no host of this name."""
+
+_MASK = "***"
+_TOKEN_VARIABLES = {"endpoint-token": "ENDPOINT_TOKEN", "endpoint-secret": "ENDPOINT_SECRET"}
+_SIGNATURE = "X-Dora-Signature-256"
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """What to send, and to which endpoint.
+
+    Attributes:
+        template: the name of a shipped shape or the path of a template; None for that of `endpoint`.
+        endpoint: the name of an endpoint in the settings; None for one of `template`.
+        report: the kind of a periodic report that is sent instead of facts; None for facts.
+        event: the name of the event that started the run.
+        repository: of the run; None for that of GITHUB_REPOSITORY or of the newest fact.
+        is_dry: whether requests are printed and not sent.
+        config: a config file that was named.
+        flags: settings of the command line.
+        now: the time of the run; None for that of the newest fact.
+    """
+
+    template: str | None
+    endpoint: str | None
+    report: PeriodKind | None
+    event: str
+    repository: str | None
+    is_dry: bool
+    config: Path | None
+    flags: Layer
+    now: datetime | None
+
+
+@dataclass(frozen=True)
+class _Outgoing:
+    """What an endpoint is owed, as requests.
+
+    Attributes:
+        endpoint: where they go, with credentials; masked ones in a dry run.
+        requests: in the order in which they are sent.
+        contents: what they are about, such as `2 facts`.
+    """
+
+    endpoint: Endpoint
+    requests: Sequence[ShapedRequest]
+    contents: str
+
+    @property
+    def text(self) -> str:
+        return f"{formatting.count(len(self.requests), 'request')} about {self.contents}"
+
+
+def run(request: SendRequest, source: FactSource, runtime: Runtime) -> int:
+    """Print the requests, or send them and print how each went.
+
+    Returns:
+        0, or 1 if a request was not accepted.
+
+    Raises:
+        DoraError: if a setting, an option, the facts or the template is wrong.
+    """
+    settings = _settings(request, runtime.environment)
+    target = _target(request, settings)
+    shape = _shape(request, target)
+    recorded = _read(request, source, settings, Interest.of_shape(shape, target), runtime)
+    for note in (*recorded.notes, *_notes(request, target, recorded)):
+        console.write_line(runtime.stderr, f"dora-metrics: {note}")
+    contents, inputs = recorded.report(request.report) if request.report else recorded.owed(shape)
+    requests = [each for shape_input in inputs for each in _requests(shape, shape_input)]
+    endpoint = Endpoint(target.url, target.token, target.secret, runtime.http_limits, shape=shape)
+    outgoing = _Outgoing(endpoint, requests, contents)
+    return _print(outgoing, runtime) if request.is_dry else _send(outgoing, runtime)
+
+
+class _ToSend(NamedTuple):
+    """What a shape gets, batch by batch as in a run, and what that is in words, such as `2 of 40 facts`."""
+
+    contents: str
+    inputs: Sequence[ShapeInput]
+
+
+@dataclass(frozen=True)
+class _EvaluatedFacts:
+    """Facts and their numbers, as a run has them, and what the endpoint is sent about."""
+
+    facts: Sequence[Fact]
+    notes: Sequence[str]
+    interest: Interest
+    results: Results
+    settings: Settings
+    repository: str
+    event: str
+
+    def owed(self, shape: Shape) -> _ToSend:
+        """Return the facts that the endpoint would be owed if all were new, oldest first; without any, the numbers."""
+        changes = (FactChange(None, fact, self.results.now, self.results.policy) for fact in self.facts)
+        wanted = (each for each in changes if self.interest.includes(each.after))
+        owed = sorted((each.after for each in wanted if self.interest.is_owed(each)), key=_place_in_time)
+        batches = [owed[start : start + MAX_BATCH_FACTS] for start in range(0, len(owed), MAX_BATCH_FACTS)]
+        without_facts: list[list[Fact]] = [[]] if shape.sends_numbers else []
+        contents = f"{len(owed):,} of {formatting.count(len(self.facts), 'fact')}"
+        return _ToSend(contents, [self._input(batch) for batch in batches or without_facts])
+
+    def report(self, kind: PeriodKind) -> _ToSend:
+        """Return the report of a kind that is due.
+
+        Raises:
+            DoraError: if no scope has anything to report.
+        """
+        period = due_period(kind, self.results.now, self.settings.zone, self.settings.report_day)
+        scopes = report_inputs(self.results, EVERY_REPOSITORY, period, self._page)
+        if not scopes:
+            nothing = f"no production deployment and no incident is recorded up to {period.name}"
+            raise DoraError(f"--report {kind}: {nothing}; set --now to another time")
+        report = OwedReport(report_entry(kind, period.name).id, scopes)
+        return _ToSend(f"the {kind} report of {period.name}", [self._input([], [report])])
+
+    def _input(self, facts: Sequence[Fact], reports: Sequence[OwedReport] = ()) -> ShapeInput:
+        families = prometheus_families(self.results, cumulative_totals(self.results, self.facts), None)
+        return ShapeInput(self.repository, self.event, facts, reports, self.results, families, self._page)
+
+    @property
+    def _page(self) -> PageAddress:
+        return PageAddress(self.settings.page_url or "")
+
+
+def _read(
+    request: SendRequest, source: FactSource, settings: Settings, interest: Interest, runtime: Runtime
+) -> _EvaluatedFacts:
+    """Read the facts, and compute as of the newest one that the endpoint is sent about."""
+    read = source(settings, runtime.now)
+    wanted = [fact for fact in read.facts if interest.includes(fact)] or read.facts
+    now = request.now or max(map(_last_time, wanted), default=runtime.now)
+    results = evaluate(read.facts, settings, now)
+    repository = _repository(request, read.facts, runtime)
+    return _EvaluatedFacts(read.facts, read.notes, interest, results, settings, repository, request.event)
+
+
+def _place_in_time(fact: Fact) -> tuple[datetime, str]:
+    return fact.defining_time, fact.id
+
+
+def _settings(request: SendRequest, environment: Mapping[str, str]) -> Settings:
+    """Load the settings, with the secrets of the environment; a dry run has masks in their place.
+
+    Raises:
+        SettingsError: with every problem of the settings.
+    """
+    config = read_chosen_config(request.config)
+    secrets = {name: environment.get(variable) for name, variable in _TOKEN_VARIABLES.items()}
+    secrets["endpoint-tokens"] = environment.get("ENDPOINT_TOKENS")
+    secrets = {name: value for name, value in secrets.items() if value}
+    settings = load_settings(_layers(config, request, secrets))
+    if not (request.is_dry and secrets):
+        return settings
+    return load_settings(_layers(config, request, {name: _masked(name, value) for name, value in secrets.items()}))
+
+
+def _layers(config: Layer | None, request: SendRequest, secrets: Mapping[str, str | None]) -> tuple[Layer, ...]:
+    flags = Layer(request.flags.origin, {**request.flags.values, **secrets})
+    return (*([config] if config else ()), flags)
+
+
+def _masked(name: str, value: str | None) -> str:
+    """Return a secret of the same form that says nothing. A token of several parts has colons between them."""
+    secret = value or ""
+    if name != "endpoint-tokens":
+        return ":".join(_MASK for _ in secret.split(":"))
+    parts = (line.partition(":") for line in secret.splitlines() if line.strip())
+    return "\n".join(f"{each}: {_masked('endpoint-token', token)}" for each, _, token in parts)
+
+
+def _target(request: SendRequest, settings: Settings) -> EndpointSettings:
+    """Return the endpoint that was named, or the one of a template and the single settings.
+
+    Raises:
+        SettingsError: if there is none of that name, or nothing can be sent to it.
+    """
+    target = (
+        _single_target(request, settings) if request.endpoint is None else _named_target(request.endpoint, settings)
+    )
+    problems = [] if request.is_dry else _problems_of_sending(request, target)
+    if problems:
+        raise SettingsError(problems)
+    return target
+
+
+def _single_target(request: SendRequest, settings: Settings) -> EndpointSettings:
+    url = settings.endpoint_url.get_secret_value() if settings.endpoint_url else PLACEHOLDER_URL
+    token, secret = settings.endpoint_token, settings.endpoint_secret
+    return EndpointSettings(
+        DEFAULT_ENDPOINT,
+        url,
+        request.template or "",
+        token=token.get_secret_value() if token else None,
+        secret=secret.get_secret_value() if secret else None,
+    )
+
+
+def _named_target(name: str, settings: Settings) -> EndpointSettings:
+    endpoints = {endpoint.name: endpoint for endpoint in settings.all_endpoints}
+    if name not in endpoints:
+        known = f"they have {', '.join(endpoints)}" if endpoints else "they have none"
+        raise SettingsError(f"--endpoint {name!r} is not in the settings; {known}")
+    return endpoints[name]
+
+
+def _problems_of_sending(request: SendRequest, target: EndpointSettings) -> Sequence[str]:
+    """Return why nothing can be sent to an endpoint, and what to do; empty if something can.
+
+    A config file that nobody named may be that of a stranger's clone, so no token goes to its addresses.
+    """
+    if target.url == PLACEHOLDER_URL:
+        return _NO_ADDRESS
+    is_of_option = target.name == DEFAULT_ENDPOINT and "endpoint-url" in request.flags.values
+    if request.config is None and not is_of_option:
+        return (f"send: the address of {target.name!r} is in a config file that nobody named", _NAME_THE_FILE)
+    if target.missing_token:
+        return (f"send: ENDPOINT_TOKENS has no line '{target.missing_token}: TOKEN'", "add the line, or use --dry-run")
+    return ()
+
+
+_NO_ADDRESS = (
+    "send: --endpoint-url or --endpoint is missing",
+    "name where the requests go, or print them with --dry-run",
+)
+_NAME_THE_FILE = "the file may be that of a stranger's clone; name it with --config, or use --dry-run"
+
+
+def _shape(request: SendRequest, target: EndpointSettings) -> Shape:
+    """Return the shape of a target; a file that an option names may be anywhere.
+
+    Raises:
+        SettingsError: if an option names neither a shape nor a file.
+    """
+    if target.template in SHIPPED_SHAPES:
+        return shipped_shape(target.template)
+    if request.template is None:
+        return template_shape(target.template, partial(read_template, Path()))
+    file = Path(request.template).resolve()
+    if not file.exists():
+        choices = ", ".join(SHIPPED_SHAPES)
+        raise SettingsError(f"--template {request.template!r} is not one of {choices}, and there is no such file")
+    return template_shape(request.template, lambda _: read_template(file.parent, Path(file.name)))
+
+
+def _last_time(fact: Fact) -> datetime:
+    """Return when the last thing happened that a fact says."""
+    resolved_at = fact.resolved_at if isinstance(fact, Incident) else None
+    return max(fact.defining_time, resolved_at) if resolved_at else fact.defining_time
+
+
+def _repository(request: SendRequest, facts: Sequence[Fact], runtime: Runtime) -> str:
+    stated = stated_repository(request.repository, runtime)
+    return stated or (max(facts, key=_last_time).repository if facts else repository_of_folder(runtime))
+
+
+def _requests(shape: Shape, shape_input: ShapeInput) -> Sequence[ShapedRequest]:
+    """Make the requests of a shape.
+
+    Raises:
+        DoraError: if the template cannot be used.
+    """
+    try:
+        return shape.requests(shape_input)
+    except TemplateError as error:
+        raise DoraError(f"the template {shape.name} cannot be used: {error}") from None
+
+
+def _notes(request: SendRequest, target: EndpointSettings, recorded: _EvaluatedFacts) -> Iterator[str]:
+    if request.now is None and recorded.facts:
+        moment = f"{recorded.results.now:%Y-%m-%dT%H:%M:%SZ}"
+        yield f"as of {moment}, the time of the newest fact for this endpoint; --now sets another"
+    if target.url == PLACEHOLDER_URL:
+        yield f"no --endpoint-url: {PLACEHOLDER_URL} is printed in its place"
+    if target.missing_token:
+        yield f"ENDPOINT_TOKENS has no line '{target.missing_token}: TOKEN', so nothing could be sent"
+
+
+def _print(outgoing: _Outgoing, runtime: Runtime) -> int:
+    """Print each request as it would be sent: a line with method and address, headers, an empty line, the body."""
+    for number, shaped in enumerate(outgoing.requests):
+        if number:
+            console.write_line(runtime.stdout, "")
+        for line in _head(outgoing.endpoint, shaped):
+            console.write_line(runtime.stdout, line)
+        console.write_line(runtime.stdout, "")
+        _print_body(shaped, runtime)
+    console.write_line(runtime.stderr, f"dora-metrics: {outgoing.text}; nothing was sent (--dry-run)")
+    return 0
+
+
+def _head(endpoint: Endpoint, shaped: ShapedRequest) -> Iterator[str]:
+    """Yield the lines before a body. Tokens are masks already; a signature says something about its key."""
+    message = endpoint.request_of(shaped)
+    yield f"{message.method} {_without_user(message.url)}"
+    prepared = PreparedRequest()
+    prepared.prepare_headers(message.headers)
+    if message.auth:
+        message.auth(prepared)
+    yield from (f"{name}: {_MASK if name == _SIGNATURE else value}" for name, value in prepared.headers.items())
+
+
+def _without_user(address: str) -> str:
+    """Return an address whose user and password are masked."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{_MASK}@{host}")) if at and user else address
+
+
+def _print_body(shaped: ShapedRequest, runtime: Runtime) -> None:
+    text = shaped.body.decode()
+    if "json" in shaped.content_type.lower():
+        console.write_json(runtime.stdout, text)
+    else:
+        console.write_text(runtime.stdout, text if text.endswith("\n") else f"{text}\n")
+
+
+def _send(outgoing: _Outgoing, runtime: Runtime) -> int:
+    """Send the requests in order, and print how each went; after a failure that concerns the endpoint, no more.
+
+    Each request has the time that all sinks of a run share, since there may be hundreds, and a person waits.
+    """
+    exit_code = 0
+    for number, shaped in enumerate(outgoing.requests, 1):
+        deadline = Deadline(runtime.http_limits.total_seconds, runtime.monotonic)
+        failure = replace(outgoing.endpoint, deadline=deadline).send(shaped)
+        exit_code |= failure is not None
+        facts = formatting.count(len(shaped.delivers), "fact")
+        text = f"failed: {failure.text}" if failure else f"accepted ({facts})"
+        console.write_line(runtime.stdout, f"request {number} of {len(outgoing.requests)}: {text}")
+        if failure and not failure.is_of_request:
+            break
+    console.write_line(runtime.stderr, f"dora-metrics: {outgoing.text}")
+    return exit_code

@@ -1,0 +1,173 @@
+"""The shape `cdevents`: each thing that happened as one CDEvent 0.5.1 in a CloudEvent, the oldest first.
+
+docs/endpoint.md says which fact makes which event. Nothing withdraws a CDEvent, so a retracted fact makes none.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from operator import attrgetter
+
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.scope import default_service, environment_of
+from dora_metrics.core.shapes.cloud_event import CDEvent, Happening, package_url, subject_id
+from dora_metrics.core.shapes.deployment_events import FinishedRun, OwedDeployments, ServiceChange
+from dora_metrics.core.shapes.repository_address import RepositoryAddresses
+from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput
+
+_WHERE = ("repository", "service", "environment")
+_TOLD_FIELDS: dict[type[Fact], tuple[str, ...]] = {
+    Deployment: (*_WHERE, "status", "finished_at", "sha", "version", "run_id", "run_attempt", "workflow"),
+    Change: ("repository", "service", "merged_at", "sha"),
+    Incident: (*_WHERE, "detected_at", "resolved_at", "title", "severity", "deployment"),
+}
+"""The fields that events are made from. A fact in which another one changed is not sent again."""
+
+_told_fields = {kind: attrgetter(*names) for kind, names in _TOLD_FIELDS.items()}
+
+
+def _requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
+    """One request for each event. A fact that makes no event is in none, and has arrived with that."""
+    events = sorted(_events(shape_input), key=lambda event: event.time)
+    return [event.to_request() for event in events]
+
+
+def _events(shape_input: ShapeInput) -> Iterator[CDEvent]:
+    facts = [fact for fact in shape_input.facts if not fact.retracted]
+    owed = OwedDeployments((fact for fact in facts if isinstance(fact, Deployment)), shape_input.results)
+    addresses = RepositoryAddresses(chain(_known_deployments(shape_input), facts))
+    for fact in facts:
+        if isinstance(fact, Change):
+            yield from _change_events(fact, addresses)
+    for run in owed.finished_runs():
+        yield _run_event(run, addresses)
+    for service_change in owed.service_changes():
+        yield _service_event(service_change, addresses)
+    for fact in facts:
+        if isinstance(fact, Incident):
+            yield from _incident_events(fact, addresses)
+
+
+def _known_deployments(shape_input: ShapeInput) -> Iterable[Fact]:
+    return chain.from_iterable(history.deployments for history in shape_input.results.evaluation.histories)
+
+
+def _change_events(change: Change, addresses: RepositoryAddresses) -> Iterator[CDEvent]:
+    """Yield the merge of a pull request. Nothing says when a commit without one reached the branch."""
+    if change.merged_at is None:
+        return
+    source = addresses.of(change.repository)
+    number = ids.number(change.id)
+    yield CDEvent(
+        happening="change.merged",
+        time=change.merged_at,
+        source=source,
+        subject=f"pull/{number.removeprefix('#')}" if number else subject_id(change.id),
+        content={"repository": {"id": change.repository, "source": source}},
+        custom={"fact": change.id, "repository": change.repository, "service": change.service, "sha": change.sha},
+        delivers=(change.id,),
+    )
+
+
+def _run_event(run: FinishedRun, addresses: RepositoryAddresses) -> CDEvent:
+    source = addresses.of(run.repository)
+    attempt = f"/attempts/{run.attempt}" if run.attempt else ""
+    path = f"actions/runs/{run.run_id}{attempt}"
+    return CDEvent(
+        happening="pipelinerun.finished",
+        time=run.finished_at,
+        source=source,
+        subject=subject_id(path),
+        content={
+            "pipelineName": run.workflow,
+            "outcome": run.outcome,
+            "uri": f"{source}/{path}" if run.run_id.isascii() and run.run_id.isdigit() else None,
+        },
+        custom={"repository": run.repository},
+        delivers=run.fact_ids,
+    )
+
+
+def _service_event(change: ServiceChange, addresses: RepositoryAddresses) -> CDEvent:
+    deployment = change.deployment
+    source = addresses.of(deployment.repository)
+    return CDEvent(
+        happening=_SERVICE_HAPPENINGS[change.predicate],
+        time=deployment.finished_at,
+        source=source,
+        subject=_service_id(deployment),
+        content={
+            "environment": {"id": subject_id(environment_of(deployment)), "source": source},
+            "artifactId": package_url(deployment.repository, deployment.version or deployment.sha),
+        },
+        custom={
+            "fact": deployment.id,
+            "repository": deployment.repository,
+            "sha": deployment.sha,
+            "version": deployment.version,
+        },
+        delivers=change.fact_ids,
+    )
+
+
+_SERVICE_HAPPENINGS: dict[str, Happening] = {
+    "deployed": "service.deployed",
+    "upgraded": "service.upgraded",
+    "rolledback": "service.rolledback",
+}
+
+
+def _incident_events(incident: Incident, addresses: RepositoryAddresses) -> Iterator[CDEvent]:
+    """Yield that an incident was detected, and that it was resolved once it is."""
+    source = addresses.of(incident.repository)
+    yield _incident_event(incident, "incident.detected", incident.detected_at, source)
+    if incident.resolved_at:
+        yield _incident_event(incident, "incident.resolved", incident.resolved_at, source)
+
+
+def _incident_event(incident: Incident, happening: Happening, time: datetime, source: str) -> CDEvent:
+    return CDEvent(
+        happening=happening,
+        time=time,
+        source=source,
+        subject=subject_id(incident.id),
+        content={
+            "description": incident.title,
+            "environment": {"id": subject_id(environment_of(incident)), "source": source},
+            "service": {"id": _service_id(incident), "source": source},
+        },
+        custom={
+            "fact": incident.id,
+            "repository": incident.repository,
+            "severity": incident.severity,
+            "deployment": incident.deployment,
+        },
+        delivers=(incident.id,),
+    )
+
+
+def _service_id(fact: Deployment | Incident) -> str:
+    return subject_id(fact.service or default_service(fact.repository) or fact.repository)
+
+
+def _is_owed(change: FactChange) -> bool:
+    """Whether events say something else about a fact than they did before."""
+    return _told(change.after) not in (None, _told(change.before))
+
+
+def _told(fact: Fact | None) -> object:
+    """Return what events say about a fact; None if they say nothing."""
+    if fact is None or fact.retracted or type(fact) not in _told_fields:
+        return None
+    if isinstance(fact, Change) and fact.merged_at is None:
+        return None
+    return _told_fields[type(fact)](fact)
+
+
+CDEVENTS = Shape(
+    "cdevents",
+    events=frozenset({"deployment", "incident", "change"}),
+    requests=_requests,
+    is_owed=_is_owed,
+)
