@@ -5,7 +5,6 @@ from typing import Any
 
 import yaml
 
-from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES
 from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
 from support.paths import ROOT
@@ -27,11 +26,8 @@ def tokens_of_the_example() -> str:
 
 
 def endpoints_of_the_example() -> tuple[EndpointSettings, ...]:
-    """The endpoints; one whose shape this version lacks gets the default one."""
-    entries = settings_of_the_example()["endpoints"]
-    usable = [entry if entry["template"] in SHIPPED_SHAPES else {**entry, "template": "dora"} for entry in entries]
     inputs = Layer(INPUT, {"endpoint-tokens": tokens_of_the_example()})
-    return load_settings([Layer("file", {"endpoints": usable}), inputs]).all_endpoints
+    return load_settings([Layer("file", settings_of_the_example()), inputs]).all_endpoints
 
 
 def test_the_page_shows_the_lines_of_the_example() -> None:
