@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from dora_metrics import cli
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import COMMAND_LINE, Layer
 from fakes.github import FakeGitHub
-from support.runs import NOW, check_out, deployment_status, write_event
+from support.branch_shop import BranchShop
+from support.runs import NOW, check_out, deployment_status, run_action, write_event
+from support.servers import listen
 
 CONFIG = ".github/dora.yml"
 TOKENS = {"endpoint-tokens": "chat: T0/B0/Hush1\nstore: Hush2"}
@@ -71,6 +74,12 @@ class CheckedOutShop:
             "GITHUB_WORKSPACE": str(self.folder),
         }
         return Runtime({**environment, **variables}, BytesIO(), self.log, self.log, NOW, lambda _: None)
+
+
+@pytest.fixture
+def branch_shop(tmp_path: Path) -> Iterator[BranchShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield BranchShop(github, tmp_path)
 
 
 @pytest.fixture
@@ -152,6 +161,30 @@ def test_an_address_that_is_an_input_stays_beside_those_of_the_default_branch(sh
     assert addresses(context) == ["https://own.example", STORE["url"]]
 
 
+def test_a_token_goes_only_to_the_address_that_names_it_on_the_default_branch(branch_shop: BranchShop) -> None:
+    """A checkout points the name of the token at a server of its own."""
+    with listen() as store, listen() as evil:
+        trusted = {"name": "store", "url": f"{store.url}/${{token}}", "token": "store"}
+        branch_shop.repository.commit({CONFIG: json.dumps({"endpoints": [trusted]})}, message="Configure")
+        for planted in ({**trusted, "url": evil.url}, {**trusted, "url": f"{evil.url}/${{token}}"}):
+            checkout = {CONFIG: json.dumps({"endpoints": [planted]})}
+            ran = branch_shop.run_event("deployment_status", deployment_status(), TOKENS, workspace=checkout)
+            assert "Hush2" not in ran.log + ran.summary
+    assert evil.requests == []
+    assert {request.path for request in store.requests} == {"/Hush2"}
+    assert not any("Authorization" in request.headers for request in store.requests)
+
+
+def test_a_template_is_read_from_the_default_branch_whatever_a_checkout_has(branch_shop: BranchShop) -> None:
+    with listen() as endpoint:
+        files = {CONFIG: json.dumps({"endpoint-template": OWN_TEMPLATE}), OWN_TEMPLATE: '{"from": "default branch"}'}
+        branch_shop.repository.commit(files, message="Configure")
+        checkout = {**files, OWN_TEMPLATE: '{"from": "checkout"}'}
+        inputs = {"endpoint-url": endpoint.url}
+        branch_shop.run_event("deployment_status", deployment_status(), inputs, workspace=checkout)
+    assert [json.loads(request.body) for request in endpoint.requests] == [{"from": "default branch"}]
+
+
 # The shape of the endpoint of the single inputs
 
 
@@ -199,3 +232,20 @@ def test_a_run_by_hand_trusts_a_file_that_was_named(shop: CheckedOutShop) -> Non
     context = shop.load_by_hand({"endpoints": [STORE], "endpoint-template": OWN_TEMPLATE}, is_named=True)
     assert addresses(context) == [STORE["url"]]
     assert context.settings.endpoint_template == OWN_TEMPLATE
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_run_by_hand_takes_tokens_from_the_environment_for_a_file_that_was_named(
+    tmp_path: Path, *, is_named: bool
+) -> None:
+    run_action(tmp_path, "deployment_status", deployment_status())
+    with listen() as store:
+        check_out(tmp_path, {CONFIG: json.dumps({"endpoints": [{**STORE, "url": store.url}]})})
+        config = ["--config", str(tmp_path / CONFIG)] if is_named else []
+        environment = {"GITHUB_WORKSPACE": str(tmp_path), "ENDPOINT_TOKENS": TOKENS["endpoint-tokens"]}
+        log = StringIO()
+        runtime = Runtime(environment, BytesIO(), log, log, NOW, lambda _: None)
+        arguments = ["rebuild", "--repository", "acme/shop", "--ledger", "dir:ledger", *config]
+        assert cli.run(arguments, runtime) == 0, log.getvalue()
+    assert [request.headers["Authorization"] for request in store.requests] == ["Bearer Hush2"] * is_named
+    assert "Hush" not in log.getvalue()

@@ -1,5 +1,6 @@
 """A run for a pull request from a fork shows numbers. It records nothing, and sends nothing anywhere."""
 
+import json
 from typing import Any
 
 import pytest
@@ -34,12 +35,14 @@ def test_a_run_for_a_pull_request_from_a_fork_sends_nothing(
 ) -> None:
     with listen() as endpoint, listen() as gateway, listen() as target:
         addresses = {"endpoint-url": endpoint.url, "pushgateway-url": gateway.url, "remote-write-url": target.url}
-        inputs = {**addresses, "ledger": ledger}
+        store = {"name": "store", "url": f"{endpoint.url}/store", "token": "store"}
+        shop.repository.commit({".github/dora.yml": json.dumps({"endpoints": [store]})}, message="Configure")
+        inputs = {**addresses, "ledger": ledger, "endpoint-tokens": "store: "}
         token = shop.github.grant(default="read")
         ran = shop.run_event("pull_request", merged_pull_request(head), inputs, token=token)
     assert ran.code == 0
     assert (endpoint.requests, gateway.requests, target.requests) == ([], [], [])
-    for name in ("endpoint", "Pushgateway", "remote write"):
+    for name in ("endpoint", "endpoint store", "Pushgateway", "remote write"):
         assert f"{name}: a run for a pull request from a fork sends nothing" in ran.summary
     assert shop.repository.head("dora-metrics") is None
 

@@ -23,6 +23,7 @@ SECRETS = {
     "prometheus-token": "Hush8.prometheus/token",
     "remote-write-token": "Hush9-remote write",
     "incident-tokens": "pagerduty: Hush11.pager\njira: ada@example.com:Hush12.jira",
+    "endpoint-tokens": "chat: Hush13/chat\nstore: Hush14.store",
 }
 
 
@@ -48,7 +49,7 @@ def echo(*names: str) -> Answer:
 
 @pytest.fixture
 def endpoint() -> Iterator[Listener]:
-    with listen(echo("endpoint-token")) as listener:
+    with listen(echo("endpoint-token", "endpoint-tokens")) as listener:
         yield listener
 
 
@@ -70,6 +71,15 @@ def inputs(endpoint: Listener, pushgateway: Listener) -> dict[str, object]:
     }
 
 
+def endpoint_list(endpoint: Listener) -> str:
+    """Settings with an endpoint whose address gets its token, and one whose header does."""
+    entries = [
+        {"name": "chat", "url": f"{endpoint.url}/chat/${{token}}?key=Hush15-query", "token": "chat"},
+        {"name": "store", "url": f"{endpoint.url}/Hush16-path", "token": "store"},
+    ]
+    return json.dumps({"endpoints": entries})
+
+
 @pytest.mark.parametrize("is_github_down", [False, True])
 def test_no_text_and_no_object_of_a_run_shows_a_secret(
     tmp_path: Path, github: FakeGitHub, endpoint: Listener, pushgateway: Listener, *, is_github_down: bool
@@ -81,12 +91,19 @@ def test_no_text_and_no_object_of_a_run_shows_a_secret(
         tmp_path,
         "deployment_status",
         deployment_status(),
-        {**inputs(endpoint, pushgateway), **write_settings(tmp_path), "ledger": "branch:dora-metrics"},
+        {
+            **inputs(endpoint, pushgateway),
+            **write_settings(tmp_path, endpoint_list(endpoint)),
+            "ledger": "branch:dora-metrics",
+        },
         environment={"GITHUB_API_URL": github.api_url, "RUNNER_TEMP": str(tmp_path / "temp")},
         pause=lambda _: seen.extend(representations()),
     )
     assert endpoint.requests
     assert pushgateway.requests or is_github_down
+    assert any("/chat/Hush13/chat?" in request.path for request in endpoint.requests)
+    assert "Bearer Hush14.store" in {request.headers.get("Authorization") for request in endpoint.requests}
+    assert "endpoint chat ✗ HTTP 503: the server has a problem" in ran.summary
     assert len(seen) > 10, "there were pauses, in which the objects of the run were looked at"
     assert "Hush" not in ran.log + ran.summary + json.dumps(ran.outputs)
     assert [text for text in seen if "Hush" in text] == []

@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from urllib3.util import parse_url
 
 from dora_metrics.core.shapes.events import ENDPOINT_EVENTS
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES
@@ -34,6 +35,12 @@ def problems(*entries: object, **inputs: str) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as error:
         settings(*entries, **inputs)
     return error.value.problems
+
+
+def _host(url: str) -> str:
+    """Return where urllib3, which sends the request, takes an address to lead."""
+    parsed = parse_url(url)
+    return f"{parsed.scheme} {parsed.auth} {parsed.host} {parsed.port}"
 
 
 class TestList:
@@ -124,9 +131,9 @@ class TestTokens:
             EndpointSettings("store", "https://metrics.example/dora", token="s3cret"),
         )
 
-    @pytest.mark.parametrize("tokens", ["", "other: x"])
+    @pytest.mark.parametrize("tokens", ["", "other: x", "chat:\nother: ", "chat: \n"])
     def test_a_run_without_the_token_has_no_problem_and_says_which_is_missing(self, tokens: str) -> None:
-        """A fork's run has no secrets."""
+        """A fork's run has no secrets: `chat: ${{ secrets.CHAT }}` is a name without a token there."""
         (endpoint,) = settings(CHAT, endpoint_tokens=tokens).all_endpoints
         assert (endpoint.missing_token, endpoint.token) == ("chat", None)
         assert endpoint.url == CHAT["url"]
@@ -140,10 +147,25 @@ class TestTokens:
         (endpoint,) = settings(CHAT, endpoint_tokens=f"chat: {token}").all_endpoints
         assert urlsplit(endpoint.url).hostname == "hooks.example"
 
+    @given(
+        st.lists(
+            st.sampled_from(["/", "?", "#", "@", ":", "\\", "%2f", ".", "a", "evil.example", "${token}"]), max_size=9
+        ),
+        st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12),
+    )
+    @hypothesis_settings(max_examples=cases(300), deadline=None)
+    def test_no_address_lets_a_token_decide_on_the_host(self, parts: list[str], token: str) -> None:
+        entry = {**CHAT, "url": "https://hooks.example" + "".join(parts)}
+        try:
+            (endpoint,) = settings(entry, endpoint_tokens=f"chat: {token}").all_endpoints
+        except SettingsError:
+            return
+        assert _host(endpoint.url) == _host(entry["url"].replace("${token}", ""))
+
     def test_no_text_shows_one(self) -> None:
         found = settings(
             CHAT,
-            {**STORE, "url": "https://ada:s3cret@metrics.example/s3cret", "token": "store"},
+            {**STORE, "url": "https://metrics.example/s3cret", "token": "store"},
             endpoint_tokens="chat: s3cret\nstore: s3cret",
             endpoint_url="https://x.example/s3cret",
             endpoint_token="s3cret",
@@ -232,6 +254,9 @@ UNUSABLE_ADDRESSES = {
     "no host": ("https:///s3cret", "not a valid address"),
     "a fragment": ("https://metrics.example/s3cret#${token}", "not a valid address"),
     "a backslash": ("https://evil.example\\@metrics.example/s3cret", "not a valid address"),
+    "a user": ("https://ada:s3cret@metrics.example", "not a valid address"),
+    "two hosts": ("https://evil.example@metrics.example/s3cret", "not a valid address"),
+    "an impossible port": ("https://metrics.example:99999/s3cret", "not a valid address"),
     "a space": ("https://metrics.example/s3cret x", "not a valid address"),
     "a line break": ("https://metrics.example/\ns3cret", "not a valid address"),
     "a host of the token": ("https://${token}.example/s3cret", "${token} is only for path and query"),
@@ -309,7 +334,6 @@ def test_the_lines_that_the_settings_file_shows_can_be_used() -> None:
     _, _, rest = (ROOT / "examples" / "dora.yml").read_text("utf-8").partition("endpoints: []")
     lines = [line.removeprefix("#") for line in rest.splitlines()[1:5]]
     (entry,) = yaml.safe_load("\n".join(lines))
-    entry |= {"template": "dora"} if entry["template"] not in SHIPPED_SHAPES else {}
     assert settings(entry, endpoint_tokens=f"{entry['token']}: a").all_endpoints[0].url == entry["url"].replace(
         "${token}", "a"
     )

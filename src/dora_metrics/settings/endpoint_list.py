@@ -14,6 +14,7 @@ from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT
 from dora_metrics.core.shapes.events import ENDPOINT_EVENTS, EndpointEvent
 from dora_metrics.core.windows import parse_list
 from dora_metrics.settings.endpoints import TOKEN_PLACEHOLDER, EndpointSettings
+from dora_metrics.settings.incident_access import is_host
 from dora_metrics.settings.templates import parse_endpoint_template
 from dora_metrics.settings.tokens import NAME, parse_tokens
 
@@ -26,7 +27,8 @@ _NUMBERS_ONLY = "otlp"
 _SEVERAL_PATHS = "datadog"
 """The shape whose requests go to several paths of one host."""
 
-_ADDRESS = re.compile(r"https?://(?P<authority>[^/?#\\\s\x00-\x1f\x7f]+)(?P<rest>[^#\\\s\x00-\x1f\x7f]*)")
+_ADDRESS = re.compile(r"https?://(?P<host>[^/?#\\\s\x00-\x1f\x7f]+)(?P<rest>[^#\\\s\x00-\x1f\x7f]*)")
+_ADDRESS_RULE = "write http:// or https://, a host, and a path or query if there is one; no user, no fragment"
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}?")
 
 Value = TypeVar("Value")
@@ -161,10 +163,10 @@ def _parse_name(value: object) -> str:
 def _parse_url(value: object, shape: str, *, has_token: bool) -> str:
     text = _text(value, "write the address, such as https://metrics.example.com/dora")
     match = _ADDRESS.fullmatch(text)
-    if match is None:
-        raise ValueError("not a valid address; write http:// or https://, a host, and a path or query if there is one")
-    if "${" in match["authority"]:
+    if match and "${" in match["host"]:
         raise ValueError(f"{TOKEN_PLACEHOLDER} is only for path and query, so that no token decides where data goes")
+    if match is None or not is_host(match["host"]):
+        raise ValueError(f"not a valid address; {_ADDRESS_RULE}")
     placeholders = _PLACEHOLDER.findall(match["rest"])
     if placeholders not in ([], [TOKEN_PLACEHOLDER]):
         raise ValueError(f"only {TOKEN_PLACEHOLDER} is known there, once")

@@ -73,14 +73,19 @@ class Origin(NamedTuple):
         return f"{self.host}:{self.port}" in hosts or (has_usual_port and self.host in hosts)
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is `host` or `host:port`, and nothing that a parser of addresses could read in another way."""
+    match = _LINE.fullmatch(text)
+    return match is not None and int(match["port"] or 1) <= _LAST_PORT
+
+
 def parse_hosts(lines: Sequence[str]) -> tuple[str, ...]:
     """Return hosts in lower case, as `Origin.is_named_by` compares them.
 
     Raises:
         ValueError: with a problem for each line that is not `host` or `host:port`.
     """
-    invalid = [line for line in lines if not (match := _LINE.fullmatch(line)) or int(match["port"] or 1) > _LAST_PORT]
-    if invalid:
+    if invalid := [line for line in lines if not is_host(line)]:
         problem = "is not a host; write one a line, as in acme.atlassian.net or pager.example.com:8443"
         raise ValueError(*(f"{line!r} {problem}" for line in invalid))
     return tuple(line.lower() for line in lines)

@@ -211,8 +211,12 @@ class Settings(BaseModel):
     warehouse: WarehouseSetting = Field(
         ("facts", "rows", "metrics"), description="What is sent to `bigquery-dataset`: facts, rows, metrics."
     )
-    endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
-    endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
+    endpoint_url: UrlSetting | None = Field(
+        None, description="HTTP endpoint that receives facts and metrics, by default as JSON."
+    )
+    endpoint_token: SecretStr | None = Field(
+        None, description="Token for the endpoint: a bearer token, unless its shape has a header of its own."
+    )
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
     endpoint_template: EndpointTemplateSetting = Field(
         "dora",

@@ -26,6 +26,8 @@ class NamedToken(Struct, frozen=True):
 def parse_tokens(text: str) -> dict[str, NamedToken]:
     """Parse a line for each token, `name: TOKEN`. No problem quotes a line.
 
+    A name without a token is left out: a secret that does not exist, or that a fork's run does not get, is empty.
+
     Raises:
         ValueError: with a problem for each line that is something else.
     """
@@ -34,13 +36,13 @@ def parse_tokens(text: str) -> dict[str, NamedToken]:
     problems = []
     for number, line in lines:
         name, colon, token = (part.strip() for part in line.partition(":"))
-        if not (colon and token and NAME.fullmatch(name)):
+        if not (colon and NAME.fullmatch(name)):
             problems.append(f"line {number} is not `name: TOKEN`, with a name in lower case")
         elif name in tokens:
             problems.append(f"line {number} has a name that an earlier line has")
         elif not (token.isascii() and token.isprintable()):
             problems.append(f"line {number} has a token with characters that no token has")
-        else:
+        elif token:
             tokens[name] = NamedToken(token)
     if problems:
         raise ValueError(*problems)
