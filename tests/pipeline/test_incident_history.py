@@ -445,7 +445,8 @@ class TestReading:
         ran = shop.dispatch(NOW + MINUTE, id="pagerduty:A1", detected_at=text(NOW - 3 * HOUR), **correction)
         after = shop.incidents()["pagerduty:A1"]
         fields = {"corrected": sorted(["detected_at", *correction])}
-        changed = {"source": "dispatch", "observed_at": after["observed_at"], **correction, **fields}
+        times = {"observed_at": after["observed_at"], "reported_at": before["observed_at"]}
+        changed = {**times, **correction, **fields}
         assert after == {**before, **changed}
         assert after["observed_at"] == text(NOW - HOUR + timedelta(microseconds=1))
         assert "Nothing to record" not in ran.summary
@@ -458,7 +459,8 @@ class TestReading:
         shop.sync(pagerduty(duty), now=NOW + 2 * HOUR)
         latest = shop.incidents()["pagerduty:A1"]
         system = {"title": "New title", "severity": correction.get("severity", "high")}
-        assert latest == {**after, **system, "observed_at": latest["observed_at"]}
+        times = {"observed_at": latest["observed_at"], "reported_at": text(NOW + HOUR)}
+        assert latest == {**after, **system, **times}
 
     @each_system
     def test_a_corrected_incident_gets_its_end_from_its_system(
@@ -494,7 +496,8 @@ class TestReading:
             shop.dispatch(NOW + number * MINUTE, id="pagerduty:A1", **correction)
         after = shop.incidents()["pagerduty:A1"]
         stated = {"severity": "low", "deployment": "v1.2.0", "corrected": ["deployment", "retracted", "severity"]}
-        assert after == {**before, "source": "dispatch", "observed_at": after["observed_at"], **stated}
+        times = {"observed_at": after["observed_at"], "reported_at": before["observed_at"]}
+        assert after == {**before, **times, **stated}
 
     @pytest.mark.parametrize("beginning", [{}, {"detected_at": text(NOW - 3 * HOUR)}], ids=["without", "with"])
     def test_an_incident_of_last_year_is_corrected(
@@ -510,7 +513,8 @@ class TestReading:
         shop.dispatch(NOW + 401 * DAY, id="pagerduty:A1", severity="low", **beginning)
         after = shop.incidents()["pagerduty:A1"]
         stated = {"severity": "low", "corrected": sorted([*beginning, "severity"])}
-        assert after == {**before, "source": "dispatch", "observed_at": after["observed_at"], **stated}
+        times = {"observed_at": after["observed_at"], "reported_at": before["observed_at"]}
+        assert after == {**before, **times, **stated}
 
     def test_a_correction_may_come_before_the_first_sync(self, shop: IncidentShop, duty: FakePagerDuty) -> None:
         duty.add("A1", NOW - 3 * HOUR, NOW - 2 * HOUR)

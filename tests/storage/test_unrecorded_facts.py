@@ -114,6 +114,38 @@ def test_what_no_ledger_took_is_in_a_file_and_its_command_records_it_as_it_was(
     assert decode_line(content.strip()) == decode_line(line)
 
 
+@pytest.mark.parametrize("fault", ["*", "createCommitOnBranch"])
+@pytest.mark.parametrize(
+    ("incident_id", "stated"),
+    [
+        ("github:issue:acme/shop#9", {"deployment": "v1.4.0"}),
+        ("github:issue:acme/shop#9", {"retracted": False}),
+        ("pager-12", {"severity": "low"}),
+        ("pager-12", {"retracted": False}),
+        ("pager-12", {"detected_at": "2026-11-21T10:00:00Z", "resolved_at": "2026-11-21T11:00:00Z", "retracted": True}),
+    ],
+)
+def test_the_command_of_a_correction_states_no_more_and_no_less_than_it(
+    shop: BranchShop, tmp_path: Path, incident_id: str, stated: dict[str, object], fault: str
+) -> None:
+    first = {"id": incident_id, "detected_at": "2026-11-21T09:00:00Z", "title": "Down"}
+    run(shop, tmp_path / "first", dispatch("incident", **first))
+    run(shop, tmp_path / "withdrawn", dispatch("incident", id=incident_id, retracted=True))
+    shop.github.fail(unavailable(502), to=fault, times=None)
+    lost = run(shop, tmp_path / "lost", dispatch("incident", id=incident_id, **stated))
+    shop.github.heal()
+    (command,) = COMMAND.findall(lost.summary)
+    body = sent_by(command, tmp_path / "shell")
+    assert isinstance(body["client_payload"], dict)
+    sent = body["client_payload"]["incident"]
+    assert {name: value for name, value in sent.items() if name not in ("id", "observed_at")} == stated
+    run(shop, tmp_path / "again", {**dispatch("x"), "action": body["event_type"], "client_payload": {"incident": sent}})
+    records = [json.loads(line) for content in shop.fact_files().values() for line in content.splitlines()]
+    newest = max(records, key=lambda record: str(record["observed_at"]))
+    expected = {"detected_at": "2026-11-21T09:00:00Z", "title": "Down", "retracted": True, **stated}
+    assert {name: newest[name] for name in expected} == expected
+
+
 ONLY_IN_THE_EVENT: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
     "a dispatch": ("repository_dispatch", dispatch("deployment", id="deploy-7", version=HOSTILE), {}),
     "a deploy job": (

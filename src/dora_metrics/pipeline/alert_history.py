@@ -20,8 +20,9 @@ from dora_metrics.core.alertmanager import (
 from dora_metrics.core.covered_repositories import CoveredRepositories
 from dora_metrics.core.cursors import ALERT_HISTORY
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.corrections import with_missing_fields
-from dora_metrics.core.facts.model import ALERTMANAGER_SOURCE, EPOCH, Fact, Incident
+from dora_metrics.core.facts.corrections import is_reported, reported
+from dora_metrics.core.facts.merge import is_same_information
+from dora_metrics.core.facts.model import EPOCH, Fact, Incident
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.github.events.observe import prepare_fact
@@ -266,22 +267,23 @@ def _changed_incident(recorded: Incident | None, read: ReadOccurrence, incident:
         return None
     if recorded is None:
         return replace(incident, observed_at=incident.observed_at - _MICROSECOND)
-    known = {name: getattr(recorded, name) or getattr(incident, name) for name in _ADDED}
-    detected_at = with_missing_fields(recorded, incident).detected_at
-    changed = replace(recorded, detected_at=detected_at, resolved_at=_end(recorded, read), **known)
-    if changed == recorded:
+    changed = _with_news(recorded, read, incident) if is_reported(recorded) else reported(recorded, incident)
+    if is_same_information(recorded, changed):
         return None
     newest = (changed.resolved_at or recorded.observed_at) - _MICROSECOND
     return replace(changed, observed_at=max(newest, recorded.observed_at + _MICROSECOND))
+
+
+def _with_news(recorded: Incident, read: ReadOccurrence, incident: Incident) -> Incident:
+    known = {name: getattr(recorded, name) or getattr(incident, name) for name in _ADDED}
+    return replace(recorded, resolved_at=_end(recorded, read), **known)
 
 
 def _end(recorded: Incident, read: ReadOccurrence) -> datetime | None:
     """Return the end of a recorded occurrence: the recorded one, unless the alert fired longer and nobody states it."""
     if recorded.resolved_at is None:
         return read.occurrence.ended_at
-    is_of_person = recorded.source != ALERTMANAGER_SOURCE and not recorded.corrected
-    is_stated = is_of_person or "resolved_at" in recorded.corrected
-    if is_stated or read.last_seen_at <= recorded.resolved_at + read.interval:
+    if "resolved_at" in recorded.corrected or read.last_seen_at <= recorded.resolved_at + read.interval:
         return recorded.resolved_at
     return read.occurrence.ended_at
 

@@ -236,6 +236,9 @@ class Recorder:
                 view = self._extend(view, ALL_MONTHS)
                 continue
             observation = request.observe(view.contents)
+            if any(map(view.is_dropped, observation.facts)):
+                view = self._extend(view, ALL_MONTHS)
+                continue
             if unread := view.unread_months_since(observation.may_repeat_since):
                 view = self._extend(view, unread)
                 continue

@@ -9,6 +9,7 @@ from dora_metrics.core.reports.unrecorded import UnrecordedFacts, dispatch_comma
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import observe
 from dora_metrics.github.events.repository_dispatch import dispatch_body
+from dora_metrics.github.observation import Observation
 from dora_metrics.github.runner import Runner, append_whole
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
@@ -27,7 +28,9 @@ def keep_unrecorded(context: RunContext, result: RunResult) -> UnrecordedFacts:
     if result.storage.is_persistent or context.settings.ledger == "none":
         return UnrecordedFacts()
     facts = result.merge.new_facts
-    return _keep(context.request, facts, event_facts=facts if context.work == "record" else ())
+    if context.work != "record":
+        return _keep(context.request, facts, Observation((), ""))
+    return _keep(context.request, facts, _as_stated(context, facts))
 
 
 def keep_without_settings(request: RunRequest) -> UnrecordedFacts:
@@ -41,12 +44,12 @@ def keep_without_settings(request: RunRequest) -> UnrecordedFacts:
     if request.run.event != "repository_dispatch" and settings.environment is None:
         return UnrecordedFacts()
     try:
-        facts = observe(request.run, request.payload(), settings, frozenset()).facts
+        observation = observe(request.run, request.payload(), settings, frozenset())
     except EventError:
         return UnrecordedFacts()
-    if any(fact.id.startswith(ROLLOUT_PREFIXES) for fact in facts):
+    if any(fact.id.startswith(ROLLOUT_PREFIXES) for fact in observation.facts):
         return UnrecordedFacts()  # only the config file says whose deployment it is; the job can be run again
-    return _keep(request, facts, event_facts=facts)
+    return _keep(request, observation.facts, observation)
 
 
 def announce_unrecorded(runner: Runner, unrecorded: UnrecordedFacts) -> None:
@@ -56,10 +59,23 @@ def announce_unrecorded(runner: Runner, unrecorded: UnrecordedFacts) -> None:
         runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
 
 
-def _keep(request: RunRequest, facts: tuple[Fact, ...], event_facts: tuple[Fact, ...]) -> UnrecordedFacts:
-    dispatched = [fact for fact in event_facts if isinstance(fact, Deployment | Incident)]
+def _as_stated(context: RunContext, facts: tuple[Fact, ...]) -> Observation:
+    """Return the facts of a run's event as the event states them, not as they are with what the ledger has.
+
+    The others, which are so only in this run, are as they were to be recorded.
+    """
+    if context.run.event != "repository_dispatch":
+        return Observation(facts, "")
+    stated = observe(context.run, context.request.payload(), context.settings, frozenset())
+    is_same = [fact.id for fact in stated.facts] == [fact.id for fact in facts]
+    return stated if is_same else Observation(facts, "")
+
+
+def _keep(request: RunRequest, facts: tuple[Fact, ...], event: Observation) -> UnrecordedFacts:
+    """Write facts to the file; `event` has those that get a command."""
+    dispatched = [fact for fact in event.facts if isinstance(fact, Deployment | Incident)]
     url = request.run.repository_url
-    commands = (dispatch_command(url, dispatch_body(fact)) for fact in dispatched[:_MAX_COMMANDS])
+    commands = (dispatch_command(url, dispatch_body(fact, event.unstated)) for fact in dispatched[:_MAX_COMMANDS])
     return UnrecordedFacts(len(facts), _append(facts, request.temporary_folder), tuple(filter(None, commands)))
 
 

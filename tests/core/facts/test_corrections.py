@@ -64,7 +64,7 @@ class Ledger:
 
 
 def contents_of(fact: Incident) -> Incident:
-    return replace(fact, observed_at=EPOCH)
+    return replace(fact, observed_at=EPOCH, reported_at=None)
 
 
 hours = st.integers(0, 9).map(lambda hour: at("03-05T14:00") + timedelta(hours=hour))
@@ -83,7 +83,7 @@ def test_corrections_keep_what_they_leave_out_in_any_order_and_however_often(
     for name in data.draw(st.permutations([*names, *names])):
         ledger.correct(data.draw(hours), **{name: VALUES[name]})
     stated = {name: VALUES[name] for name in names}
-    expected = replace(before, source="dispatch", corrected=tuple(sorted(names)), **stated)
+    expected = replace(before, corrected=tuple(sorted(names)), **stated)
     assert contents_of(ledger.incident) == contents_of(expected)
 
 
@@ -106,7 +106,7 @@ def test_an_incident_is_as_its_system_has_it_with_corrections_that_came_before_b
             ledger.correct(data.draw(hours), **{name: VALUES[name]})
     ledger.sync(**syncs[-1])
     stated = {name: VALUES[name] for name in names}
-    expected = replace(ledger.report(**syncs[-1]), source="dispatch", corrected=tuple(sorted(names)), **stated)
+    expected = replace(ledger.report(**syncs[-1]), corrected=tuple(sorted(names)), **stated)
     assert contents_of(ledger.incident) == contents_of(expected)
     ledger.sync(**syncs[-1])
     assert contents_of(ledger.incident) == contents_of(expected)
@@ -147,7 +147,7 @@ def test_only_an_explicit_false_takes_a_withdrawal_back(
     ledger.correct(at("03-05T19:00"), severity="low", **stated)
     assert ledger.incident.retracted
     ledger.correct(at("03-05T20:00"), **{**stated, "retracted": False})
-    expected = replace(before, source="dispatch", severity="low", corrected=("retracted", "severity"))
+    expected = replace(before, severity="low", corrected=("retracted", "severity"))
     assert contents_of(ledger.incident) == contents_of(expected)
 
 

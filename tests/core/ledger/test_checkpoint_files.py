@@ -47,7 +47,8 @@ def contents(checkpoint: Checkpoint) -> tuple[object, ...]:
     """A checkpoint without the order of its facts."""
     facts = sorted(checkpoint.retained_facts, key=lambda fact: fact.id)
     repositories = sorted(checkpoint.repositories, key=lambda repository: repository.id)
-    return checkpoint.policy_fingerprint, checkpoint.until, checkpoint.base_totals, facts, repositories
+    dropped = checkpoint.dropped_incidents
+    return checkpoint.policy_fingerprint, checkpoint.until, checkpoint.base_totals, facts, repositories, dropped
 
 
 def files_after(checkpoint: Checkpoint, files: dict[str, bytes]) -> dict[str, bytes]:
@@ -62,6 +63,7 @@ checkpoints = st.builds(
     base_totals=some_totals,
     retained_facts=fact_lists().map(lambda facts: tuple({fact.id: fact for fact in facts}.values())),
     repositories=st.integers(0, 3).map(lambda number: SHOPS[:number]),
+    dropped_incidents=st.frozensets(st.sampled_from(["0123abcd", "4567abcd"])),
 )
 
 
@@ -150,6 +152,13 @@ def test_changes_belong_to_one_checkpoint() -> None:
     assert read_checkpoint({NEW_CHECKPOINT_FILE: files[NEW_CHECKPOINT_FILE]}, "rules") == EMPTY
 
 
+def test_a_checkpoint_that_does_not_know_which_incidents_were_dropped_seals_nothing() -> None:
+    """An earlier version wrote it."""
+    fields = json.loads(LARGE_FILES[CHECKPOINT_FILE])
+    del fields["dropped"]
+    assert read_checkpoint({CHECKPOINT_FILE: json.dumps(fields).encode()}, "rules") == EMPTY
+
+
 def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
     assert read_checkpoint(LARGE_FILES, "other rules") == Checkpoint("other rules")
 
@@ -178,6 +187,8 @@ def test_a_total_that_no_months_can_have_makes_the_file_invalid(part: int | None
     """No number of Prometheus could hold it. The ledger is read whole, as with any broken file."""
     scope = {"repository": "acme/shop", "service": "shop", "environment": "production"}
     totals = [{**scope, "series": [["dora_lead_time_seconds", "", part, number]]}]
-    content = json.dumps({"rules": "rules", "until": "2026-05-01T00:00:00Z", "totals": totals, "carried": []})
+    content = json.dumps(
+        {"rules": "rules", "until": "2026-05-01T00:00:00Z", "totals": totals, "carried": [], "dropped": []}
+    )
     is_valid = abs(number) <= MAX_MARK and part in (None, 0, SUM_PART)
     assert (read_checkpoint({CHECKPOINT_FILE: content.encode()}, "rules") != EMPTY) is is_valid

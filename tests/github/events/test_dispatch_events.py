@@ -145,6 +145,17 @@ def test_observed_at_may_be_said_to_correct_an_earlier_report() -> None:
     assert (fact.observed_at, fact.retracted) == (at("20T12:00"), True)
 
 
+def test_what_has_no_time_of_its_own_has_that_of_its_report() -> None:
+    observed_at = "2026-11-20T12:00:00Z"
+    assert dispatched_incident(id="1", observed_at=observed_at).detected_at == at("20T12:00")
+    assert dispatched_deployment(id="1", observed_at=observed_at).finished_at == at("20T12:00")
+
+
+def test_the_case_of_letters_makes_no_other_issue() -> None:
+    assert dispatched_incident(id="github:issue:ACME/Shop#9", retracted=True).id == "github:issue:acme/shop#9"
+    assert dispatched_incident(id="pagerduty:ACME/Shop#9", retracted=True).id == "pagerduty:ACME/Shop#9"
+
+
 def test_wrong_types_are_named_with_their_place() -> None:
     assert problems_of("dora-deployment", id=7, sha="abc", status="ok", changes="x", commit_count=-1) == (
         "client_payload.id: expected a string, but it is another number",

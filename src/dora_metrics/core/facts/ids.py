@@ -149,6 +149,13 @@ def issue(repository: str, number: int | str) -> str:
     return f"{_ISSUE}{repository}#{number}"
 
 
+def in_case_of(fact_id: str, repository: str) -> str:
+    """Return the id of an issue with its repository as it is written here, since GitHub ignores the case of letters."""
+    prefix = issue(repository, "")
+    is_of_repository = fact_id.casefold().startswith(prefix.casefold())
+    return prefix + fact_id[len(prefix) :] if is_of_repository else fact_id
+
+
 def is_issue(incident_id: str) -> bool:
     """Whether an incident is a GitHub issue."""
     return incident_id.startswith(_ISSUE)

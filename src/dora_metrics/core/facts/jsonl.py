@@ -30,7 +30,7 @@ _object_decoder = msgspec.json.Decoder(dict[str, object])
 _time_getters = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
 _ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in names)
 _LEFT_OUT_IF_UNKNOWN = frozenset({*JOB_FIELDS, "descends_from"})
-_LEFT_OUT_IF_EMPTY = frozenset({"also", "corrected"})
+_LEFT_OUT_IF_EMPTY = frozenset({"also", "corrected", "reported_at"})
 
 
 _REPEATED_FIELDS = ("repository", "service", "source", "environment", "branch", "labels")
@@ -64,8 +64,8 @@ def encode_fact(fact: StoredFact) -> bytes:
     """Encode a fact as one line, without its newline. Times are in UTC with `Z`.
 
     Most deployments are by no job. Theirs leave out the fields of a job, which would be a quarter of each line. Most
-    incidents are reported once and not corrected. Theirs leave out `also` and `corrected`, as lines of earlier versions
-    do.
+    incidents are reported once and not corrected. Theirs leave out `also`, `corrected` and `reported_at`, as lines of
+    earlier versions do.
     """
     if not isinstance(fact, Deployment | Incident):
         return canonical_json(fact)

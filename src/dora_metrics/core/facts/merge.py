@@ -14,11 +14,10 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.corrections import (
     ADDED_FIELDS,
     corrected,
-    early_correction,
     is_correction,
-    stated_fields,
-    with_corrections,
-    with_missing_fields,
+    is_reported,
+    last_report,
+    reported,
 )
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.jsonl import canonical_line, encode_fact
@@ -121,45 +120,51 @@ def prepare_event_facts(records: Iterable[Fact], observed: Fact, unstated: Colle
 
 def _prepare_incident(recorded: Incident | None, observed: Incident, unstated: Collection[str]) -> Incident:
     """Return what a report makes of a recorded incident. One that says nothing new gives the record."""
-    if recorded is None:
-        return early_correction(observed, unstated)
-    if repeated := _repeated(recorded, observed, unstated):
-        return repeated
     if is_correction(recorded, observed, unstated):
         return _corrected(recorded, observed, unstated)
-    return _reported(recorded, _keep_known_of_alert(recorded, observed), stated_fields(observed, unstated))
+    if recorded is None:
+        return observed
+    if recorded.corrected or not is_reported(recorded):
+        return _reported(recorded, _keep_known_of_alert(recorded, observed), unstated)
+    return _repeated(recorded, observed, unstated) or _keep_known_of_alert(recorded, observed)
 
 
 def _repeated(recorded: Incident, observed: Incident, unstated: Collection[str]) -> Incident | None:
     """Return a report that says what the record says, with the earlier times; None if it says anything else."""
     times = [name for name in unstated if name in TIME_FIELDS[Incident]]
     is_withdrawn = recorded.retracted if {"retracted", "detected_at"} <= {*unstated} else observed.retracted
-    report = replace(observed, corrected=recorded.corrected, retracted=is_withdrawn)
+    report = replace(observed, corrected=recorded.corrected, reported_at=recorded.reported_at, retracted=is_withdrawn)
     if not is_same_information(recorded, replace(report, **{name: getattr(recorded, name) for name in times})):
         return None
     repeated = _with_recorded_times(recorded, report, times)
     return repeated if isinstance(repeated, Incident) else None
 
 
-def _corrected(recorded: Incident, observed: Incident, unstated: Collection[str]) -> Incident:
-    """Return the record with what a correction states. It wins, unless it states a time that is older."""
+def _corrected(recorded: Incident | None, observed: Incident, unstated: Collection[str]) -> Incident:
+    """Return what is known after a correction. It wins, unless it states a time that is older than the record."""
+    if recorded is None:
+        return corrected(None, observed, unstated)
+    if repeated := _repeated(recorded, observed, unstated):
+        return repeated
     fact = corrected(recorded, observed, unstated)
-    if is_same_information(recorded, replace(fact, source=recorded.source)):
+    if is_same_information(recorded, fact):
         return recorded
-    if "observed_at" not in unstated:
+    if "observed_at" not in unstated and observed.observed_at < recorded.observed_at:
         return replace(fact, observed_at=observed.observed_at)
     return replace(fact, observed_at=max(observed.observed_at, recorded.observed_at + _MICROSECOND))
 
 
-def _reported(recorded: Incident, observed: Incident, stated: Collection[str]) -> Incident:
-    """Return what a whole report makes of a record: its time decides, and corrections stay."""
-    fact = with_corrections(recorded, observed, stated)
-    if observed.observed_at > recorded.observed_at:
-        return fact
-    completed = with_missing_fields(recorded, observed)
-    if completed == recorded:
-        return fact
-    return replace(completed, observed_at=recorded.observed_at + _MICROSECOND)
+def _reported(recorded: Incident, observed: Incident, unstated: Collection[str]) -> Incident:
+    """Return what is known after a report of the system that has a corrected incident: the latest report counts."""
+    if observed is recorded:
+        return recorded
+    is_newest = observed.observed_at > recorded.observed_at
+    fact = reported(recorded, observed, unstated if is_newest else None)
+    last = last_report(recorded)
+    versions = [encode_fact(replace(each, observed_at=last, reported_at=last)) for each in (recorded, fact)]
+    if (observed.observed_at, versions[1]) <= (last, versions[0]):
+        return recorded if versions[0] == versions[1] else replace(fact, observed_at=observed.observed_at)
+    return replace(fact, observed_at=max(observed.observed_at, recorded.observed_at + _MICROSECOND))
 
 
 def _with_recorded_times(recorded: Fact | None, observed: Fact, unstated_times: Collection[str]) -> Fact:
@@ -214,6 +219,8 @@ def _end_rank_of_attempt(deployment: Deployment) -> tuple[bool, float]:
 
 def is_same_information(record: Fact | None, fact: Fact) -> bool:
     """Whether a record says the same as a fact, observed at any time."""
+    if isinstance(record, Incident) and isinstance(fact, Incident):
+        fact = replace(fact, reported_at=record.reported_at)
     return type(record) is type(fact) and replace(fact, observed_at=record.observed_at) == record
 
 
@@ -241,6 +248,8 @@ def _keep_known_of_alert(recorded: Incident, observed: Incident) -> Incident:
     An occurrence that ended does not fire again, so a notification that it does has come late.
     """
     if observed.source != ALERTMANAGER_SOURCE or ids.alert_fingerprint(observed.id) is None:
+        return observed
+    if not is_reported(recorded):
         return observed
     if recorded.resolved_at and not observed.resolved_at:
         return recorded
@@ -453,7 +462,7 @@ def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:
 def _combine(recorded: Fact, observed: Fact) -> Fact:
     """Return the observed fact with the recorded values that are kept."""
     if isinstance(recorded, Incident) and isinstance(observed, Incident):
-        return with_corrections(recorded, observed)
+        return reported(recorded, observed)
     if _is_record_kept(recorded, observed):
         return fill_enriched_fields(observed, recorded)
     persistent_names = _PERSISTENT_FIELDS.get(type(observed), ())

@@ -137,7 +137,8 @@ class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     """A time of degraded service. `deployment`: the id, sha, tag or version that it names as its cause.
 
     `also`: ids and addresses of reports of the same incident elsewhere. They are one incident with this one.
-    `corrected`: the fields that corrections state; what its system reports does not change them.
+    `corrected`: the fields that corrections state; what its system reports does not change them. `reported_at`: of a
+    corrected incident, when its system last reported it; 1970 if only corrections have mentioned it so far.
     """
 
     detected_at: Time
@@ -148,6 +149,7 @@ class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     deployment: str | None = None
     also: tuple[FactName, ...] = ()
     corrected: tuple[Text, ...] = ()
+    reported_at: Time | None = None
 
     @property
     def defining_time(self) -> datetime:
@@ -212,10 +214,10 @@ FactRecord = StoredFact | UnknownRecord
 TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("observed_at", "finished_at", "started_at"),
     Change: ("observed_at", "first_commit_at", "opened_at", "first_review_at", "merged_at"),
-    Incident: ("observed_at", "detected_at", "resolved_at"),
+    Incident: ("observed_at", "detected_at", "resolved_at", "reported_at"),
     Vulnerability: ("observed_at", "detected_at", "introduced_at", "fixed_at", "dismissed_at"),
 }
-"""Names of the timestamp fields of each kind that numbers are computed from."""
+"""Names of the timestamp fields of each kind."""
 
 JOB_FIELDS = ("run_id", "run_attempt", "job_id", "job_name", "workflow", "run_event")
 """Names of the fields of a deployment that describe the job that made it."""

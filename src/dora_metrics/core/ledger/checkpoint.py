@@ -10,6 +10,7 @@ T(all) - T(retained and recent facts).
 Links between facts are evaluated among retained and recent facts. Links to dropped facts are found by `rebuild`.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -46,7 +47,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     `policy_fingerprint` identifies the version and settings that they were evaluated by. `retained_facts` are facts of
     these months that later facts may still refer to. `base_totals` plus the totals of the retained and all later facts
-    are the totals of the ledger. `repositories` are the names of repositories that any month holds.
+    are the totals of the ledger. `repositories` are the names of repositories that any month holds. `dropped_incidents`
+    are digests of the ids of all other incidents of these months: a report may date one of them to another month, and
+    it is still the same one.
     """
 
     policy_fingerprint: str
@@ -54,6 +57,11 @@ class Checkpoint(msgspec.Struct, frozen=True):
     base_totals: Totals = msgspec.field(default_factory=Counter)
     retained_facts: tuple[Fact, ...] = ()
     repositories: tuple[Repository, ...] = ()
+    dropped_incidents: frozenset[str] = frozenset()
+
+    def may_have_dropped(self, fact_id: str) -> bool:
+        """Whether an id is that of an incident which is not retained. One of four billion others is taken for it."""
+        return _digest(fact_id) in self.dropped_incidents
 
 
 class LedgerState(msgspec.Struct, frozen=True):
@@ -101,7 +109,21 @@ def compact(state: LedgerState, previous: Checkpoint, until: datetime, old_ids: 
     recent_facts = (fact for fact in state.facts if fact.id not in old_ids)
     remaining = ledger_state((*retained_facts, *recent_facts), state.policy)
     base_totals = add_totals(previous.base_totals, subtract_totals(state.totals, remaining.totals))
-    return Checkpoint(previous.policy_fingerprint, until, base_totals, retained_facts, previous.repositories)
+    retained_ids = {fact.id for fact in retained_facts}
+    dropped = (each for each in old_facts if isinstance(each, Incident) and each.id not in retained_ids)
+    return Checkpoint(
+        previous.policy_fingerprint,
+        until,
+        base_totals,
+        retained_facts,
+        previous.repositories,
+        previous.dropped_incidents.union(_digest(incident.id) for incident in dropped),
+    )
+
+
+def _digest(fact_id: str) -> str:
+    """Return eight digits for an id, whatever the case of its letters."""
+    return hashlib.sha256(fact_id.casefold().encode()).hexdigest()[:8]
 
 
 def base_totals_without(base_totals: Totals, restored: Sequence[Fact], facts: Sequence[Fact], policy: Policy) -> Totals:

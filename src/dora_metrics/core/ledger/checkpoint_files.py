@@ -41,7 +41,11 @@ class _ScopeTotals(msgspec.Struct):
 
 
 class _CheckpointFile(msgspec.Struct):
-    """The JSON of both files. `newer_than`: in `checkpoint-new.json`, git's object id of its `checkpoint.json`."""
+    """The JSON of both files.
+
+    `newer_than`: in `checkpoint-new.json`, git's object id of its `checkpoint.json`. `dropped`: in `checkpoint.json`,
+    the digests of dropped incidents; an earlier version does not write it.
+    """
 
     rules: str
     until: datetime
@@ -49,24 +53,32 @@ class _CheckpointFile(msgspec.Struct):
     carried: list[Fact]
     repositories: list[Repository] = []
     newer_than: str = ""
+    dropped: list[str] | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint, or what has changed in it."""
-        totals = _decode_totals(self.totals)
-        return Checkpoint(self.rules, self.until, totals, tuple(self.carried), tuple(self.repositories))
+        return Checkpoint(
+            self.rules,
+            self.until,
+            _decode_totals(self.totals),
+            tuple(self.carried),
+            tuple(self.repositories),
+            frozenset(self.dropped or ()),
+        )
 
 
 def read_checkpoint(files: Mapping[str, bytes], policy_fingerprint: str) -> Checkpoint:
     """Return the checkpoint in the files of a ledger.
 
-    If a file is invalid, has another fingerprint or belongs to another `checkpoint.json`, return an empty checkpoint.
+    If a file is invalid, has another fingerprint, belongs to another `checkpoint.json` or does not know which incidents
+    were dropped, return an empty checkpoint.
     The ledger is then read whole, once.
     """
     empty = Checkpoint(policy_fingerprint)
     base, new = files.get(CHECKPOINT_FILE, b""), files.get(NEW_CHECKPOINT_FILE, b"")
     base_file, new_file = _decode(base), _decode(new)
-    if base_file is None or base_file.rules != policy_fingerprint:
+    if base_file is None or base_file.rules != policy_fingerprint or base_file.dropped is None:
         return empty
     if not new:
         return base_file.checkpoint
@@ -100,7 +112,8 @@ def _changes(checkpoint: Checkpoint, stored: Checkpoint) -> Checkpoint | None:
     totals = _changed_totals(checkpoint.base_totals, stored.base_totals)
     facts = _changed(checkpoint.retained_facts, stored.retained_facts)
     repositories = _changed(checkpoint.repositories, stored.repositories)
-    if totals is None or facts is None or repositories is None:
+    is_other = checkpoint.dropped_incidents != stored.dropped_incidents
+    if is_other or totals is None or facts is None or repositories is None:
         return None
     return Checkpoint(*key, totals, facts, repositories)
 
@@ -134,6 +147,7 @@ def _updated(checkpoint: Checkpoint, changes: Checkpoint) -> Checkpoint:
         Counter({**others, **changes.base_totals}),
         tuple({item.id: item for item in (*checkpoint.retained_facts, *changes.retained_facts)}.values()),
         tuple({item.id: item for item in (*checkpoint.repositories, *changes.repositories)}.values()),
+        checkpoint.dropped_incidents,
     )
 
 
@@ -172,7 +186,7 @@ def _encode(checkpoint: Checkpoint, *, newer_than: str = "") -> bytes:
         "totals": [_ScopeTotals(*scope, series=series) for scope, series in by_scope.items()],
         "carried": [_without_empty_fields(fact) for fact in retained_facts],
         "repositories": sorted(checkpoint.repositories, key=lambda repository: repository.id),
-        **({"newer_than": newer_than} if newer_than else {}),
+        **({"newer_than": newer_than} if newer_than else {"dropped": sorted(checkpoint.dropped_incidents)}),
     }) + b"\n"  # fmt: skip
 
 

@@ -123,6 +123,12 @@ class LedgerView(Struct, frozen=True):
             return None
         return ALL_MONTHS
 
+    def is_dropped(self, fact: Fact) -> bool:
+        """Whether a fact is one of the checkpointed months that is neither retained nor read."""
+        ids = {fact.id, self.contents.names.present_id(fact.id)}
+        is_known = self.contents.fact_by_id(fact.id) is not None
+        return not is_known and any(map(self.checkpoint.may_have_dropped, ids))
+
     def unread_months_since(self, time: datetime | None) -> MonthSelection | None:
         """Return the months to read so that all from `time` on are known; None if they are, or `time` is None."""
         months = self.snapshot.months

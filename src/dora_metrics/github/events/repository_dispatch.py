@@ -1,7 +1,7 @@
 """Deployments and incidents that other systems report by repository_dispatch; docs/events.md lists the fields."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
-from dora_metrics.core.facts.model import EPOCH, JOB_FIELDS, Deployment, Health, Incident, Severity, Status
+from dora_metrics.core.facts.model import JOB_FIELDS, Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
 from dora_metrics.github.observation import (
@@ -133,8 +133,7 @@ def observe_dispatch(run: Run, event: DispatchEvent, settings: Settings, recorde
             covered = CoveredRepositories(run.repository, settings.repositories, recorded.present_name)
             return alertmanager.observe_notification(run, payload, covered)
         case "dora-incident":
-            observation = _observe_incident(run, *_fact_fields(event, "incident"))
-            return _reaching_back(observation, recorded)
+            return _observe_incident(run, *_fact_fields(event, "incident"))
         case _ if FLUX_KEY in payload:
             return _observe_rollout(run, event, settings, recorded)
         case name:
@@ -149,20 +148,30 @@ def _observe_rollout(run: Run, event: DispatchEvent, settings: Settings, recorde
     return observe_rollout(run, event.client_payload or {}, settings.gitops, recorded)
 
 
-def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
+def dispatch_body(fact: Deployment | Incident, unstated: Collection[str] = ()) -> dict[str, object]:
     """Return the body of the `repository_dispatch` that records a fact, as `observe_dispatch` reads it.
 
-    What a dispatch has no field for is left out: what a deployment descends from. Of a corrected incident, only what
-    corrections state is sent, so that it is a correction again, and leaves the rest to the incident's system.
+    What a dispatch has no field for is left out: what a deployment descends from. So is what the fact's event left out,
+    so that a correction states no more than it did; `observed_at` then has the time of a fact without another time.
+
+    Args:
+        fact: as the event says it, before it is merged with the ledger.
+        unstated: its fields that the event left out, though they have a value.
     """
     name, model = (
         ("deployment", DispatchedDeployment) if isinstance(fact, Deployment) else ("incident", DispatchedIncident)
     )
     values = msgspec.json.decode(jsonl.encode_fact(fact), type=dict[str, object])
-    corrected = fact.corrected if isinstance(fact, Incident) else ()
-    names = {"id", "observed_at", "source", *corrected} if corrected else set(values)
-    known = {key: values[key] for key in model.model_fields if key in names and values.get(key) is not None}
-    fields = {key: value for key, value in known.items() if value != model.model_fields[key].default}
+    is_of_its_time = any(each in unstated for each in ("detected_at", "finished_at"))
+    left_out = {*unstated} - {"observed_at"} if is_of_its_time else {*unstated}
+    is_retraction_stated = isinstance(fact, Incident) and "retracted" not in unstated
+    fields = {
+        key: values[key]
+        for key, field in model.model_fields.items()
+        if key not in left_out
+        and values.get(key) is not None
+        and (values[key] != field.default or (key == "retracted" and is_retraction_stated))
+    }
     return {"event_type": f"dora-{name}", "client_payload": {name: fields}}
 
 
@@ -198,7 +207,7 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
         version=payload.version,
         status=payload.status,
         started_at=payload.started_at,
-        finished_at=payload.finished_at or run.now,
+        finished_at=payload.finished_at or payload.observed_at or run.now,
         changes=payload.changes,
         previous=payload.previous,
         remediates=payload.remediates,
@@ -215,7 +224,7 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
     payload = parse_payload(DispatchedIncident, fields, prefix)
     if payload.resolved_at and not payload.detected_at:
         raise EventError(f"{prefix}detected_at: expected a time, because resolved_at is set; it is missing")
-    detected_at = payload.detected_at or run.now
+    detected_at = payload.detected_at or payload.observed_at or run.now
     incident = Incident(
         id=_fact_id(run, payload, prefix, _INCIDENT_IDENTITY),
         repository=run.repository,
@@ -238,20 +247,8 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
     return Observation((incident,), title, notes, unstated=unstated)
 
 
-def _reaching_back(observation: Observation, recorded: Recorded) -> Observation:
-    """Return the observation of an incident, with the time since when it may be recorded if it is not known yet.
-
-    A report that does not say when it began may correct one of any age.
-    """
-    (incident,) = observation.facts
-    if recorded.has(incident.id):
-        return observation
-    began_at = EPOCH if "detected_at" in observation.unstated else incident.defining_time
-    return replace(observation, may_repeat_since=began_at)
-
-
 def _unstated_times(payload: DispatchedDeployment) -> tuple[str, ...]:
-    """Return the fields that have the run's time: `finished_at`, and `observed_at`, which follows it."""
+    """Return the fields that the payload leaves out: `finished_at`, and `observed_at` if that has the run's time."""
     if payload.finished_at:
         return ()
     return ("finished_at",) if payload.observed_at else ("finished_at", "observed_at")
@@ -274,7 +271,7 @@ def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: t
         EventError: if there is neither an id nor any of `identity_fields`.
     """
     if payload.id:
-        return payload.id
+        return ids.in_case_of(payload.id, run.repository)
     content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
         names = ", ".join(identity_fields)
