@@ -15,7 +15,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.runtime import Deadline, HttpLimits
-from dora_metrics.sinks.bigquery.answers import DatasetAnswer, TableAnswer
+from dora_metrics.sinks.bigquery.answers import DatasetAnswer, LoadedCells, TableAnswer
 from dora_metrics.sinks.bigquery.contents import Contents, TableRows
 from dora_metrics.sinks.bigquery.jobs import JobError, Jobs, fields_of
 from dora_metrics.sinks.bigquery.progress import MAX_CLAIMS, LoadProgress, NextLoad, RowsByTable
@@ -151,7 +151,8 @@ class _Sending:
         self._dataset = sink.dataset
         self._names = sink.names
         self._contents = contents
-        self._run_id = uuid4().hex[:12]
+        digits = uuid4().hex
+        self._run_id = f"{digits[:6]}_{digits[6:12]}"  # GitHub takes seven hexadecimal digits for a commit
         self._jobs = Jobs(api, sink.dataset.project, sink.location or "", f"dora_{self._run_id}")
         self._loaded: dict[_Key, _Loaded] = {}
         self._digests: dict[_Key, str] | None = None
@@ -186,19 +187,20 @@ class _Sending:
         """Read what the dataset has, and whether that is from a later version of the ledger."""
         contents, self._loaded = self._contents, {}
         later_claims: list[int] = []
-        for repository, table_name, load_id, digest, ledger, sequence, claimed, loaded in self._jobs.rows(
-            read_loads(self._names, contents.ledger, contents.repositories)
-        ):
-            is_of_ledger = ledger == contents.ledger
-            is_present = int(loaded or 0) >= self._created_milliseconds.get(table_name or "", 0)
-            row = _Loaded(load_id or "", digest if is_present else None, is_of_ledger)
-            key = (repository or "", table_name or "")
+        statement = read_loads(self._names, contents.ledger, contents.repositories)
+        for cells in self._jobs.rows(statement, LoadedCells):
+            key, row = (cells.repository, cells.table_name), self._loaded_row(cells)
             self._loaded[key] = self._loaded.get(key, row).together_with(row)
-            if is_of_ledger and int(sequence or 0) > contents.sequence:
-                self.progress.later_sequence = max(self.progress.later_sequence, int(sequence or 0))
-                later_claims.append(int(claimed or 0))
+            if row.is_of_ledger and int(cells.sequence) > contents.sequence:
+                self.progress.later_sequence = max(self.progress.later_sequence, int(cells.sequence))
+                later_claims.append(int(cells.claimed_milliseconds))
         began_milliseconds = contents.began_at.timestamp() * 1000
         self.progress.is_begun_again = bool(later_claims) and max(later_claims) < began_milliseconds
+
+    def _loaded_row(self, cells: LoadedCells) -> _Loaded:
+        created_milliseconds = self._created_milliseconds.get(cells.table_name, 0)
+        is_present = int(cells.loaded_milliseconds or 0) >= created_milliseconds
+        return _Loaded(cells.load_id, cells.digest if is_present else None, cells.ledger == self._contents.ledger)
 
     def _has_differences(self) -> bool:
         """Whether something must be sent, as far as that is known: in the first round, no digest is."""
