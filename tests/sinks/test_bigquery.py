@@ -666,6 +666,16 @@ def test_a_row_of_loads_of_another_shape_is_a_failure(fake: FakeBigQuery, cells:
     assert fake.uploaded_bytes == 0
 
 
+@pytest.mark.parametrize("cells", [[PAY, SHOP, "1", "x"], [PAY, SHOP, "1"], ["acme/unknown", SHOP, "1", "1"]])
+def test_a_comparison_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str]) -> None:
+    pages = iter([answer({}), answer({"rows": [{"f": [{"v": cell} for cell in cells]}]})])
+    fake.faults = [lambda request: next(pages) if "/queries/" in request.path else None]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("a row of the result is ")
+    assert fake.uploaded_bytes == 0
+
+
 def test_a_job_is_asked_for_by_our_name_of_it(fake: FakeBigQuery) -> None:
     fake.faults = [
         lambda request: (

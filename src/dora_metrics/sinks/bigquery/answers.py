@@ -115,3 +115,12 @@ class LoadedCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     sequence: _Digits
     claimed_milliseconds: _Milliseconds
     loaded_milliseconds: _Milliseconds | None
+
+
+class HoldingCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A repository of ours and a name under which another ledger sent it, in the order of `compare_facts`."""
+
+    repository: str
+    holder: str
+    held_count: _Digits
+    shared_count: _Digits
