@@ -225,6 +225,21 @@ def test_a_renamed_repository_without_its_older_facts_is_not_sent_until_they_are
     assert deployments_by_name(fake) == {CORE: 6}
 
 
+@pytest.mark.parametrize("later", [range(6), range(3, 6)], ids=["all facts", "some of them"])
+def test_facts_that_a_sync_reads_later_show_that_two_names_are_one_repository(fake: FakeBigQuery, later: range) -> None:
+    """As after a first sync that did not reach back to a deployment under the former name."""
+    send(fake, former())
+    assert send(fake, new(range(4, 6), CORE)).status == "done"
+    assert deployments_by_name(fake) == {API: 4, CORE: 2}
+    outcome = send(fake, new(later, CORE, 2))
+    assert_each_fact_is_there_once(fake)
+    assert outcome.status == ("done" if later == range(6) else "failed")
+    assert deployments_by_name(fake) == ({CORE: 6} if later == range(6) else {API: 4})
+    assert send(fake, former(sequence=8)).status == "done"
+    assert send(fake, new(range(6), CORE, 3)).status == "done"
+    assert deployments_by_name(fake) == {CORE: 6}
+
+
 def test_another_repository_that_gets_the_former_name_is_sent(fake: FakeBigQuery) -> None:
     send(fake, former())
     send(fake, new(repository=CORE))

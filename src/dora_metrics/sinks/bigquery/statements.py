@@ -257,13 +257,17 @@ class Completion(NamedTuple):
         load: the load.
         replaced: its rows.
         tables: those with ids of facts.
-        unsettled: repositories that this ledger sent for the first time.
     """
 
     load: Load
     replaced: Sequence[ReplacedRows]
     tables: Sequence[WarehouseTable]
-    unsettled: Sequence[str]
+
+    @property
+    def compared(self) -> Sequence[str]:
+        """The repositories whose facts were sent."""
+        names = {table.name for table in self.tables}
+        return sorted({each.repository for each in self.replaced if each.table_name in names})
 
 
 def complete_load(names: Names, completion: Completion) -> Statement:
@@ -272,12 +276,12 @@ def complete_load(names: Names, completion: Completion) -> Statement:
     Another load that claims rows while they are replaced may not see what this one inserts, so that the table has both.
     Without a digest and under another load's name, nobody takes them for complete, and they are loaded again.
 
-    Another ledger may have sent the same deployments under another name at the same time. Of two that insert and then
-    look, at least one sees the other. Its rows stay without a digest, and are judged again.
+    Another ledger may have sent the same deployments under another name, also at the same time. Of two that insert and
+    then look, at least one sees the other. Its rows stay without a digest, and are judged again.
     """
     load_id, replaced = completion.load.load_id, completion.replaced
     is_ours = "load_id = @load_id"
-    sent_twice = _sent_twice(names, completion.tables) if completion.unsettled else ""
+    sent_twice = _sent_twice(names, completion.tables) if completion.compared else ""
     is_complete = f"{is_ours} AND repository NOT IN ({sent_twice})" if sent_twice else is_ours
     sql = (
         f"UPDATE {names('loads')}\n"
@@ -295,7 +299,7 @@ def complete_load(names: Names, completion: Completion) -> Statement:
         texts("changed", changed),
     ]
     if sent_twice:
-        parameters += [text("ledger", completion.load.ledger), texts("unsettled", completion.unsettled)]
+        parameters += [text("ledger", completion.load.ledger), texts("compared", completion.compared)]
     return Statement(sql, parameters)
 
 
@@ -305,7 +309,7 @@ def _sent_twice(names: Names, tables: Sequence[WarehouseTable]) -> str:
         f"SELECT ours.repository FROM {_deployments(names, table)} AS ours\n"
         f"    JOIN {_deployments(names, table)} AS theirs\n"
         "    ON theirs.id = ours.id AND theirs.deployed_at = ours.deployed_at\n"
-        "    WHERE ours.repository IN UNNEST(@unsettled) AND theirs.repository <> ours.repository\n"
+        "    WHERE ours.repository IN UNNEST(@compared) AND theirs.repository <> ours.repository\n"
         f"      AND theirs.repository IN ({_names_of_others(names, table)})"
         for table in tables
         if _DEPLOYMENT_TIMES[table.name] != _NO_TIME

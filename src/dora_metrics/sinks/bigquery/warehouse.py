@@ -248,10 +248,14 @@ class _Sending:
         return tables_with_ids(table for table in self._contents.tables if self._is_usable(table))
 
     def _is_settled(self, repository: str) -> bool:
-        """Whether this ledger has sent a repository completely before, and no other one has since."""
-        loaded = [self._loaded.get((repository, name)) for name in self._own_tables]
-        rows = [each for each in loaded if each]
-        return all(each.is_of_ledger for each in rows) and any(each.digest for each in rows)
+        """Whether this ledger has sent the facts of a repository completely before, and no other one has since."""
+        rows = {name: row for name in self._own_tables if (row := self._loaded.get((repository, name)))}
+        has_facts = all(rows[table.name].digest is not None for table in self._comparable_tables if table.name in rows)
+        return (
+            has_facts
+            and all(each.is_of_ledger for each in rows.values())
+            and any(each.digest for each in rows.values())
+        )
 
     def _is_of_other(self, key: _Key) -> bool:
         loaded = self._loaded.get(key)
@@ -270,7 +274,7 @@ class _Sending:
         """Collect what differs; with it, in the same load, the removal of the rows under its former names."""
         judgement = self._judgements.get(repository, Judgement(Ruling.SENT))
         if judgement.ruling in (Ruling.LEFT, Ruling.DISPUTED):
-            tables = {table: TableRows.of(b"") for table in tables if self._is_incomplete((repository, table.name))}
+            tables = self._withdrawn(repository)
         for table, rows in tables.items():
             self._digests[(repository, table.name)] = rows.digest
             if judgement.ruling is not Ruling.LATER:
@@ -279,10 +283,12 @@ class _Sending:
             for table in self._own_tables.values():
                 self._next_load.add(name, table, TableRows.of(b""))
 
-    def _is_incomplete(self, key: _Key) -> bool:
-        """Whether rows were sent at the same time as those of another ledger, so that they are withdrawn."""
-        loaded = self._loaded.get(key)
-        return loaded is not None and loaded.is_of_ledger and loaded.digest is None
+    def _withdrawn(self, repository: str) -> Mapping[WarehouseTable, TableRows]:
+        """Return no rows for what we have sent, if that was found to be there twice and so is not complete."""
+        loaded = {table: self._loaded.get((repository, name)) for name, table in self._own_tables.items()}
+        ours = {table: row for table, row in loaded.items() if row and row.is_of_ledger}
+        is_incomplete = any(row.digest is None for row in ours.values())
+        return {table: TableRows.of(b"") for table in ours} if is_incomplete else {}
 
     def _send_table(self, repository: str, table: WarehouseTable, rows: TableRows) -> None:
         key = (repository, table.name)
@@ -331,8 +337,7 @@ class _Sending:
             for name in pending[table]
         ]
         if replaced:
-            unsettled = sorted(self._judgements.keys() & {each.repository for each in replaced})
-            completion = Completion(load, replaced, self._comparable_tables, unsettled)
+            completion = Completion(load, replaced, self._comparable_tables)
             self._jobs.change(complete_load(self._names, completion))
             taken = [table for table, is_changed in may_be_changed.items() if is_changed is not None]
             self.progress.complete({table: pending[table] for table in taken})
