@@ -15,6 +15,7 @@ import yaml
 from dora_metrics import cli
 from dora_metrics.core.shards import Shard
 from dora_metrics.runtime import Runtime
+from fakes.bigquery import NAME, TOKEN, FakeBigQuery, bigquery
 from fakes.github import FakeGitHub
 from fakes.records import Deployment
 from fakes.repository import Repository
@@ -24,6 +25,7 @@ from support.organisation import Organisation
 from support.paths import ROOT
 from support.runs import ActionRun
 from support.sync_shop import records_on_branch
+from support.warehouse_contents import LIMITS
 
 DAY = timedelta(days=1)
 REPOSITORIES = "acme/*, other/*"
@@ -231,3 +233,64 @@ def test_a_last_job_shows_what_one_sync_of_all_repositories_shows(tmp_path: Path
         assert "::warning" not in ran.log
         for name in ("metrics.json", "evidence.json", "history.json"):
             assert acme.shop.read(name, "all") == acme.shop.read(name, "one")
+
+
+# With a warehouse
+
+ROWS = {"repositories": "acme/*", "bigquery-dataset": NAME, "bigquery-token": TOKEN}
+THREE_EACH = {"acme/api": 3, "acme/shop": 3, "acme/web": 3}
+
+
+@pytest.fixture
+def dataset(acme: ShardedOrganisation) -> Iterator[FakeBigQuery]:
+    with bigquery() as started:
+        acme.environment["BIGQUERY_EMULATOR_HOST"] = started.url
+        acme.limits = LIMITS
+        yield started
+
+
+def deployments_in(dataset: FakeBigQuery) -> Counter[str | None]:
+    return Counter(row[0] for row in dataset.rows("deployments"))
+
+
+def warehouse_line(ran: ActionRun) -> str:
+    return next(part for part in ran.summary.split(" · ") if part.startswith("BigQuery"))
+
+
+def test_another_number_of_shards_loses_no_row_of_a_warehouse(acme: ShardedOrganisation, dataset: FakeBigQuery) -> None:
+    """The new ledgers begin with 90 days. A repository that is archived is in none of them."""
+    acme.sync_shards(3, **ROWS)
+    acme.now += 200 * DAY
+    acme.web.is_archived = True
+    add_merged_pull(acme.api, "Later", acme.now - DAY)
+    acme.api.deployment("production", at=acme.now - DAY / 2, finished_at=acme.now - DAY / 2)
+    ran = acme.sync_shards(5, **ROWS, since="90d")
+    assert deployments_in(dataset) == THREE_EACH
+    assert sum("BigQuery ✗ acme/api: the dataset has facts from another ledger" in each.summary for each in ran) == 1
+    acme.sync_shards(5, **ROWS)
+    assert deployments_in(dataset) == {**THREE_EACH, "acme/api": 4}, "as the message says"
+    ledgers = {row[0]: row[5] for row in dataset.rows("loads") if row[1] == "facts"}
+    assert "of3" in str(ledgers["acme/web"])
+    assert "of5" in str(ledgers["acme/api"])
+    again = acme.sync_shards(5, **ROWS)
+    assert {warehouse_line(each) for each in again} == {"BigQuery ✓ nothing has changed; 0 rows sent"}
+
+
+def test_a_repository_that_is_renamed_into_another_shard_is_in_a_warehouse_once(
+    acme: ShardedOrganisation, dataset: FakeBigQuery
+) -> None:
+    assert not any(Shard(number, 3).holds("acme/api") and Shard(number, 3).holds("acme/core") for number in (1, 2, 3))
+    acme.sync_shards(3, **ROWS)
+    acme.github.state.rename("acme/api", "acme/core")
+    acme.now += DAY
+    for _ in range(2):
+        acme.sync_shards(3, **ROWS)
+        assert deployments_in(dataset) == {"acme/core": 3, "acme/shop": 3, "acme/web": 3}
+        assert set(Counter(row[0] for row in dataset.rows("facts")).values()) == {1}
+    last = acme.sync_shards(3, **ROWS)
+    left = [
+        warehouse_line(each) for each in last if "left to another ledger, which has all of these facts" in each.summary
+    ]
+    assert len(left) == 1
+    assert "acme/api" in left[0]
+    assert not any("BigQuery ✗" in each.summary for each in last)

@@ -1,6 +1,7 @@
 """A dataset of BigQuery gets what it does not have yet, whatever is repeated, stopped, late or done twice at once."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.bigquery import progress
 from dora_metrics.sinks.bigquery.contents import Contents
 from dora_metrics.sinks.bigquery.statements import Names, forget_digests
-from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, bigquery, refusal
+from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, answer, bigquery, refusal
 from support.facts import incident
 from support.property_cases import cases
 from support.servers import Answer, Request, listen
@@ -312,11 +313,11 @@ def test_an_older_version_of_a_ledger_takes_nothing_over(fake: FakeBigQuery) -> 
     assert {row[5] for row in fake.rows("loads") if row[0] == SHOP} == {LEDGER}
 
 
-def test_another_ledger_replaces_whatever_its_sequence_is(fake: FakeBigQuery) -> None:
-    send(fake, newer())
-    moved = contents(deployments(SHOP, 1), sequence=1, ledger="branch:dora-metrics-1of3@acme/metrics")
+def test_another_ledger_with_all_facts_replaces_whatever_its_sequence_is(fake: FakeBigQuery) -> None:
+    send(fake, contents(deployments(SHOP, 2), sequence=9))
+    moved = contents(deployments(SHOP, 3), sequence=1, ledger="branch:dora-metrics-1of3@acme/metrics")
     assert send(fake, moved).status == "done"
-    assert [row[0] for row in fake.rows("facts")] == ["test:acme/shop:1"]
+    assert len(fake.rows("facts")) == 3
 
 
 def interrupted(fake: FakeBigQuery, first: Contents, second: Contents, request_number: int) -> list[Outcome]:
@@ -414,11 +415,11 @@ def test_a_job_that_fails_again_and_again_is_given_up(fake: FakeBigQuery) -> Non
     fake.job_failures = [CONCURRENT] * 4
     outcome = send(fake, older())
     assert outcome.status == "failed"
-    assert "concurrent update" in outcome.detail
+    assert "other runs changed the same table, also when it was tried again" in outcome.detail
     assert send(fake, older()).status == "done"
 
 
-def test_rows_that_are_refused_change_nothing_and_name_the_first_errors(fake: FakeBigQuery) -> None:
+def test_rows_that_are_refused_change_nothing_and_name_the_job(fake: FakeBigQuery) -> None:
     send(fake, contents(deployments(SHOP, 1)))
     before = fake.rows("scopes")
     refused = JobFailedError("invalid", *(f"Could not parse line {number}" for number in range(9)))
@@ -433,9 +434,11 @@ def test_rows_that_are_refused_change_nothing_and_name_the_first_errors(fake: Fa
     fake.faults = [refuse_first_load]
     outcome = sink_to(fake).send(contents([*deployments(SHOP, 1), *deployments(PAY, 1)], sequence=2))
     assert outcome.status == "failed"
-    assert outcome.detail.startswith("scopes: BigQuery refused the rows or the statement, and nothing was changed (")
-    assert "line 4" in outcome.detail
-    assert "line 5" not in outcome.detail
+    assert outcome.detail.startswith(
+        "scopes: BigQuery refused the rows or the statement, and nothing was changed (reason: invalid); its errors are "
+        "in the job history of the project, under dora_"
+    )
+    assert "line" not in outcome.detail.removeprefix("scopes: "), "an answer is not quoted"
     assert fake.rows("scopes") == before
     assert len(fake.rows("deployments")) == 2, "the other tables are sent"
     fake.faults = []
@@ -501,7 +504,10 @@ BROKEN: list[tuple[Callable[[FakeBigQuery], object], str]] = [
     ),
     (
         changed(lambda columns: columns["scopes"].append({**EXTRA, "mode": "REQUIRED"})),
-        "`acme-metrics.dora.scopes` requires ours, which rows do not have; make it nullable",
+        (
+            "`acme-metrics.dora.scopes` has a required column that is not ours and that rows do not have; make it "
+            "nullable"
+        ),
     ),
 ]
 
@@ -583,7 +589,8 @@ REFUSALS = [
     (403, "rateLimitExceeded", "HTTP 403: too many requests for the project; the next run sends again"),
     (404, "notFound", "HTTP 404: the project or dataset does not exist; check `bigquery-dataset`, and create it with"),
     (429, "rateLimitExceeded", "HTTP 429: too many requests for the project; the next run sends again"),
-    (400, "invalid", "HTTP 400: BigQuery refused the request (answer: no)"),
+    (400, "invalid", "HTTP 400: BigQuery refused the request (reason: invalid)"),
+    (400, "anything else", "HTTP 400: BigQuery refused the request (0 rows sent)"),
 ]
 
 
@@ -603,11 +610,84 @@ def test_a_limit_that_passes_is_waited_for(fake: FakeBigQuery) -> None:
     assert send(fake, older()).status == "done"
 
 
-def test_a_server_that_repeats_the_token_does_not_make_us_show_it(fake: FakeBigQuery) -> None:
-    fake.faults = [lambda request: refusal(400, "invalid", f"bad {request.headers['Authorization']}")]
+REPETITIONS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in part": lambda token: token[:-2],
+    "in upper case": str.upper,
+    "with spaces": " ".join,
+    "in base64": lambda token: b64encode(token.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("place", ["a refused request", "a failed job", "a table", "a row", "a shape"])
+@pytest.mark.parametrize("repeated", REPETITIONS.values(), ids=REPETITIONS)
+def test_a_server_that_repeats_the_token_does_not_make_us_show_it(
+    fake: FakeBigQuery, repeated: Callable[[str], str], place: str
+) -> None:
+    """Whatever it does with it: of an answer, only words are shown that are known beforehand."""
+    text = repeated(TOKEN)
+    field = {"name": text, "type": text, "mode": text}
+    answers = {
+        "a refused request": refusal(403, text, text),
+        "a failed job": answer({"status": {"state": "DONE", "errorResult": {"reason": text, "message": text}}}),
+        "a table": answer({"type": text, "schema": {"fields": [field]}, "location": "EU"}),
+        "a row": answer({"rows": [{"f": [{"v": text}] * 8}], "status": {"state": "DONE"}}),
+        "a shape": answer({text: text, "location": {text: text}}),
+    }
+    paths = {"a failed job": "/jobs", "a table": "/tables/", "a row": "/queries/"}
+    fake.faults = [lambda request: answers[place] if paths.get(place, "") in request.path else None]
     sink = sink_to(fake)
-    assert sink.send(older()).detail.startswith("HTTP 400: BigQuery refused the request (answer: bad Bearer ***)")
+    outcome = sink.send(older())
+    assert outcome.status == "failed"
+    assert text not in outcome.detail
     assert TOKEN not in repr(sink)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [],
+        [SHOP, "facts"],
+        ["1"] * 12,
+        [None] * 8,
+        [SHOP, "facts", "l", "d", LEDGER, "abc", "1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "9" * 5_000, "1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "1", "-1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "1", "1", "1.5E12"],
+    ],
+    ids=["none", "few", "many", "null", "no number", "a long number", "negative", "a fraction"],
+)
+def test_a_row_of_loads_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str | None]) -> None:
+    rows = answer({"rows": [{"f": [{"v": cell} for cell in cells]}]})
+    fake.faults = [lambda request: rows if "/queries/" in request.path else None]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("a row of the result is not as documented (")
+    assert fake.uploaded_bytes == 0
+
+
+@pytest.mark.parametrize("cells", [[PAY, SHOP, "1", "x"], [PAY, SHOP, "1"], ["acme/unknown", SHOP, "1", "1"]])
+def test_a_comparison_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str]) -> None:
+    pages = iter([answer({}), answer({"rows": [{"f": [{"v": cell} for cell in cells]}]})])
+    fake.faults = [lambda request: next(pages) if "/queries/" in request.path else None]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("a row of the result is ")
+    assert fake.uploaded_bytes == 0
+
+
+def test_a_job_is_asked_for_by_our_name_of_it(fake: FakeBigQuery) -> None:
+    fake.faults = [
+        lambda request: (
+            answer({"jobReference": {"jobId": "../../x?y=1", "location": "E U"}, "status": {"state": "RUNNING"}})
+            if request.method == "POST" and request.path.endswith("/jobs")
+            else None
+        )
+    ]
+    send(fake, older())
+    assert {
+        request.path.rpartition("/")[2].partition("_")[0] for request in fake.requests if "/jobs/" in request.path
+    } == {"dora"}
 
 
 @pytest.mark.parametrize("body", [b"<html>proxy</html>", b"[]", b'{"location": 5}', b""])

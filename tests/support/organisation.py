@@ -15,7 +15,7 @@ from fakes.repository import Repository
 from fakes.routing import Answer
 from support.github_history import NOW, at, deploy
 from support.many_repositories import add_merged_pull
-from support.runs import ActionRun, run_action
+from support.runs import FAST_LIMITS, ActionRun, run_action
 from support.sync_shop import facts_on_branch
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -36,6 +36,8 @@ class _Observer(Fault):
 class Organisation:
     """acme with three repositories, each with three deployed pull requests. Their ledger is a branch of acme/shop."""
 
+    limits = FAST_LIMITS
+
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder, self.now = github, folder, NOW
         self.environment = {"GITHUB_API_URL": github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
@@ -54,7 +56,7 @@ class Organisation:
         self.github.requests.clear()
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, "report": "off", **inputs}
         folder = Path(mkdtemp(dir=self.folder))
-        return run_action(folder, event, payload, given, now=self.now, environment=self.environment)
+        return run_action(folder, event, payload, given, now=self.now, environment=self.environment, limits=self.limits)
 
     def sync(self, event: str = "schedule", *, after: timedelta = timedelta(), **inputs: object) -> ActionRun:
         """Read all repositories."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace as replace_fields
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.facts.model import EPOCH
+from dora_metrics.core.facts.model import EPOCH, Deployment
 from dora_metrics.core.ledger.layout import ALL_MONTHS
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
@@ -24,7 +24,7 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.settings.incident_access import Origin
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.bigquery.contents import Contents, RepositoryRows, TableRows
+from dora_metrics.sinks.bigquery.contents import Contents, FactNames, RepositoryRows, TableRows
 from dora_metrics.sinks.bigquery.rest import GOOGLE
 from dora_metrics.sinks.bigquery.warehouse import BigQuery, DatasetName
 
@@ -125,7 +125,9 @@ def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequen
         day=local_date(judged.now, policy.zone).isoformat(),
         began_at=judged.now,
         tables=tables,
-        repositories=[*by_repository, *zones],
+        repositories=list(by_repository),
+        time_zones=zones,
+        fact_names=partial(_fact_names, by_repository),
         rows=partial(_rows, judged, by_repository, tables),
     )
 
@@ -141,6 +143,12 @@ def _by_repository(judged: JudgedFacts) -> Mapping[str, JudgedFacts]:
     histories = _grouped(judged.histories, lambda history: history.scope.repository)
     names = sorted(facts.keys() | histories.keys())
     return {name: replace(judged, facts=facts[name], histories=histories[name]) for name in names}
+
+
+def _fact_names(by_repository: Mapping[str, JudgedFacts], repository: str) -> FactNames:
+    facts = by_repository[repository].facts
+    deployments = {fact.id: fact.defining_time for fact in facts if isinstance(fact, Deployment)}
+    return FactNames.of(repository, [fact.id for fact in facts], deployments)
 
 
 def _grouped(items: Iterable[T], name_of: Callable[[T], str]) -> defaultdict[str, list[T]]:

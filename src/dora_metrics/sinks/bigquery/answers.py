@@ -4,7 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-_Milliseconds = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+_Digits = Annotated[str, Meta(pattern="^[0-9]{1,18}$")]
+_Milliseconds = _Digits
+"""Since 1970, as text."""
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -15,7 +17,6 @@ class ErrorDetail(Struct, frozen=True):
 
 
 class ErrorBody(Struct, frozen=True):
-    message: str = ""
     errors: tuple[ErrorDetail, ...] = ()
 
 
@@ -54,17 +55,11 @@ class TableAnswer(Struct, frozen=True, rename="camel"):
     creation_time: _Milliseconds | int = "0"
 
 
-class JobReference(Struct, frozen=True, rename="camel"):
-    job_id: str
-    location: str = ""
-
-
 class JobStatus(Struct, frozen=True, rename="camel"):
     """How far a job is: PENDING, RUNNING or DONE. With `error_result`, it has changed nothing."""
 
     state: str
     error_result: ErrorDetail | None = None
-    errors: tuple[ErrorDetail, ...] = ()
 
 
 class DmlStats(Struct, frozen=True, rename="camel"):
@@ -84,7 +79,6 @@ class JobStatistics(Struct, frozen=True):
 
 
 class BigQueryJob(Struct, frozen=True, rename="camel"):
-    job_reference: JobReference
     status: JobStatus
     statistics: JobStatistics = JobStatistics()
 
@@ -108,3 +102,25 @@ class QueryResultPage(Struct, frozen=True, rename="camel"):
 
     rows: tuple[ResultRow, ...] = ()
     page_token: str = ""
+
+
+class LoadedCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A row of `loads`, in the order in which `read_loads` selects its columns."""
+
+    repository: str
+    table_name: str
+    load_id: str
+    digest: str | None
+    ledger: str
+    sequence: _Digits
+    claimed_milliseconds: _Milliseconds
+    loaded_milliseconds: _Milliseconds | None
+
+
+class HoldingCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A repository of ours and a name under which another ledger sent it, in the order of `compare_facts`."""
+
+    repository: str
+    holder: str
+    held_count: _Digits
+    shared_count: _Digits

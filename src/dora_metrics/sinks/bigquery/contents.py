@@ -1,15 +1,20 @@
 """What a run has for a warehouse: the rows of each repository, encoded, with a digest for each table."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.rows.tables import WarehouseTable
 
 NO_ROWS = ""
 """The digest of no rows."""
+
+DIGEST_LENGTH = 16
+"""Characters of the digest of an id."""
 
 
 class TableRows(Struct, frozen=True):
@@ -30,6 +35,39 @@ class RepositoryRows(Struct, frozen=True):
     tables: Mapping[WarehouseTable, TableRows]
 
 
+class FactNames(Struct, frozen=True):
+    """What the facts of a repository are recognised by, also under another name of it. Digests, to be short.
+
+    Attributes:
+        repository: its name.
+        ids: of all facts, without the name of the repository.
+        deployments: of its deployments, with their times. Two repositories may have a commit in common, and people give
+            the same names twice; a deployment at the same time with the same id is the same.
+    """
+
+    repository: str
+    ids: AbstractSet[str]
+    deployments: AbstractSet[str]
+
+    @classmethod
+    def of(cls, repository: str, ids: Iterable[str], deployments: Mapping[str, datetime]) -> "FactNames":
+        """Take the ids of facts, and the times of those that are deployments."""
+        return cls(
+            repository,
+            frozenset(_digest(each.replace(f":{repository}#", ":#")) for each in ids),
+            frozenset(_digest(f"{each} {_microseconds(time)}") for each, time in deployments.items()),
+        )
+
+
+def _digest(text: str) -> str:
+    """The beginning of a SHA-256; SQL has the same (statements.py)."""
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
 class Contents(Struct, frozen=True):
     """Everything that a warehouse should have from one ledger.
 
@@ -42,6 +80,8 @@ class Contents(Struct, frozen=True):
         began_at: when the run began, before it read the ledger.
         tables: those to send to.
         repositories: the names in `rows`.
+        time_zones: the other names in `rows`.
+        fact_names: makes what the facts of a repository are recognised by.
         rows: makes them while they are sent, so that memory holds those of a few repositories.
     """
 
@@ -53,4 +93,6 @@ class Contents(Struct, frozen=True):
     began_at: datetime
     tables: Sequence[WarehouseTable]
     repositories: Sequence[str]
+    time_zones: Sequence[str]
+    fact_names: Callable[[str], FactNames]
     rows: Callable[[], Iterator[RepositoryRows]]

@@ -3,15 +3,18 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.rows.tables import WarehouseTable
-from dora_metrics.sinks.bigquery.answers import BigQueryJob, ErrorDetail, Field, JobReference, QueryResultPage
-from dora_metrics.sinks.bigquery.rest import CONFLICT, BigQueryApi, Call, OutOfTimeError, RefusedError
+from dora_metrics.sinks.bigquery.answers import BigQueryJob, ErrorDetail, Field, QueryResultPage, ResultRow
+from dora_metrics.sinks.bigquery.refusals import job_failure
+from dora_metrics.sinks.bigquery.rest import CONFLICT, BigQueryApi, Call, OutOfTimeError, RefusedError, undocumented
 from dora_metrics.sinks.bigquery.statements import Statement
 from dora_metrics.sinks.http import SendError
 
-MAX_QUOTED_ERRORS = 5
 _MAX_JOBS = 4
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 _ROWS_OF_A_PAGE = 10_000
@@ -22,6 +25,8 @@ _PASSING_REASONS = frozenset({
     "backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded",
 })  # fmt: skip
 _CONCURRENT_UPDATE = "due to concurrent update"
+
+T = TypeVar("T")
 
 
 class JobError(SendError):
@@ -46,24 +51,29 @@ class Jobs:
     prefix: str
     count: int = 0
 
-    def rows(self, statement: Statement) -> Iterator[Sequence[str | None]]:
-        """Run a query and yield the rows of its result as texts.
+    def rows(self, statement: Statement, row_type: type[T]) -> Iterator[T]:
+        """Run a query and yield the rows of its result.
 
         Raises:
             SendError: if the query fails, or its result cannot be read.
         """
-        reference = self._run(statement.configuration).job_reference
-        page_token = ""
+        self._run(statement.configuration)
+        job_id, page_token = self._job_id, ""
         while True:
-            page = self._page(reference, page_token)
-            yield from ([cell.v for cell in row.f] for row in page.rows)
+            page = self._page(job_id, page_token)
+            yield from (_typed(row, row_type) for row in page.rows)
             if not page.page_token or page.page_token == page_token:
                 return
             page_token = page.page_token
 
-    def _page(self, reference: JobReference, page_token: str) -> QueryResultPage:
-        query = {"location": reference.location, "maxResults": str(_ROWS_OF_A_PAGE), "pageToken": page_token}
-        path = f"projects/{self.project}/queries/{reference.job_id}"
+    @property
+    def _job_id(self) -> str:
+        """The name of the job that was started last."""
+        return f"{self.prefix}_{self.count}"
+
+    def _page(self, job_id: str, page_token: str) -> QueryResultPage:
+        query = {"location": self.location, "maxResults": str(_ROWS_OF_A_PAGE), "pageToken": page_token}
+        path = f"projects/{self.project}/queries/{job_id}"
         return self.api.ask(Call("GET", path, {name: value for name, value in query.items() if value}), QueryResultPage)
 
     def change(self, statement: Statement) -> bool:
@@ -94,15 +104,14 @@ class Jobs:
         while (error := (job := self._finished(self._start(configuration, content))).status.error_result) is not None:
             earlier_jobs += 1
             if earlier_jobs == _MAX_JOBS or not _may_pass(error):
-                raise JobError(self._describe(job, error))
+                raise JobError(job_failure(self._job_id, error.reason, is_concurrent=_is_concurrent(error)))
             self._pause(self.api.limits.pause_seconds * 2**earlier_jobs)
         return job
 
     def _start(self, configuration: Mapping[str, object], content: bytes | None) -> BigQueryJob:
         """Start a job. Its name tells a request whose answer was lost from a second job."""
         self.count += 1
-        job_id = f"{self.prefix}_{self.count}"
-        reference = {"projectId": self.project, "jobId": job_id, "location": self.location}
+        reference = {"projectId": self.project, "jobId": self._job_id, "location": self.location}
         job = {"jobReference": reference, "configuration": configuration}
         path = f"projects/{self.project}/jobs"
         call = Call.with_json("POST", path, job) if content is None else _upload(path, canonical_json(job), content)
@@ -111,42 +120,25 @@ class Jobs:
         except RefusedError as refusal:
             if refusal.status != CONFLICT:
                 raise
-        return self._job(JobReference(job_id, self.location))
+        return self._job()
 
     def _finished(self, job: BigQueryJob) -> BigQueryJob:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while job.status.state != "DONE":
             self._pause(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
-            job = self._job(job.job_reference)
+            job = self._job()
         return job
 
-    def _job(self, reference: JobReference) -> BigQueryJob:
-        query = {"location": reference.location} if reference.location else {}
-        return self.api.ask(Call("GET", f"projects/{self.project}/jobs/{reference.job_id}", query), BigQueryJob)
+    def _job(self) -> BigQueryJob:
+        query = {"location": self.location}
+        return self.api.ask(Call("GET", f"projects/{self.project}/jobs/{self._job_id}", query), BigQueryJob)
 
     def _pause(self, seconds: float) -> None:
         deadline = self.api.deadline
         if not deadline.seconds_left:
             raise OutOfTimeError(f"not finished in {deadline.seconds:g} s")
         time.sleep(min(seconds, deadline.seconds_left))
-
-    def _describe(self, job: BigQueryJob, error: ErrorDetail) -> str:
-        """Say why a job failed, with its first errors; the result repeats one of them."""
-        messages = dict.fromkeys(self.api.quoted(each.message) for each in (*job.status.errors, error))
-        listed = "; ".join(list(filter(None, messages))[:MAX_QUOTED_ERRORS])
-        hint = _HINTS_BY_REASON.get(error.reason, "the job failed and changed nothing")
-        return f"{hint} (answer: {error.reason}: {listed})"
-
-
-_HINTS_BY_REASON = {
-    "accessDenied": "the service account lacks a role; it needs roles/bigquery.dataEditor on the dataset and "
-    "roles/bigquery.jobUser on the project",
-    "invalid": "BigQuery refused the rows or the statement, and nothing was changed",
-    "invalidQuery": "BigQuery refused the statement, and nothing was changed",
-    "notFound": "a table disappeared while it was used, and nothing was changed",
-    "quotaExceeded": "a quota of the project is used up; the next run sends again",
-}
 
 
 def fields_of(table: WarehouseTable) -> Sequence[Field]:
@@ -156,8 +148,19 @@ def fields_of(table: WarehouseTable) -> Sequence[Field]:
     ]
 
 
+def _typed(row: ResultRow, row_type: type[T]) -> T:
+    try:
+        return msgspec.convert([cell.v for cell in row.f], row_type)
+    except msgspec.ValidationError as problem:
+        raise undocumented("a row of the result", problem) from None
+
+
 def _may_pass(error: ErrorDetail) -> bool:
-    return error.reason in _PASSING_REASONS or _CONCURRENT_UPDATE in error.message
+    return error.reason in _PASSING_REASONS or _is_concurrent(error)
+
+
+def _is_concurrent(error: ErrorDetail) -> bool:
+    return _CONCURRENT_UPDATE in error.message
 
 
 def _upload(path: str, job: bytes, content: bytes) -> Call:

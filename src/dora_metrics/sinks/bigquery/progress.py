@@ -15,7 +15,7 @@ MAX_LOAD_BYTES = 8 * 1024 * 1024
 MAX_CLAIMS = 2_000
 """Of a load. They are parameters of a statement, which may have 10 MB."""
 
-_MAX_PROBLEMS = 2
+_MAX_PROBLEMS, _MAX_NAMED = 2, 3
 
 RowsByTable = Mapping[WarehouseTable, Mapping[str, TableRows]]
 """The rows of a load, by table and repository."""
@@ -54,6 +54,8 @@ class LoadProgress:
         later_sequence: of the later version of the ledger that the dataset has; 0 if it has none.
         is_begun_again: whether it had that before the run began, so that the ledger is not what it was.
         problems: why something was not sent.
+        left: repositories that are left to another ledger, which has all of their facts.
+        disputed: repositories of which each ledger has facts that the other one does not have.
     """
 
     repositories: set[str] = field(default_factory=set)
@@ -61,6 +63,8 @@ class LoadProgress:
     later_sequence: int = 0
     is_begun_again: bool = False
     problems: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    disputed: list[str] = field(default_factory=list)
 
     def complete(self, rows: RowsByTable) -> None:
         """Count the rows of a load that is complete."""
@@ -75,14 +79,32 @@ class LoadProgress:
         if self.repositories:
             count = formatting.count(len(self.repositories), "repository", "repositories")
             sent = f"{sent} of {count}"
-        if self.problems:
-            return Outcome(name, "failed", f"{_listed(self.problems)} ({sent} sent)")
+        if problems := [*self.problems, *self._dispute]:
+            return Outcome(name, "failed", f"{_listed(problems)} ({sent} sent)")
         if self.is_begun_again:
             return Outcome(name, "failed", f"{self._begun_again_text(sequence, remedy)} ({sent} sent)")
         if self.later_sequence:
             return Outcome(name, "skipped", f"{sent} sent; {self._overtaken_text(sequence)}")
         has_sent = self.row_count or self.repositories
-        return Outcome(name, "done", f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent")
+        text = f"{sent} sent" if has_sent else "nothing has changed; 0 rows sent"
+        return Outcome(name, "done", f"{text}{self._left_text}")
+
+    @property
+    def _left_text(self) -> str:
+        if not self.left:
+            return ""
+        return f"; left to another ledger, which has all of these facts: {_named(self.left)}"
+
+    @property
+    def _dispute(self) -> list[str]:
+        if not self.disputed:
+            return []
+        text = (
+            f"{_named(self.disputed)}: the dataset has facts from another ledger that this one does not have, so "
+            "nothing was sent or deleted there; the shards have changed, or a repository was renamed. Run once with "
+            "`since: all` (docs/warehouse.md#another-ledger)"
+        )
+        return [text]
 
     def _overtaken_text(self, sequence: int) -> str:
         return (
@@ -95,6 +117,12 @@ class LoadProgress:
             f"BigQuery had version {self.later_sequence:,} of this ledger before this run began, which has version "
             f"{sequence:,}. The ledger was restored or begun again; to have its rows replaced, run {remedy}"
         )
+
+
+def _named(repositories: list[str]) -> str:
+    further_count = len(repositories) - _MAX_NAMED
+    further = [f"{further_count} more"] if further_count > 0 else []
+    return ", ".join((*repositories[:_MAX_NAMED], *further))
 
 
 def _listed(problems: list[str]) -> str:

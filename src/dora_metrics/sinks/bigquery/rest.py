@@ -21,15 +21,15 @@ from dora_metrics.http_session import (
 )
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.bigquery.answers import ErrorAnswer
+from dora_metrics.sinks.bigquery.refusals import request_refusal
 from dora_metrics.sinks.http import RETRIED_STATUSES, SendError, exchange_limits, exchange_with_retries, is_success
 
 T = TypeVar("T")
 
 GOOGLE = "https://bigquery.googleapis.com"
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
-_MAX_QUOTED_CHARACTERS = 300
 
-_NO_TOKEN, _FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
+_FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 _PASSING_REASONS = ("rateLimitExceeded", "backendError", "internalError")
 
 
@@ -96,10 +96,7 @@ class BigQueryApi:
         try:
             return msgspec.json.decode(response.body or b"{}", type=answer_type)
         except msgspec.MsgspecError as problem:
-            text = self.quoted(str(problem))
-            raise SendError(
-                f"the answer to {call.method} is not as documented ({text}); is a proxy in between?"
-            ) from None
+            raise undocumented(f"the answer to {call.method}", problem) from None
 
     def _response(self, call: Call) -> HttpResponse:
         exchange = partial(self.session.exchange, self._request(call), lambda _: True)
@@ -110,7 +107,7 @@ class BigQueryApi:
                 raise
             raise OutOfTimeError(f"not finished in {self.deadline.seconds:g} s") from None
         if not is_success(response.status):
-            raise RefusedError(self._describe(response), response.status)
+            raise RefusedError(_describe(response), response.status)
         if response.body_problem:
             raise SendError(f"an answer is {response.body_problem.value}; is a proxy in between?")
         return response
@@ -124,17 +121,15 @@ class BigQueryApi:
         url = f"{self.address}/{service}/{call.path}{query}"
         return HttpRequest(call.method, url, call.content, headers, BearerAuth(self.token))
 
-    def _describe(self, response: HttpResponse) -> str:
-        answer = _error_answer(response)
-        reason = answer.error.errors[0].reason if answer.error.errors else ""
-        hint = _HINTS_BY_REASON.get(reason) or _HINTS_BY_STATUS.get(response.status, "BigQuery refused the request")
-        quoted = self.quoted(answer.error.message)
-        return f"HTTP {response.status}: {hint}" + (f" (answer: {quoted})" if quoted else "")
 
-    def quoted(self, message: str) -> str:
-        """Return a message of the server on one line, of limited length and without the token."""
-        line = " ".join(message.replace(self.token.strip() or "\0", "***").split())[:_MAX_QUOTED_CHARACTERS]
-        return "".join(character if character.isprintable() else "?" for character in line)
+def _describe(response: HttpResponse) -> str:
+    errors = _error_answer(response).error.errors
+    return request_refusal(response.status, errors[0].reason if errors else "")
+
+
+def undocumented(what: str, problem: msgspec.MsgspecError) -> SendError:
+    """Return the failure of an answer that has another shape. The text names types, and none of its values."""
+    return SendError(f"{what} is not as documented ({problem}); is a proxy in between?")
 
 
 def exchange_session(limits: HttpLimits) -> HttpSession:
@@ -155,20 +150,3 @@ def _error_answer(response: HttpResponse) -> ErrorAnswer:
         return msgspec.json.decode(response.body, type=ErrorAnswer)
     except msgspec.MsgspecError:
         return ErrorAnswer()
-
-
-_HINTS_BY_REASON = {
-    "accessNotConfigured": "the BigQuery API is not enabled in the project; enable bigquery.googleapis.com",
-    "billingNotEnabled": "the project has no billing account, which loading and MERGE need",
-    "quotaExceeded": "a quota of the project is used up; the next run sends again",
-    "rateLimitExceeded": "too many requests for the project; the next run sends again",
-    "responseTooLarge": "the answer is too large",
-}
-_HINTS_BY_STATUS = {
-    _NO_TOKEN: "`bigquery-token` is wrong, or older than an hour; pass the `access_token` that "
-    "google-github-actions/auth made in the same job",
-    _FORBIDDEN: "the service account lacks a role; it needs roles/bigquery.dataEditor on the dataset and "
-    "roles/bigquery.jobUser on the project",
-    NOT_FOUND: "the project or dataset does not exist; check `bigquery-dataset`, and create it with terraform/",
-    429: "too many requests for the project; the next run sends again",
-}

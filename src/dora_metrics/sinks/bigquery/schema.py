@@ -6,13 +6,22 @@ from dora_metrics.core.rows.tables import Column, WarehouseTable
 from dora_metrics.sinks.bigquery.answers import Field, TableAnswer
 
 _ALIASES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+_KNOWN_WORDS = frozenset({
+    *_ALIASES, *_ALIASES.values(), "DATE", "JSON", "STRING", "TIMESTAMP",
+    "BIGNUMERIC", "BYTES", "DATETIME", "GEOGRAPHY", "INTERVAL", "NUMERIC", "RANGE", "RECORD", "STRUCT", "TIME",
+    "NULLABLE", "REPEATED", "REQUIRED",
+    "EXTERNAL", "MATERIALIZED_VIEW", "MODEL", "SNAPSHOT", "VIEW",
+})  # fmt: skip
+"""What a message repeats of an answer. Nothing else is, because the answer may repeat the token."""
 _MAX_NAMED = 3
 
 
 def problem_of(table: WarehouseTable, answer: TableAnswer, sql_name: str) -> str:
     """Return why rows cannot be put into a table, and what to do; empty if they can."""
     if answer.type != "TABLE":
-        return f"{sql_name} is of type {answer.type}, not a table; rename it, and create the table with terraform/"
+        return (
+            f"{sql_name} is of type {_known(answer.type)}, not a table; rename it, and create the table with terraform/"
+        )
     fields = {field.name.casefold(): field for field in answer.schema.fields}
     columns = list(table.columns)
     if missing := [column for column in columns if column.name not in fields]:
@@ -20,9 +29,8 @@ def problem_of(table: WarehouseTable, answer: TableAnswer, sql_name: str) -> str
     if other := [column for column in columns if not _fits(column, fields[column.name])]:
         return _other(other, fields, sql_name)
     unknown = fields.keys() - {column.name for column in columns}
-    required = sorted(name for name in unknown if fields[name].mode == "REQUIRED")
-    if required:
-        return f"{sql_name} requires {_listed(required)}, which rows do not have; make it nullable"
+    if any(fields[name].mode == "REQUIRED" for name in unknown):
+        return f"{sql_name} has a required column that is not ours and that rows do not have; make it nullable"
     return ""
 
 
@@ -41,7 +49,11 @@ def _other(columns: list[Column], fields: dict[str, Field], sql_name: str) -> st
 
 
 def _text(field: Field) -> str:
-    return field.type if field.mode == "NULLABLE" else f"{field.type} {field.mode}"
+    return _known(field.type) if field.mode == "NULLABLE" else f"{_known(field.type)} {_known(field.mode)}"
+
+
+def _known(word: str) -> str:
+    return word if word in _KNOWN_WORDS else "unknown"
 
 
 def _fits(column: Column, field: Field) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dora_metrics.core.rows.tables import WarehouseTable
+from dora_metrics.sinks.bigquery.contents import DIGEST_LENGTH, FactNames
 
 Parameter = Mapping[str, object]
 """A named parameter in the form of the API."""
@@ -62,19 +63,22 @@ def texts(name: str, values: Iterable[str]) -> Parameter:
     }
 
 
-def _claims(name: str, claims: Iterable[RowsClaim]) -> Parameter:
-    columns = RowsClaim._fields
+def _structs(name: str, columns: Sequence[str], values: Iterable[Sequence[str]]) -> Parameter:
     struct_types = [{"name": column, "type": {"type": "STRING"}} for column in columns]
     return {
         "name": name,
         "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRUCT", "structTypes": struct_types}},
         "parameterValue": {
             "arrayValues": [
-                {"structValues": {column: {"value": value} for column, value in zip(columns, claim, strict=True)}}
-                for claim in claims
+                {"structValues": {column: {"value": text} for column, text in zip(columns, texts_of_one, strict=True)}}
+                for texts_of_one in values
             ]
         },
     }
+
+
+def _claims(name: str, claims: Iterable[RowsClaim]) -> Parameter:
+    return _structs(name, RowsClaim._fields, claims)
 
 
 class Names(NamedTuple):
@@ -95,6 +99,75 @@ def read_loads(names: Names, ledger: str, repositories: Iterable[str]) -> Statem
         "WHERE ledger = @ledger OR repository IN UNNEST(@repositories)"
     )
     return Statement(sql, [text("ledger", ledger), texts("repositories", repositories)])
+
+
+_NO_TIME = "CAST(NULL AS TIMESTAMP)"
+_DEPLOYMENT_TIMES = {
+    "facts": "IF(kind = 'deployment', occurred_at, NULL)",
+    "deployments": "finished_at",
+    "incidents": _NO_TIME,
+    "vulnerabilities": _NO_TIME,
+}
+"""The tables with ids of facts, and the time of a deployment in each."""
+
+
+def _digest_of(sql: str) -> str:
+    """The digest of a text, as `FactNames` has it."""
+    return f"SUBSTR(TO_HEX(SHA256({sql})), 1, {DIGEST_LENGTH})"
+
+
+def _held_by_others(names: Names, tables: Iterable[WarehouseTable]) -> str:
+    """Return the query of the facts in some tables that other ledgers have sent."""
+    return "\n  UNION ALL ".join(
+        f"SELECT repository, id, {_DEPLOYMENT_TIMES[table.name]} AS deployed_at FROM {names(table.name)}\n"
+        f"    WHERE repository IN ({_names_of_others(names, table)})"
+        for table in tables
+    )
+
+
+def _names_of_others(names: Names, table: WarehouseTable) -> str:
+    return f"SELECT repository FROM {names('loads')} WHERE table_name = '{table.name}' AND ledger <> @ledger"
+
+
+def tables_with_ids(tables: Iterable[WarehouseTable]) -> Sequence[WarehouseTable]:
+    """Return those of the tables whose rows have ids of facts."""
+    return [table for table in tables if table.name in _DEPLOYMENT_TIMES]
+
+
+def compare_facts(names: Names, ledger: str, tables: Sequence[WarehouseTable], ours: Iterable[FactNames]) -> Statement:
+    """Count what other ledgers have sent of our repositories, and how much of that is ours.
+
+    A repository is recognised by its name, or because the same deployments are there under another one. Each row has
+    our name, the name there, the number of facts there, and how many of these we have.
+    """
+    sql = (
+        "WITH ours AS (\n"
+        "  SELECT mine.repository, id FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.ids, ' ')) AS id\n"
+        "),\n"
+        "our_deployments AS (\n"
+        "  SELECT mine.repository, deployment\n"
+        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.deployments, ' ')) AS deployment\n"
+        "),\n"
+        f"held AS (\n  {_held_by_others(names, tables)}\n),\n"
+        "held_ids AS (\n"
+        f"  SELECT DISTINCT repository, {_digest_of(_NAMELESS_ID)} AS id FROM held\n"
+        "),\n"
+        "pairs AS (\n"
+        "  SELECT ours.repository, held.repository AS holder FROM held JOIN our_deployments AS ours\n"
+        f"  ON ours.deployment = {_digest_of(_TIMED_ID)}\n"
+        "  UNION DISTINCT SELECT mine.repository, mine.repository AS holder FROM UNNEST(@ours) AS mine\n"
+        ")\n"
+        "SELECT pairs.repository, pairs.holder, COUNT(*) AS held_count, COUNT(ours.id) AS shared_count\n"
+        "FROM pairs JOIN held_ids ON held_ids.repository = pairs.holder\n"
+        "LEFT JOIN ours ON ours.repository = pairs.repository AND ours.id = held_ids.id\n"
+        "GROUP BY pairs.repository, pairs.holder"
+    )
+    values = [(each.repository, " ".join(sorted(each.ids)), " ".join(sorted(each.deployments))) for each in ours]
+    return Statement(sql, [text("ledger", ledger), _structs("ours", FactNames.__struct_fields__, values)])
+
+
+_NAMELESS_ID = "REPLACE(id, CONCAT(':', repository, '#'), ':#')"
+_TIMED_ID = "CONCAT(id, ' ', CAST(UNIX_MICROS(deployed_at) AS STRING))"
 
 
 def forget_digests(names: Names, ledger: str) -> str:
@@ -177,16 +250,42 @@ class ReplacedRows(NamedTuple):
     may_be_changed: bool
 
 
-def complete_load(names: Names, load_id: str, replaced: Sequence[ReplacedRows]) -> Statement:
+class Completion(NamedTuple):
+    """What is known about a load whose rows were replaced.
+
+    Attributes:
+        load: the load.
+        replaced: its rows.
+        tables: those with ids of facts.
+    """
+
+    load: Load
+    replaced: Sequence[ReplacedRows]
+    tables: Sequence[WarehouseTable]
+
+    @property
+    def compared(self) -> Sequence[str]:
+        """The repositories whose facts were sent."""
+        names = {table.name for table in self.tables}
+        return sorted({each.repository for each in self.replaced if each.table_name in names})
+
+
+def complete_load(names: Names, completion: Completion) -> Statement:
     """Say that the replaced rows that a load still claims are complete, and that those of a lost claim are not.
 
     Another load that claims rows while they are replaced may not see what this one inserts, so that the table has both.
     Without a digest and under another load's name, nobody takes them for complete, and they are loaded again.
+
+    Another ledger may have sent the same deployments under another name, also at the same time. Of two that insert and
+    then look, at least one sees the other. Its rows stay without a digest, and are judged again.
     """
+    load_id, replaced = completion.load.load_id, completion.replaced
     is_ours = "load_id = @load_id"
+    sent_twice = _sent_twice(names, completion.tables) if completion.compared else ""
+    is_complete = f"{is_ours} AND repository NOT IN ({sent_twice})" if sent_twice else is_ours
     sql = (
         f"UPDATE {names('loads')}\n"
-        f"SET digest = IF({is_ours}, claimed_digest, NULL),\n"
+        f"SET digest = IF({is_complete}, claimed_digest, NULL),\n"
         f"  loaded_at = IF({is_ours}, CURRENT_TIMESTAMP(), NULL),\n"
         f"  load_id = IF({is_ours}, load_id, @lost_id)\n"
         f"WHERE ({is_ours} AND table_name IN UNNEST(@table_names))\n"
@@ -199,7 +298,26 @@ def complete_load(names: Names, load_id: str, replaced: Sequence[ReplacedRows]) 
         texts("table_names", sorted({each.table_name for each in replaced})),
         texts("changed", changed),
     ]
+    if sent_twice:
+        parameters += [text("ledger", completion.load.ledger), texts("compared", completion.compared)]
     return Statement(sql, parameters)
+
+
+def _sent_twice(names: Names, tables: Sequence[WarehouseTable]) -> str:
+    """Return the query of our repositories whose deployments another ledger has sent under another name."""
+    return "\n  UNION ALL ".join(
+        f"SELECT ours.repository FROM {_deployments(names, table)} AS ours\n"
+        f"    JOIN {_deployments(names, table)} AS theirs\n"
+        "    ON theirs.id = ours.id AND theirs.deployed_at = ours.deployed_at\n"
+        "    WHERE ours.repository IN UNNEST(@compared) AND theirs.repository <> ours.repository\n"
+        f"      AND theirs.repository IN ({_names_of_others(names, table)})"
+        for table in tables
+        if _DEPLOYMENT_TIMES[table.name] != _NO_TIME
+    )
+
+
+def _deployments(names: Names, table: WarehouseTable) -> str:
+    return f"(SELECT repository, id, {_DEPLOYMENT_TIMES[table.name]} AS deployed_at FROM {names(table.name)})"
 
 
 class Replacement(NamedTuple):

@@ -3,11 +3,14 @@
 A load claims rows in the table `loads`, puts the new ones into staging tables of its own, replaces the old ones, table
 by table, and then says that they are complete. Each step may be repeated, and two runs may do this at once: a statement
 replaces only what its load still claims, and a claim goes to the later version of a ledger.
+
+What another ledger has sent is taken over only by one that has all of it (takeover.py).
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -15,7 +18,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.rows.loads import LOADS
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.runtime import Deadline, HttpLimits
-from dora_metrics.sinks.bigquery.answers import DatasetAnswer, TableAnswer
+from dora_metrics.sinks.bigquery.answers import DatasetAnswer, LoadedCells, TableAnswer
 from dora_metrics.sinks.bigquery.contents import Contents, TableRows
 from dora_metrics.sinks.bigquery.jobs import JobError, Jobs, fields_of
 from dora_metrics.sinks.bigquery.progress import MAX_CLAIMS, LoadProgress, NextLoad, RowsByTable
@@ -31,6 +34,7 @@ from dora_metrics.sinks.bigquery.rest import (
 )
 from dora_metrics.sinks.bigquery.schema import problem_of
 from dora_metrics.sinks.bigquery.statements import (
+    Completion,
     Load,
     Names,
     ReplacedRows,
@@ -42,7 +46,9 @@ from dora_metrics.sinks.bigquery.statements import (
     forget_digests,
     read_loads,
     replace_rows,
+    tables_with_ids,
 )
+from dora_metrics.sinks.bigquery.takeover import Comparing, Judgement, Ruling
 from dora_metrics.sinks.http import SendError
 
 _STAGING_HOURS = 24
@@ -151,15 +157,18 @@ class _Sending:
         self._dataset = sink.dataset
         self._names = sink.names
         self._contents = contents
-        self._run_id = uuid4().hex[:12]
+        digits = uuid4().hex
+        self._run_id = f"{digits[:6]}_{digits[6:12]}"  # GitHub takes seven hexadecimal digits for a commit
         self._jobs = Jobs(api, sink.dataset.project, sink.location or "", f"dora_{self._run_id}")
         self._loaded: dict[_Key, _Loaded] = {}
-        self._digests: dict[_Key, str] | None = None
+        self._digests: dict[_Key, str] = {}
+        self._is_first_round = True
         self._is_usable_by_table: dict[str, bool] = {}
         self._created_milliseconds: dict[str, int] = {}
         self._next_load = NextLoad()
         self._adopted: list[RowsClaim] = []
         self._load_count = 0
+        self._judgements: Mapping[str, Judgement] = {}
 
     def run(self) -> None:
         """Compare, and send what differs in loads of limited size.
@@ -186,33 +195,30 @@ class _Sending:
         """Read what the dataset has, and whether that is from a later version of the ledger."""
         contents, self._loaded = self._contents, {}
         later_claims: list[int] = []
-        for repository, table_name, load_id, digest, ledger, sequence, claimed, loaded in self._jobs.rows(
-            read_loads(self._names, contents.ledger, contents.repositories)
-        ):
-            is_of_ledger = ledger == contents.ledger
-            is_present = int(loaded or 0) >= self._created_milliseconds.get(table_name or "", 0)
-            row = _Loaded(load_id or "", digest if is_present else None, is_of_ledger)
-            key = (repository or "", table_name or "")
+        statement = read_loads(self._names, contents.ledger, [*contents.repositories, *contents.time_zones])
+        for cells in self._jobs.rows(statement, LoadedCells):
+            key, row = (cells.repository, cells.table_name), self._loaded_row(cells)
             self._loaded[key] = self._loaded.get(key, row).together_with(row)
-            if is_of_ledger and int(sequence or 0) > contents.sequence:
-                self.progress.later_sequence = max(self.progress.later_sequence, int(sequence or 0))
-                later_claims.append(int(claimed or 0))
+            if row.is_of_ledger and int(cells.sequence) > contents.sequence:
+                self.progress.later_sequence = max(self.progress.later_sequence, int(cells.sequence))
+                later_claims.append(int(cells.claimed_milliseconds))
         began_milliseconds = contents.began_at.timestamp() * 1000
         self.progress.is_begun_again = bool(later_claims) and max(later_claims) < began_milliseconds
 
+    def _loaded_row(self, cells: LoadedCells) -> _Loaded:
+        created_milliseconds = self._created_milliseconds.get(cells.table_name, 0)
+        is_present = int(cells.loaded_milliseconds or 0) >= created_milliseconds
+        return _Loaded(cells.load_id, cells.digest if is_present else None, cells.ledger == self._contents.ledger)
+
     def _has_differences(self) -> bool:
         """Whether something must be sent, as far as that is known: in the first round, no digest is."""
-        return self._digests is None or any(self._differs(key, digest) for key, digest in self._digests.items())
+        return self._is_first_round or any(self._differs(key, digest) for key, digest in self._digests.items())
 
     def _send_differences(self) -> None:
-        self._digests = {}
-        for repository, table, rows in self._wanted():
-            key = (repository, table.name)
-            self._digests[key] = rows.digest
-            if self._differs(key, rows.digest):
-                self._next_load.add(repository, table, rows)
-            elif self._is_of_another_ledger(key, rows.digest):
-                self._adopted.append(RowsClaim(repository, table.name, rows.digest))
+        self._is_first_round, self._digests = False, {}
+        self._judge()
+        for repository, rows in self._wanted():
+            self._send_repository(repository, rows)
             if self._next_load.is_full:
                 self._load(self._next_load.take())
             if len(self._adopted) >= MAX_CLAIMS:
@@ -220,16 +226,76 @@ class _Sending:
         self._load(self._next_load.take())
         self._adopt()
 
-    def _wanted(self) -> Iterator[tuple[str, WarehouseTable, TableRows]]:
+    def _judge(self) -> None:
+        """Decide which repositories are sent that this ledger has not sent completely before."""
+        unsettled = [name for name in self._contents.repositories if not self._is_settled(name)]
+        of_others = {name for name in unsettled if any(self._is_of_other((name, each)) for each in self._own_tables)}
+        comparing = Comparing(self._jobs, self._names, self._contents, self._comparable_tables)
+        self._judgements = comparing.judgements(unsettled, of_others)
+        self.progress.left = self._judged_as(Ruling.LEFT)
+        self.progress.disputed = self._judged_as(Ruling.DISPUTED)
+
+    def _judged_as(self, ruling: Ruling) -> list[str]:
+        return [name for name, each in self._judgements.items() if each.ruling is ruling]
+
+    @cached_property
+    def _own_tables(self) -> Mapping[str, WarehouseTable]:
+        """The tables whose rows belong to one ledger, by name."""
+        return {table.name: table for table in self._contents.tables if table.name != _SHARED}
+
+    @cached_property
+    def _comparable_tables(self) -> Sequence[WarehouseTable]:
+        return tables_with_ids(table for table in self._contents.tables if self._is_usable(table))
+
+    def _is_settled(self, repository: str) -> bool:
+        """Whether this ledger has sent the facts of a repository completely before, and no other one has since."""
+        rows = {name: row for name in self._own_tables if (row := self._loaded.get((repository, name)))}
+        has_facts = all(rows[table.name].digest is not None for table in self._comparable_tables if table.name in rows)
+        return (
+            has_facts
+            and all(each.is_of_ledger for each in rows.values())
+            and any(each.digest for each in rows.values())
+        )
+
+    def _is_of_other(self, key: _Key) -> bool:
+        loaded = self._loaded.get(key)
+        return loaded is not None and not loaded.is_of_ledger
+
+    def _wanted(self) -> Iterator[tuple[str, Mapping[WarehouseTable, TableRows]]]:
         """Yield the rows that the dataset should have; none for repositories that have left the ledger."""
         for rows in self._contents.rows():
-            for table, of_table in rows.tables.items():
-                yield rows.repository, table, of_table
-        tables = {table.name: table for table in self._contents.tables if table.name not in (_DAILY, _SHARED)}
-        present = set(self._contents.repositories)
+            yield rows.repository, rows.tables
+        present, removable = set(self._contents.repositories), self._own_tables.keys() - {_DAILY}
         for (repository, table_name), loaded in self._loaded.items():
-            if repository not in present and loaded.is_of_ledger and table_name in tables:
-                yield repository, tables[table_name], TableRows.of(b"")
+            if repository not in present and loaded.is_of_ledger and table_name in removable:
+                yield repository, {self._own_tables[table_name]: TableRows.of(b"")}
+
+    def _send_repository(self, repository: str, tables: Mapping[WarehouseTable, TableRows]) -> None:
+        """Collect what differs; with it, in the same load, the removal of the rows under its former names."""
+        judgement = self._judgements.get(repository, Judgement(Ruling.SENT))
+        if judgement.ruling in (Ruling.LEFT, Ruling.DISPUTED):
+            tables = self._withdrawn(repository)
+        for table, rows in tables.items():
+            self._digests[(repository, table.name)] = rows.digest
+            if judgement.ruling is not Ruling.LATER:
+                self._send_table(repository, table, rows)
+        for name in judgement.former_names:
+            for table in self._own_tables.values():
+                self._next_load.add(name, table, TableRows.of(b""))
+
+    def _withdrawn(self, repository: str) -> Mapping[WarehouseTable, TableRows]:
+        """Return no rows for what we have sent, if that was found to be there twice and so is not complete."""
+        loaded = {table: self._loaded.get((repository, name)) for name, table in self._own_tables.items()}
+        ours = {table: row for table, row in loaded.items() if row and row.is_of_ledger}
+        is_incomplete = any(row.digest is None for row in ours.values())
+        return {table: TableRows.of(b"") for table in ours} if is_incomplete else {}
+
+    def _send_table(self, repository: str, table: WarehouseTable, rows: TableRows) -> None:
+        key = (repository, table.name)
+        if self._differs(key, rows.digest):
+            self._next_load.add(repository, table, rows)
+        elif self._is_of_another_ledger(key, rows.digest):
+            self._adopted.append(RowsClaim(repository, table.name, rows.digest))
 
     def _differs(self, key: _Key, digest: str) -> bool:
         """Whether rows must be sent: the dataset has others, and its table takes ours.
@@ -242,8 +308,7 @@ class _Sending:
 
     def _is_of_another_ledger(self, key: _Key, digest: str) -> bool:
         """Whether the dataset has our rows from another ledger, which may be where this one was before."""
-        loaded = self._loaded.get(key)
-        return loaded is not None and loaded.digest == digest and not loaded.is_of_ledger and key[1] != _SHARED
+        return key[1] != _SHARED and self._is_of_other(key) and self._loaded[key].digest == digest
 
     def _adopt(self) -> None:
         """Make the rows that another ledger has sent this one's, so that it replaces and removes them from now on."""
@@ -272,7 +337,8 @@ class _Sending:
             for name in pending[table]
         ]
         if replaced:
-            self._jobs.change(complete_load(self._names, load_id, replaced))
+            completion = Completion(load, replaced, self._comparable_tables)
+            self._jobs.change(complete_load(self._names, completion))
             taken = [table for table, is_changed in may_be_changed.items() if is_changed is not None]
             self.progress.complete({table: pending[table] for table in taken})
 
