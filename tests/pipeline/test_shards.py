@@ -186,6 +186,37 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert scope["metrics"]["lead_time"]["changes"] == (5 if since == "all" else 2)
 
 
+@pytest.mark.parametrize("nights_until_renumbered", [0, 2])
+def test_a_recreated_name_and_another_number_of_shards_leave_each_repository_its_own(
+    acme: ShardedOrganisation, nights_until_renumbered: int
+) -> None:
+    """acme/api becomes acme/x1, and a new acme/api is created; the ledgers of the old shards are still read."""
+    acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+    acme.sync_shards(3)
+    acme.now += DAY
+    acme.github.state.rename("acme/api", "acme/x1")
+    new_api = acme.github.repository("acme/api")
+    for hours in (6, 5, 4):
+        deployed_at = acme.now - timedelta(hours=hours)
+        add_merged_pull(new_api, f"Pull of {hours} hours ago", deployed_at - timedelta(minutes=5))
+        new_api.deployment(at=deployed_at)
+    for night in range(nights_until_renumbered + 2):
+        acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+        acme.sync_shards(3 if night < nights_until_renumbered else 2)
+        acme.now += DAY
+    ledgers = [branch_of(Shard(number, count)) for count in (3, 2) for number in range(1, count + 1)]
+    assert metrics_over(acme, *ledgers) == metrics_over(acme, "one")
+
+
+def metrics_over(acme: ShardedOrganisation, *branches: str) -> list[dict[str, Any]]:
+    """What the last job computes for each service over the ledgers in these branches."""
+    ledgers = ", ".join(f"branch:{branch}" for branch in branches)
+    ran = acme.run("schedule", {}, mode="rebuild", ledger="none", **{"shard-ledgers": ledgers})
+    assert ran.code == 0
+    scopes: list[dict[str, Any]] = json.loads(ran.outputs["metrics"])["scopes"]
+    return scopes
+
+
 # --- the example ---
 
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "organisation.yml").read_text("utf-8"))
