@@ -15,6 +15,7 @@ import yaml
 from dora_metrics import cli
 from dora_metrics.core.shards import Shard
 from dora_metrics.runtime import Runtime
+from fakes.faults import Fault, custom_answer, primary_limit
 from fakes.github import FakeGitHub
 from fakes.records import Deployment
 from fakes.repository import Repository
@@ -124,6 +125,51 @@ def test_a_shard_without_repositories_is_no_failure(acme: ShardedOrganisation) -
     assert "This shard has no repository to read" in ran.summary
     assert "Shard 1/10 has 0 of 3 selected repositories." in ran.summary
     assert "::warning" not in ran.log
+
+
+def list_of(*nodes: None) -> dict[str, Any]:
+    """An answer with a list of repositories that GitHub hides."""
+    page_info = {"hasNextPage": False, "endCursor": None}
+    return {"data": {"repositoryOwner": {"repositories": {"nodes": nodes, "pageInfo": page_info}}}}
+
+
+REFUSED_LISTS = {
+    "refused": custom_answer(403, {"message": "Resource not accessible"}),
+    "limit used up": primary_limit(),
+    "no such owner": custom_answer(200, {"data": {"repositoryOwner": None}}),
+    "no repository": custom_answer(200, list_of()),
+    "all hidden": custom_answer(200, list_of(None, None)),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_LISTS.values(), ids=REFUSED_LISTS)
+def test_a_shard_whose_list_github_refuses_begins_no_ledger(acme: ShardedOrganisation, fault: Fault) -> None:
+    """One without facts would say that the shard has no repository."""
+    acme.github.fail(fault, to="OwnedRepositories", times=None)
+    ran = acme.sync_shard(Shard(1, 2), strict=True)
+    assert ran.code == 1
+    assert "GitHub's history could not be read" in ran.summary
+    assert acme.shop.head("shard-1of2") is None
+    acme.github.heal()
+    acme.sync_shard(Shard(2, 2))
+    ran = acme.run("schedule", {}, mode="rebuild", ledger="none", **{"shard-ledgers": "branch:shard-1of2"})
+    assert "branch:shard-1of2" in json.loads(ran.outputs["metrics"])["notes"][0]
+
+
+def test_a_refused_list_leaves_the_ledger_of_a_shard_as_it_is(acme: ShardedOrganisation) -> None:
+    acme.sync_shards(2)
+    before = acme.records_of(2)
+    acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="OwnedRepositories", times=None)
+    acme.now += DAY
+    acme.sync_shards(2)
+    assert acme.records_of(2) == before
+
+
+def test_a_shard_whose_repositories_github_does_not_show_begins_no_ledger(acme: ShardedOrganisation) -> None:
+    for query in ("News", "NewestItems", "RepositoryInfo"):
+        acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to=query, times=None)
+    assert acme.sync_shard(Shard(1, 1)).code == 0
+    assert acme.shop.head("shard-1of1") is None
 
 
 def test_a_full_name_is_in_its_shard_as_well_whatever_its_letters(acme: ShardedOrganisation) -> None:
