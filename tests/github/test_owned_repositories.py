@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from dora_metrics.github.client import RateLimitError
-from dora_metrics.github.owned_repositories import ListedRepository, expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, OwnerList, expand_patterns
 from fakes.faults import custom_answer, partial_errors, primary_limit
 from fakes.github import FakeGitHub
 from support.github_history import NOW, make_client
@@ -96,6 +96,20 @@ def test_a_repository_that_github_hides_in_a_list_does_not_hold_up_the_others(
     names = selected(github, "acme/*")
     assert names == (["Api", "old-shop", "shop", "web"] if place else ["old-shop", "shop", "web"])
     assert len(github.requests) == request_count
+
+
+def test_a_list_says_how_many_repositories_are_hidden_and_which_are_public(github: FakeGitHub) -> None:
+    github.repository("acme/secret", empty=True, private=True)
+    github.fail(partial_errors("repositoryOwner.repositories.nodes.0", "FORBIDDEN"), to="OwnedRepositories")
+    lists: list[OwnerList] = []
+    listed = expand_patterns(make_client(github), ["acme/s*", "acme/none"], note_list=lists.append)
+    assert {each.name: each.is_public for each in listed} == {
+        "acme/shop": True,
+        "acme/secret": False,
+        "acme/none": None,
+    }
+    shown = {"acme/archived", "acme/fork", "acme/old-shop", "acme/shop", "acme/web"}
+    assert lists == [OwnerList("acme", 1, frozenset(shown))]
 
 
 def test_topics_of_a_repository_that_no_list_shows_are_unknown(github: FakeGitHub) -> None:

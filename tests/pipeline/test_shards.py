@@ -16,6 +16,7 @@ from dora_metrics import cli
 from dora_metrics.core.shards import Shard
 from dora_metrics.runtime import Runtime
 from fakes.bigquery import NAME, TOKEN, FakeBigQuery, bigquery
+from fakes.faults import Fault, custom_answer, primary_limit
 from fakes.github import FakeGitHub
 from fakes.records import Deployment
 from fakes.repository import Repository
@@ -128,6 +129,51 @@ def test_a_shard_without_repositories_is_no_failure(acme: ShardedOrganisation) -
     assert "::warning" not in ran.log
 
 
+def list_of(*nodes: None) -> dict[str, Any]:
+    """An answer with a list of repositories that GitHub hides."""
+    page_info = {"hasNextPage": False, "endCursor": None}
+    return {"data": {"repositoryOwner": {"repositories": {"nodes": nodes, "pageInfo": page_info}}}}
+
+
+REFUSED_LISTS = {
+    "refused": custom_answer(403, {"message": "Resource not accessible"}),
+    "limit used up": primary_limit(),
+    "no such owner": custom_answer(200, {"data": {"repositoryOwner": None}}),
+    "no repository": custom_answer(200, list_of()),
+    "all hidden": custom_answer(200, list_of(None, None)),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_LISTS.values(), ids=REFUSED_LISTS)
+def test_a_shard_whose_list_github_refuses_begins_no_ledger(acme: ShardedOrganisation, fault: Fault) -> None:
+    """One without facts would say that the shard has no repository."""
+    acme.github.fail(fault, to="OwnedRepositories", times=None)
+    ran = acme.sync_shard(Shard(1, 2), strict=True)
+    assert ran.code == 1
+    assert "GitHub's history could not be read" in ran.summary
+    assert acme.shop.head("shard-1of2") is None
+    acme.github.heal()
+    acme.sync_shard(Shard(2, 2))
+    ran = acme.run("schedule", {}, mode="rebuild", ledger="none", **{"shard-ledgers": "branch:shard-1of2"})
+    assert "branch:shard-1of2" in json.loads(ran.outputs["metrics"])["notes"][0]
+
+
+def test_a_refused_list_leaves_the_ledger_of_a_shard_as_it_is(acme: ShardedOrganisation) -> None:
+    acme.sync_shards(2)
+    before = acme.records_of(2)
+    acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to="OwnedRepositories", times=None)
+    acme.now += DAY
+    acme.sync_shards(2)
+    assert acme.records_of(2) == before
+
+
+def test_a_shard_whose_repositories_github_does_not_show_begins_no_ledger(acme: ShardedOrganisation) -> None:
+    for query in ("News", "NewestItems", "RepositoryInfo"):
+        acme.github.fail(custom_answer(403, {"message": "Resource not accessible"}), to=query, times=None)
+    assert acme.sync_shard(Shard(1, 1)).code == 0
+    assert acme.shop.head("shard-1of1") is None
+
+
 def test_a_full_name_is_in_its_shard_as_well_whatever_its_letters(acme: ShardedOrganisation) -> None:
     for name in ("acme/api", "ACME/Api"):
         assert acme.read_by_sync(shard="6/10", repositories=name, ledger="branch:a") == []
@@ -186,6 +232,37 @@ def test_a_repository_that_moves_to_another_shard_counts_once_over_all_shards(
     assert (scope["metrics"]["incident_restore"]["incidents"], scope["metrics"]["incident_restore"]["open"]) == (1, 0)
     assert scope["metrics"]["deployment_frequency"]["deployments"] == (6 if since == "all" else 3)
     assert scope["metrics"]["lead_time"]["changes"] == (5 if since == "all" else 2)
+
+
+@pytest.mark.parametrize("nights_until_renumbered", [0, 2])
+def test_a_recreated_name_and_another_number_of_shards_leave_each_repository_its_own(
+    acme: ShardedOrganisation, nights_until_renumbered: int
+) -> None:
+    """acme/api becomes acme/x1, and a new acme/api is created; the ledgers of the old shards are still read."""
+    acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+    acme.sync_shards(3)
+    acme.now += DAY
+    acme.github.state.rename("acme/api", "acme/x1")
+    new_api = acme.github.repository("acme/api")
+    for hours in (6, 5, 4):
+        deployed_at = acme.now - timedelta(hours=hours)
+        add_merged_pull(new_api, f"Pull of {hours} hours ago", deployed_at - timedelta(minutes=5))
+        new_api.deployment(at=deployed_at)
+    for night in range(nights_until_renumbered + 2):
+        acme.sync(repositories=REPOSITORIES, ledger="branch:one")
+        acme.sync_shards(3 if night < nights_until_renumbered else 2)
+        acme.now += DAY
+    ledgers = [branch_of(Shard(number, count)) for count in (3, 2) for number in range(1, count + 1)]
+    assert metrics_over(acme, *ledgers) == metrics_over(acme, "one")
+
+
+def metrics_over(acme: ShardedOrganisation, *branches: str) -> list[dict[str, Any]]:
+    """What the last job computes for each service over the ledgers in these branches."""
+    ledgers = ", ".join(f"branch:{branch}" for branch in branches)
+    ran = acme.run("schedule", {}, mode="rebuild", ledger="none", **{"shard-ledgers": ledgers})
+    assert ran.code == 0
+    scopes: list[dict[str, Any]] = json.loads(ran.outputs["metrics"])["scopes"]
+    return scopes
 
 
 # --- the example ---

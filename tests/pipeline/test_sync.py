@@ -169,7 +169,7 @@ def test_a_repository_of_the_owner_that_github_does_not_show_stops_no_other(sync
     sync_shop.github.fail(hidden_repository(), to="OwnedRepositories", times=None)
     ran = sync_shop.run(repositories="acme/*")
     assert "acme/shop: all pull requests" in ran.log
-    assert "::warning" not in ran.log
+    assert "GitHub hides 1 repository of acme" in ran.log
 
 
 def test_archived_repositories_and_forks_are_left_out_unless_named(sync_shop: SyncShop) -> None:

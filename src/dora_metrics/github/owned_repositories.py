@@ -11,7 +11,22 @@ from dora_metrics.github.queries import JsonObject
 
 NoteRefusal = Callable[[str, GitHubError], None]
 """Receives an owner whose repositories GitHub does not list, and why."""
+_NOT_NEWS = ("repositoryTopics", "visibility")
 _COUNTED_KINDS = ("pullRequests", "issues", "deployments", "releases")
+
+
+class OwnerList(Struct, frozen=True):
+    """What GitHub's list of an owner's repositories shows as a whole.
+
+    Attributes:
+        owner: whose repositories they are.
+        hidden_count: how many are in the list without anything else about them, not even a name.
+        public_names: those of the public ones, in lower case.
+    """
+
+    owner: str
+    hidden_count: int
+    public_names: frozenset[str]
 
 
 class ListedRepository(Struct, frozen=True):
@@ -21,11 +36,13 @@ class ListedRepository(Struct, frozen=True):
         name: `owner/name`, as GitHub's list spells it, or as the setting does if no list was read.
         topics: those that GitHub's list shows; None if no list was read, as for a full name alone.
         news: the fields of `ListedNewsFields`, which show whether it has changed; None if GitHub did not show all.
+        is_public: whether everybody may read it; None if no list was read.
     """
 
     name: str
     topics: frozenset[str] | None = None
     news: JsonObject | None = None
+    is_public: bool | None = None
 
     @property
     def has_nothing(self) -> bool:
@@ -35,7 +52,12 @@ class ListedRepository(Struct, frozen=True):
 
 
 def expand_patterns(
-    client: Client, patterns: Sequence[str], *, with_news: bool = True, note_refusal: NoteRefusal | None = None
+    client: Client,
+    patterns: Sequence[str],
+    *,
+    with_news: bool = True,
+    note_refusal: NoteRefusal | None = None,
+    note_list: Callable[[OwnerList], None] = lambda _: None,
 ) -> list[ListedRepository]:
     """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
 
@@ -47,13 +69,17 @@ def expand_patterns(
         patterns: as `parse_pattern` reads them.
         with_news: whether lists are to show the news of repositories, which takes 5 points a page instead of 1.
         note_refusal: receives each owner whose repositories GitHub does not list; those of the others are returned.
+        note_list: receives what is to know of each list that was read.
 
     Raises:
         RateLimitError: if a limit is used up.
         GitHubError: without `note_refusal`, if GitHub does not list the repositories of an owner.
     """
     parsed = [parse_pattern(text) for text in patterns]
-    nodes = _nodes_by_name(client, parsed, note_refusal, with_news=with_news)
+    nodes: dict[str, JsonObject] = {}
+    for owner, listed in _lists(client, parsed, note_refusal, with_news=with_news):
+        note_list(_owner_list(owner, listed))
+        nodes |= {node["nameWithOwner"].lower(): node for node in listed if node}
     selected: dict[str, ListedRepository] = {}
     for pattern in parsed:
         if pattern.is_exclusion:
@@ -66,12 +92,16 @@ def expand_patterns(
     return list(selected.values())
 
 
-def _nodes_by_name(
+def _owner_list(owner: str, listed: Sequence[JsonObject | None]) -> OwnerList:
+    public_names = frozenset(node["nameWithOwner"].lower() for node in listed if node and _is_public(node))
+    return OwnerList(owner, sum(node is None for node in listed), public_names)
+
+
+def _lists(
     client: Client, patterns: Sequence[RepositoryPattern], note_refusal: NoteRefusal | None, *, with_news: bool
-) -> dict[str, JsonObject]:
-    """Return what GitHub's lists show of the owners' repositories, by their names in lower case."""
+) -> Iterator[tuple[str, Sequence[JsonObject | None]]]:
+    """Yield the owners with what GitHub's lists show of their repositories; null for each that it hides."""
     owners = {pattern.owner.lower(): pattern.owner for pattern in patterns if pattern.lists_owner}
-    nodes: dict[str, JsonObject] = {}
     for _, owner in sorted(owners.items()):
         try:
             listed = list(_repository_nodes(client, owner, with_news=with_news))
@@ -82,8 +112,7 @@ def _nodes_by_name(
                 raise
             note_refusal(owner, problem)
         else:
-            nodes |= {node["nameWithOwner"].lower(): node for node in listed}
-    return nodes
+            yield owner, listed
 
 
 def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:
@@ -93,8 +122,13 @@ def _selects(pattern: RepositoryPattern, node: JsonObject) -> bool:
 
 
 def _listed(node: JsonObject) -> ListedRepository:
-    news = {key: value for key, value in node.items() if key != "repositoryTopics"} if "isEmpty" in node else None
-    return ListedRepository(node["nameWithOwner"], _topics(node), news)
+    news = {key: value for key, value in node.items() if key not in _NOT_NEWS} if "isEmpty" in node else None
+    return ListedRepository(node["nameWithOwner"], _topics(node), news, _is_public(node))
+
+
+def _is_public(node: JsonObject) -> bool:
+    is_public: bool = node["visibility"] == "PUBLIC"
+    return is_public
 
 
 def _topics(node: JsonObject) -> frozenset[str]:
@@ -103,8 +137,8 @@ def _topics(node: JsonObject) -> frozenset[str]:
     )
 
 
-def _repository_nodes(client: Client, owner: str, *, with_news: bool) -> Iterator[JsonObject]:
-    """Yield the repositories of an owner that GitHub shows; none if there is no such owner.
+def _repository_nodes(client: Client, owner: str, *, with_news: bool) -> Iterator[JsonObject | None]:
+    """Yield the repositories of an owner, null for those that GitHub hides; none if there is no such owner.
 
     If GitHub does not show their news, because the token may not see all or it takes too long, they are listed without.
     """
@@ -115,7 +149,7 @@ def _repository_nodes(client: Client, owner: str, *, with_news: bool) -> Iterato
         with_news, owner_node = _read_page(client, {"login": owner, "after": page_token}, with_news=with_news)
         if owner_node is None:
             return
-        yield from filter(None, owner_node["repositories"]["nodes"])
+        yield from owner_node["repositories"]["nodes"]
         page_info = owner_node["repositories"]["pageInfo"]
         if not page_info["hasNextPage"]:
             return

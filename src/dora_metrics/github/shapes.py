@@ -752,6 +752,7 @@ class OwnedRepository(TypedDict):
     nameWithOwner: str
     isArchived: bool
     isFork: bool
+    visibility: str
     repositoryTopics: RepositoryTopicConnection
     databaseId: NotRequired[int | None]
     isEmpty: NotRequired[bool]

@@ -168,6 +168,7 @@ def _sync(context: RunContext) -> RecordRequest:
         identify=sync.identify,
         reads_everything=True,
         read_in_steps=sync.read_in_steps,
+        has_read_nothing=lambda: sync.has_read_nothing,
         claim=context.claim_reports,
         publish=site_publisher(with_page=settings.page),
         unchanged_for=UNCHANGED_FOR,

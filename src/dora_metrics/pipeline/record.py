@@ -89,6 +89,8 @@ class RecordRequest(Struct, frozen=True):
             yields, and everything at the end.
         claim: claims reports, in the last write.
         publish: makes the site of a ledger that was read completely, in the last write.
+        has_read_nothing: whether nothing could be read of what is to be recorded. A new ledger without facts would then
+            look like one of repositories where nothing happened, so none is begun.
         unchanged_for: without news, numbers that are younger than this are left as they are.
         other_ledgers: they count in all numbers and are only read; needs all months. None if there are none.
     """
@@ -100,6 +102,7 @@ class RecordRequest(Struct, frozen=True):
     read_in_steps: Callable[[LedgerContents], Iterator[None]] = lambda _: iter(())
     claim: Claim = _claim_nothing
     publish: Publish = _publish_nothing
+    has_read_nothing: Callable[[], bool] = lambda: False
     unchanged_for: timedelta = timedelta()
     other_ledgers: "OtherLedgers | None" = None
 
@@ -258,8 +261,7 @@ class Recorder:
         snapshot = gathered.view.snapshot
         if plan.is_without_news and _is_recent(snapshot.published_at, self.now, request.unchanged_for):
             return snapshot
-        has_news = bool(gathered.merge.new_facts or plan.primary_files)
-        if not snapshot.files and not has_news and not self._begins_empty_ledger(request):
+        if not (snapshot.files or gathered.merge.new_facts or self._begins_empty_ledger(request, plan)):
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         # The README first: by it the next run knows the ledger of a run that was killed after its first file.
@@ -269,9 +271,12 @@ class Recorder:
             return self.storage.write(snapshot, files | published, plan.message)
         return self.storage.write(snapshot, {**_unpublished(snapshot), **files}, plan.message)
 
-    def _begins_empty_ledger(self, request: RecordRequest) -> bool:
-        """Whether a ledger without facts says something: that a shard was read, and that nothing is there."""
-        return request.reads_everything and self.settings.repository_shard is not None
+    def _begins_empty_ledger(self, request: RecordRequest, plan: RunPlan) -> bool:
+        """Whether a ledger without facts says something, such as that a shard was read, and that nothing is there."""
+        if request.has_read_nothing():
+            return False
+        is_of_shard = request.reads_everything and self.settings.repository_shard is not None
+        return is_of_shard or bool(plan.primary_files)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
         is_alone = gathered.union is None

@@ -1,8 +1,9 @@
 """The repositories that a sync reads: those of the settings that are in its shard and have something to read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core import formatting
 from dora_metrics.core.outcome import Outcome
@@ -10,7 +11,7 @@ from dora_metrics.core.shards import Shard
 from dora_metrics.errors import SettingsError
 from dora_metrics.github.client import Client, GitHubError
 from dora_metrics.github.observation import Run
-from dora_metrics.github.owned_repositories import ListedRepository, NoteRefusal, expand_patterns
+from dora_metrics.github.owned_repositories import ListedRepository, NoteRefusal, OwnerList, expand_patterns
 from dora_metrics.pipeline.inputs import NO_REPOSITORY
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
@@ -23,6 +24,18 @@ _ACROSS_SHARDS = (
 )
 
 
+_HIDDEN = (
+    "GitHub hides {hidden} of {owner}: its list has them without their names. This run does not read them, and the "
+    "numbers lack them. Usually the token is not authorised for the organisation's SAML single sign-on, or the "
+    "organisation allows other IP addresses only. Authorise the token there, or use one of a GitHub App"
+)
+_IN_PUBLIC = (
+    "{repository}, which holds the ledger, is public, and this run reads {count} into it: everybody can see what is "
+    "recorded, such as names, titles and open alerts. Keep the ledger in a repository that is as private as the most "
+    "private one that it reads (`ledger: branch:NAME@owner/repo`)"
+)
+
+
 class SelectedRepositories(Struct, frozen=True):
     """What the settings select.
 
@@ -30,16 +43,14 @@ class SelectedRepositories(Struct, frozen=True):
         to_read: the repositories that have something to read, in the order of the setting.
         empty_count: how many others GitHub's list shows to have nothing.
         notes: what readers must know about the shard; empty without `shard`.
+        is_empty_shard: whether it is known that no selected repository is in the run's shard. A list that GitHub
+            refuses, or shows in part only, does not say that.
     """
 
     to_read: tuple[ListedRepository, ...] = ()
     empty_count: int = 0
     notes: tuple[str, ...] = ()
-
-    @property
-    def is_empty_shard(self) -> bool:
-        """Whether no selected repository is in the run's shard."""
-        return bool(self.notes) and not (self.to_read or self.empty_count)
+    is_empty_shard: bool = False
 
 
 def select_repositories(
@@ -59,17 +70,25 @@ def select_repositories(
     if not settings.repositories and run.repository == EVERY_REPOSITORY:
         raise SettingsError(NO_REPOSITORY)
     refusals: list[Outcome] = []
+    lists: list[OwnerList] = []
+
+    def note_refusal(owner: str, error: GitHubError) -> None:
+        refusals.append(_refusal(owner, error))
+
     try:
-        selected = _selected(client, settings, run, lambda owner, error: refusals.append(_refusal(owner, error)))
+        selected = _selected(client, settings, run, note_refusal, lists.append)
     except GitHubError as error:
         note(_failure(f"GitHub did not list the repositories: {error}"))
         return SelectedRepositories()
+    refusals += [_hidden(each) for each in lists if each.hidden_count]
     for refusal in refusals:
         note(refusal)
     if not (selected or refusals):
         names = ", ".join(settings.repositories)
         note(_failure(f"`repositories` ({names}) matches no repository that the token can read"))
-    return _in_shard(selected, settings, run, note)
+    in_shard = _in_shard(selected, settings, run, note)
+    _warn_of_public_ledger(in_shard.to_read, lists, settings, run, note)
+    return replace(in_shard, is_empty_shard=in_shard.is_empty_shard and bool(selected) and not refusals)
 
 
 def _in_shard(
@@ -83,14 +102,39 @@ def _in_shard(
         note(Outcome("sync", "skipped", f"{run.repository} is not in shard {shard}. {advice}"))
     to_read = tuple(repository for repository in in_shard if not repository.has_nothing)
     notes = (_shard_note(shard, len(in_shard), len(selected)),) if shard else ()
-    return SelectedRepositories(to_read, len(in_shard) - len(to_read), notes)
+    return SelectedRepositories(to_read, len(in_shard) - len(to_read), notes, bool(shard) and not in_shard)
 
 
-def _selected(client: Client, settings: Settings, run: Run, note_refusal: NoteRefusal) -> Sequence[ListedRepository]:
+def _warn_of_public_ledger(
+    to_read: Iterable[ListedRepository],
+    lists: Iterable[OwnerList],
+    settings: Settings,
+    run: Run,
+    note: Callable[[Outcome], None],
+) -> None:
+    """Warn if private repositories are read into a public one, as far as the lists show that. No name is repeated."""
+    kind, _, place = settings.ledger.partition(":")
+    repository = place.partition("@")[2] or run.repository
+    is_public = any(repository.lower() in each.public_names for each in lists)
+    private_count = sum(each.is_public is False for each in to_read)
+    if kind == "branch" and is_public and private_count:
+        count = formatting.count(private_count, "private or internal repository", "private or internal repositories")
+        note(_failure(_IN_PUBLIC.format(repository=repository, count=count)))
+
+
+def _selected(
+    client: Client,
+    settings: Settings,
+    run: Run,
+    note_refusal: NoteRefusal,
+    note_list: Callable[[OwnerList], None],
+) -> Sequence[ListedRepository]:
     if not settings.repositories:
         return [ListedRepository(run.repository)]
     with_news = _lists_news(settings.repository_shard)
-    return expand_patterns(client, settings.repositories, with_news=with_news, note_refusal=note_refusal)
+    return expand_patterns(
+        client, settings.repositories, with_news=with_news, note_refusal=note_refusal, note_list=note_list
+    )
 
 
 def _lists_news(shard: Shard | None) -> bool:
@@ -105,6 +149,11 @@ def _shard_note(shard: Shard, in_shard_count: int, selected_count: int) -> str:
 
 def _refusal(owner: str, error: GitHubError) -> Outcome:
     return _failure(f"GitHub did not list the repositories of {owner}, so this run reads none of its patterns: {error}")
+
+
+def _hidden(listed: OwnerList) -> Outcome:
+    hidden = formatting.count(listed.hidden_count, "repository", "repositories")
+    return _failure(_HIDDEN.format(hidden=hidden, owner=listed.owner))
 
 
 def _failure(problem: str) -> Outcome:

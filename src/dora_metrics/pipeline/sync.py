@@ -134,6 +134,12 @@ class Sync:
     _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
+    @property
+    def has_read_nothing(self) -> bool:
+        """Whether no repository could be read, though there may be some."""
+        has_read = any(gathered.number is not None for gathered in self._gathered)
+        return not (has_read or self._selected.empty_count or self._selected.is_empty_shard)
+
     def identify(self, names: RepositoryNames) -> tuple[Repository, ...]:
         """Return what is new about the names of the repositories that were read, and of this run's before that."""
         numbers = {gathered.number for gathered in self._gathered}

@@ -1,8 +1,9 @@
 """The union of ledgers is what one ledger holds into which all their facts were merged."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -11,29 +12,41 @@ from hypothesis import strategies as st
 from dora_metrics.core.cursors import LAST_READING, Cursor, Cursors, encode_cursors
 from dora_metrics.core.facts.ids import repository as repository_id
 from dora_metrics.core.facts.jsonl import encode_fact
-from dora_metrics.core.facts.model import Fact, Repository, StoredFact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository, StoredFact
+from dora_metrics.core.ledger.counters_file import marks_files
 from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan, parse_ledger, plan_merge
 from dora_metrics.core.ledger.month_files import month_of_time
 from dora_metrics.core.ledger.union import LedgerUnion, OtherLedger, OtherLedgers, join_cursors
-from support.facts import MARCH, at, deployment, document_of, incident
+from dora_metrics.core.metrics.high_water_marks import NO_MARKS, marks_of_totals
+from dora_metrics.core.metrics.totals import Series
+from dora_metrics.core.scope import Scope
+from support.facts import MARCH, at, change, deployment, document_of, incident
 from support.strategies import START, any_facts
 
 LATEST = at("2027-01-01")
 NAMES = ("acme/shop", "acme/api", "umbrella/shop")
 
-repositories = st.builds(
-    lambda number, names, hours: Repository(
-        id=repository_id(number),
-        repository=names[-1],
-        observed_at=START + timedelta(hours=hours),
-        names=tuple(names),
-        seen_at=tuple(START + timedelta(hours=hours, minutes=index) for index in range(len(names))),
-    ),
-    st.integers(1, 2),
-    st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
-    st.integers(0, 96),
-)
-placed_facts = st.lists(st.tuples(st.integers(0, 3), any_facts | repositories), max_size=25)
+
+def any_repositories(numbers: st.SearchStrategy[int], names: Sequence[str]) -> st.SearchStrategy[Repository]:
+    """Records of repositories with these numbers, each with some of these names."""
+    return st.builds(
+        lambda number, own_names, hours: Repository(
+            id=repository_id(number),
+            repository=own_names[-1],
+            observed_at=START + timedelta(hours=hours),
+            names=tuple(own_names),
+            seen_at=tuple(START + timedelta(hours=hours, minutes=index) for index in range(len(own_names))),
+        ),
+        numbers,
+        st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True),
+        st.integers(0, 96),
+    )
+
+
+repositories = any_repositories(st.integers(1, 2), NAMES)
+"""Two repositories that may have had one name."""
+one_with_each_name = any_repositories(st.just(1), NAMES[::2]) | any_repositories(st.just(2), NAMES[1:2])
+placed_facts = st.lists(st.tuples(st.integers(0, 3), any_facts | one_with_each_name), max_size=25)
 """Facts, each with the number of the ledger that has it: the run's own one is 0. An id may be in several of them."""
 
 
@@ -68,10 +81,21 @@ def test_any_facts_in_any_ledgers_are_those_of_one_ledger(placed: list[tuple[int
     assert document_of(*union.facts, window=MARCH) == document_of(*single.facts, window=MARCH)
 
 
-def seen(name: str, observed_at: str) -> Repository:
-    """Repository 7 as a shard records it that knows it by this name only."""
+@given(st.lists(repositories, max_size=4), st.lists(st.tuples(st.integers(0, 3), any_facts), max_size=25))
+def test_any_facts_in_ledgers_that_know_all_repositories_are_those_of_one_ledger(
+    known: list[Repository], placed: list[tuple[int, StoredFact]]
+) -> None:
+    """Whichever names the repositories had in common."""
+    union = union_of(*([*known, *(fact for place, fact in placed if place == number)] for number in range(4)))
+    single = parse_ledger(files_of([*known, *(fact for _, fact in placed)]))
+    assert union.names == single.names
+    assert in_order(union.facts) == in_order(single.facts)
+
+
+def seen(name: str, observed_at: str, number: int = 7) -> Repository:
+    """A repository as a shard records it that knows it by this name only."""
     time = at(observed_at)
-    return Repository(id=repository_id(7), repository=name, observed_at=time, names=(name,), seen_at=(time,))
+    return Repository(id=repository_id(number), repository=name, observed_at=time, names=(name,), seen_at=(time,))
 
 
 def test_a_repository_that_moved_to_another_shard_is_counted_once() -> None:
@@ -106,6 +130,70 @@ def test_the_ledger_that_read_a_repository_last_knows_its_name(
     assert {fact.repository for fact in union.facts} == {name}
 
 
+# --- a name that changed hands: acme/api (7) was renamed to acme/legacy, and a new acme/api (8) was created ---
+
+PULL = "github:pull:acme/api#1"
+OLD: list[StoredFact] = [seen("acme/api", "02-01"), change(1, id=PULL, repository="acme/api", observed_at=at("02-20"))]
+"""A ledger of before."""
+NEW: list[StoredFact] = [
+    seen("acme/api", "03-10", 8),
+    change(1, id=PULL, repository="acme/api", observed_at=at("03-08")),
+    deployment(2, "03-08", repository="acme/api", service="api", changes=[PULL]),
+]
+"""A ledger that began after it. It knows the new repository alone, whose history it has read from the beginning."""
+LEGACY: list[StoredFact] = [
+    seen("acme/legacy", "03-10"),
+    deployment(1, "02-21", repository="acme/legacy", changes=["github:pull:acme/legacy#1"]),
+]
+BOTH: list[StoredFact] = [seen("acme/api", "02-01"), seen("acme/legacy", "03-05"), seen("acme/api", "03-05", 8)]
+"""What a ledger of before knows that was read until the new ones began."""
+
+
+@pytest.mark.parametrize("own", [0, 1, 2, 3])
+@pytest.mark.parametrize("old", [OLD, [*BOTH, OLD[1]]], ids=["not read since", "read since"])
+def test_each_ledger_says_which_repository_had_a_name(old: list[StoredFact], own: int) -> None:
+    """Also of facts from before that name had changed hands, as the old ledger knows it."""
+    ledgers: list[list[StoredFact]] = [[], old, NEW, LEGACY]
+    union = union_of(ledgers[own], *(ledger for ledger in ledgers if ledger is not ledgers[own]))
+    by_id = {fact.id: fact for fact in union.facts}
+    assert {fact_id: fact.repository for fact_id, fact in by_id.items()} == {
+        PULL: "acme/api",
+        "github:pull:acme/legacy#1": "acme/legacy",
+        "github:deployment:1": "acme/legacy",
+        "github:deployment:2": "acme/api",
+    }
+    delivered = by_id["github:deployment:2"]
+    assert isinstance(delivered, Deployment)
+    assert (delivered.service, delivered.changes) == ("api", (PULL,))
+
+
+def test_what_ledgers_say_under_one_name_of_two_repositories_is_kept_apart() -> None:
+    refused = {"dependabot": Cursor(refused="403", refused_at=at("03-10"))}
+    marks = marks_of_totals(Counter({Series("dora_deployments_total", Scope("acme/api", "", "production")): 3}))
+    others = [
+        OtherLedger.of({**files_of(records), CURSORS_FILE: encode_cursors(cursors), **marks_files(counted, {})}, LATEST)
+        for records, cursors, counted in (
+            (OLD, {"acme/api": {"pulls": Cursor(newest=at("03-01"))}}, NO_MARKS),
+            (NEW, {"acme/api": refused}, marks),
+            (LEGACY, {"acme/legacy": {"issues": Cursor(newest=at("03-10"))}}, NO_MARKS),
+        )
+    ]
+    union = OtherLedgers(tuple(others)).united_with(own_ledger())
+    present = union.names.present_by_stable_name()
+    cursors = {present[name]: by_kind for name, by_kind in union.cursors_with({}).items()}
+    assert cursors == {
+        "acme/legacy": {"pulls": Cursor(newest=at("03-01")), "issues": Cursor(newest=at("03-10"))},
+        "acme/api": refused,
+    }
+    assert {present[scope.repository] for scope in union.marks.scopes} == {"acme/api"}
+
+
+def test_the_cursors_of_the_own_ledger_are_those_of_its_repositories() -> None:
+    union = OtherLedgers((OtherLedger.of(files_of(OLD), LATEST),)).united_with(own_ledger(NEW))
+    (name,) = union.cursors_with({"acme/api": {"pulls": Cursor(newest=at("03-10"))}})
+    assert name == "acme/api@8"
+
+
 def test_an_incident_may_name_a_deployment_of_another_shard() -> None:
     culprit = deployment(1, repository="acme/api", service="api")
     report = incident(9, deployment=culprit.id)
@@ -132,3 +220,15 @@ def test_what_any_shard_could_not_read_is_kept() -> None:
     expected = {"acme/shop": both_kinds, "acme/api": {"pulls": Cursor()}}
     assert join_cursors([first, second]) == expected
     assert join_cursors([second, first]) == expected
+
+
+@pytest.mark.parametrize("is_refused_now", [False, True])
+def test_the_ledger_that_read_a_repository_last_says_what_it_could_not_read(*, is_refused_now: bool) -> None:
+    """A ledger of before, whose token lacked a permission or had it, stays as it was."""
+    refused, read = Cursor(refused="403", refused_at=at("03-01")), Cursor(read_at=at("03-02"))
+    before, now = (read, refused) if is_refused_now else (refused, read)
+    old: Cursors = {"acme/api": {"dependabot": before, LAST_READING: Cursor(newest=at("03-01"))}}
+    new: Cursors = {"acme/api": {"dependabot": now, LAST_READING: Cursor(newest=at("03-02"))}}
+    cut_short: Cursors = {"acme/api": {"pulls": Cursor()}}
+    for ledgers in permutations([old, new, cut_short]):
+        assert join_cursors(ledgers) == {"acme/api": {**new["acme/api"], "pulls": Cursor()}}

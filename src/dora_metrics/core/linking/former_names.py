@@ -183,6 +183,26 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         repositories = self.repositories.values()
         return {self._stable_name_of(repository): self.present_name_of(repository) for repository in repositories}
 
+    def as_written_with(self, known: "RepositoryNames") -> "RepositoryNames":
+        """Return these names for facts of a ledger that knows only some of them.
+
+        Args:
+            known: what the ledger knows of the names; all of its repositories are among these.
+        """
+        names = (name for repository in known.repositories.values() for name in repository.names)
+        return (
+            _NamesAsWritten(self.repositories, self.services, known)
+            if any(map(self.has_had_other_holder, names))
+            else self
+        )
+
+    def stable_names_from(self, known: "RepositoryNames") -> dict[str, str]:
+        """Return the stable name of each repository by the one that it has in a ledger which knows only some names."""
+        return {
+            known._stable_name_of(each): self._stable_name_of(self.repositories[each.id])  # noqa: SLF001 - its own kind
+            for each in known.repositories.values()
+        }
+
     def present_id(self, fact_id: str) -> str:
         """Return the id of a fact with the present name of its repository."""
         return self._reference(fact_id, None)
@@ -266,11 +286,15 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     def _name_at(self, name: str, at: datetime | None) -> str:
         """Return the present name of the repository that had a name at a time; None means now."""
+        holder = self._holder_at(name, at)
+        return self.present_name_of(holder) if holder else name
+
+    def _holder_at(self, name: str, at: datetime | None) -> Repository | None:
         holders = self._holders.get(name.casefold(), ())
         if at is None or len(holders) < 2:  # noqa: PLR2004 - a single holder has had it all the time
-            return self.present_name(name)
+            return self.holder(name)
         holders_until_then = [holder for holder in holders if _since(holder, name) <= at]
-        return self.present_name_of(holders_until_then[-1] if holders_until_then else holders[0])
+        return holders_until_then[-1] if holders_until_then else holders[0]
 
     def observed_now(self, fact: Fact) -> Fact:
         """Return a fact that this run has observed, with present names.
@@ -295,6 +319,23 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
 
 NO_NAMES = RepositoryNames()
+
+
+class _NamesAsWritten(RepositoryNames, frozen=True, dict=True):
+    """Names that lead from those of one ledger to the present ones over all ledgers.
+
+    A ledger that began when a name had changed hands knows the present holder alone. All its facts are of that one,
+    also those from a time when another repository had the name.
+
+    Attributes:
+        known: the names that the ledger knows. Any others are read by what all ledgers know.
+    """
+
+    known: RepositoryNames = NO_NAMES
+
+    def _holder_at(self, name: str, at: datetime | None) -> Repository | None:
+        holder = self.known._holder_at(name, at)  # noqa: SLF001 - of its own kind
+        return self.repositories[holder.id] if holder else RepositoryNames._holder_at(self, name, at)  # noqa: SLF001
 
 
 def observed_repository(
