@@ -38,7 +38,7 @@ def statuses(fake: FakeDatadog, sent: Iterable[ShapedRequest], token: str = TOKE
     """The status of the answer to each request, in order."""
     answers = []
     for request in sent:
-        headers = {**DATADOG.token_headers(token), "Content-Type": request.content_type}
+        headers = {**DATADOG.token_headers.of(token), "Content-Type": request.content_type}
         answer = requests.request(
             request.method, f"{fake.url}{request.path}", data=request.body, headers=headers, timeout=9
         )
@@ -314,8 +314,8 @@ def test_an_incident_that_ended_before_it_began_has_no_negative_length(datadog: 
 
 def test_the_two_keys_are_in_two_headers() -> None:
     assert shipped_shape("datadog") is DATADOG
-    assert DATADOG.token_headers("key:second") == {"DD-API-KEY": "key", "DD-APPLICATION-KEY": "second"}
-    assert DATADOG.token_headers("key") == {"DD-API-KEY": "key"}
+    assert DATADOG.token_headers.of("key:second") == {"DD-API-KEY": "key", "DD-APPLICATION-KEY": "second"}
+    assert DATADOG.token_headers.of("key") == {"DD-API-KEY": "key"}
 
 
 def test_without_an_application_key_deployments_arrive_and_verdicts_do_not(datadog: FakeDatadog) -> None:

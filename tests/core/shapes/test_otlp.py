@@ -150,7 +150,7 @@ def test_it_is_sent_in_each_run_as_json_to_the_address_itself() -> None:
     assert (request.method, request.path, request.content_type) == ("POST", "", "application/json")
     assert shipped_shape("otlp") is OTLP
     assert (request.delivers, OTLP.events, OTLP.sends_numbers) == ((), frozenset(), True)
-    assert OTLP.token_headers("t0ken:x") == {"Authorization": "Bearer t0ken:x"}
+    assert OTLP.token_headers.of("t0ken:x") == {"Authorization": "Bearer t0ken:x"}
 
 
 @pytest.mark.parametrize(

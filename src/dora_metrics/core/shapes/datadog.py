@@ -20,7 +20,7 @@ from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.scope import Scope, default_service, environment_of, scope_of
-from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput, content_key
+from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput, TokenHeaders, content_key
 
 ApiObject = dict[str, Any]
 Method = Literal["POST", "PATCH", "DELETE"]
@@ -328,7 +328,5 @@ DATADOG = Shape(
     requests=_requests,
     is_owed=_is_owed,
     owes_judgements=True,
-    token_header="DD-API-KEY",  # noqa: S106 - the name of a header
-    token_scheme="",
-    second_token_header="DD-APPLICATION-KEY",  # noqa: S106 - as above
+    token_headers=TokenHeaders("DD-API-KEY", second_header="DD-APPLICATION-KEY"),
 )
