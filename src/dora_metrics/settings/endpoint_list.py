@@ -14,7 +14,7 @@ from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT
 from dora_metrics.core.shapes.events import ENDPOINT_EVENTS, EndpointEvent
 from dora_metrics.core.windows import parse_list
 from dora_metrics.settings.endpoints import TOKEN_PLACEHOLDER, EndpointSettings
-from dora_metrics.settings.incident_access import is_host
+from dora_metrics.settings.hosts import is_host
 from dora_metrics.settings.templates import parse_endpoint_template
 from dora_metrics.settings.tokens import NAME, parse_tokens
 
