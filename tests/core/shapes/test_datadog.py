@@ -70,8 +70,7 @@ def verdict_of(fake: FakeDatadog, fact: Deployment) -> tuple[bool | None, str | 
 def test_a_deployment_is_sent_with_its_times_service_version_and_commit(datadog: FakeDatadog) -> None:
     url = "https://github.com/acme/shop/deployments/1"
     fact = deployment(1, "03-05T12:00", started_at="03-05T11:50", version="v1", url=url)
-    given_input = shape_input([fact], NOW, teams={"checkout": ["acme/*"]})
-    deliver(datadog, given_input)
+    deliver(datadog, shape_input([fact], NOW, teams={"checkout": ["acme/*"]}))
     (stored,) = datadog.deployments.values()
     assert stored.attributes == {
         "id": event_id(fact),
@@ -104,7 +103,13 @@ def test_the_address_of_a_repository_is_known_from_another_deployment(datadog: F
 
 
 @pytest.mark.parametrize(
-    "url", ["https://proxy.example/git/acme/shop/deployments/1", "javascript:/acme/shop/", "/acme/shop"]
+    "url",
+    [
+        "https://proxy.example/git/acme/shop/deployments/1",
+        "https://ci.example/acme/shop/12",
+        "javascript:/acme/shop/",
+        "/acme/shop",
+    ],
 )
 def test_an_address_that_is_not_of_a_repository_is_not_sent(url: str, datadog: FakeDatadog) -> None:
     deliver(datadog, shape_input([deployment(1, url=url)], NOW))
