@@ -1,4 +1,4 @@
-"""`send`: what an endpoint gets about recorded facts, printed or really sent. No ledger and no outbox changes."""
+"""`send`: what an endpoint gets about recorded facts, printed or sent. No ledger and no outbox changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -284,7 +284,7 @@ def _shape(request: SendRequest, target: EndpointSettings) -> Shape:
 
 
 def _last_time(fact: Fact) -> datetime:
-    """Return when the last thing happened that a fact says."""
+    """Return the newest time that a fact states."""
     resolved_at = fact.resolved_at if isinstance(fact, Incident) else None
     return max(fact.defining_time, resolved_at) if resolved_at else fact.defining_time
 

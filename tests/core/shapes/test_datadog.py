@@ -46,9 +46,9 @@ def statuses(fake: FakeDatadog, sent: Iterable[ShapedRequest], token: str = TOKE
     return answers
 
 
-def deliver(fake: FakeDatadog, given_input: ShapeInput) -> None:
+def deliver(fake: FakeDatadog, inputs: ShapeInput) -> None:
     """Send everything; each request must be accepted."""
-    sent = DATADOG.requests(given_input)
+    sent = DATADOG.requests(inputs)
     assert set(statuses(fake, sent)) <= {200, 202}
 
 
@@ -231,9 +231,9 @@ def test_what_did_not_reach_users_is_not_owed_and_is_deleted_if_it_was_sent(stat
 
 def test_a_run_that_failed_before_users_is_not_sent_where_it_counts_as_failed(datadog: FakeDatadog) -> None:
     failed, fixed = failed_deployment(1, "03-05"), deployment(2, "03-06")
-    given_input = shape_input([failed, fixed], NOW, [fixed], **{"count-failed-runs": True})
-    assert failed.id in given_input.failures
-    deliver(datadog, given_input)
+    inputs = shape_input([failed, fixed], NOW, [fixed], **{"count-failed-runs": True})
+    assert failed.id in inputs.failures
+    deliver(datadog, inputs)
     assert list(datadog.deployments) == [event_id(fixed)]
 
 
@@ -347,9 +347,9 @@ def test_the_id_has_the_characters_that_datadog_allows() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_golden_case_is_accepted_and_gives_our_rates(name: str, datadog: FakeDatadog) -> None:
     """Rollbacks included, and the recoveries by a deployment; docs/endpoint.md says where Datadog's own differ."""
-    given_input = golden_input(name)
-    deliver(datadog, given_input)
-    for history in given_input.results.evaluation.histories:
+    inputs = golden_input(name)
+    deliver(datadog, inputs)
+    for history in inputs.results.evaluation.histories:
         service_and_environment = history.scope.service, history.scope.environment
         counted = [each for each in history.deployments if has_reached_users(each)]
         failures = history.failures
