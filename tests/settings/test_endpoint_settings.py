@@ -228,7 +228,7 @@ UNUSABLE: dict[str, tuple[object, str]] = {
     ),
     "no event": (
         {**STORE, "events": []},
-        "store: events: it is empty; remove the line for what the template is usually sent about",
+        "store: events: it is empty; remove the line for the default of the template",
     ),
     "events of another form": (
         {**STORE, "events": {"deployment": True}},
@@ -240,7 +240,7 @@ UNUSABLE: dict[str, tuple[object, str]] = {
     ),
     "a path for a shape with paths": (
         {**STORE, "template": "datadog"},
-        "store: url: datadog has several paths, so write only the host, such as https://api.datadoghq.eu",
+        "store: url: datadog appends paths of its own, so write only the host, such as https://api.datadoghq.eu",
     ),
     "the token itself": (
         {**STORE, "token": "xoxb-S3cret"},
@@ -263,9 +263,9 @@ UNUSABLE_ADDRESSES = {
     "a user of the token": ("https://${token}@metrics.example/s3cret", "${token} is only for path and query"),
     "a port of the token": ("https://metrics.example:${token}/s3cret", "${token} is only for path and query"),
     "only the token": ("${token}", "not a valid address"),
-    "two tokens": ("https://metrics.example/s3cret/${token}/${token}", "only ${token} is known there, once"),
-    "another placeholder": ("https://metrics.example/s3cret/${basic}", "only ${token} is known there, once"),
-    "half a placeholder": ("https://metrics.example/s3cret/${token", "only ${token} is known there, once"),
+    "two tokens": ("https://metrics.example/s3cret/${token}/${token}", "only ${token} is allowed there, once"),
+    "another placeholder": ("https://metrics.example/s3cret/${basic}", "only ${token} is allowed there, once"),
+    "half a placeholder": ("https://metrics.example/s3cret/${token", "only ${token} is allowed there, once"),
 }
 
 
@@ -318,7 +318,7 @@ class TestProblems:
         assert default_endpoint("https://api.example/", "datadog", None, None).url == "https://api.example"
         assert default_endpoint("https://api.example/", "dora", None, None).url == "https://api.example/"
         texts = problems(endpoint_url="https://api.example/v2", endpoint_template="datadog")
-        assert [text for text in texts if text.startswith("input endpoint-url: datadog has several paths")]
+        assert [text for text in texts if text.startswith("input endpoint-url: datadog appends paths")]
 
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), st.lists, max_leaves=5))
     @hypothesis_settings(max_examples=cases(50), deadline=None)

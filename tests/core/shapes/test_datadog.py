@@ -88,7 +88,7 @@ def test_a_deployment_is_sent_with_its_times_service_version_and_commit(datadog:
 
 def test_a_deployment_without_start_sha_and_address_says_what_is_known(datadog: FakeDatadog) -> None:
     deliver(datadog, shape_input([deployment(1, sha=None, service="", environment=None)], NOW))
-    ((stored),) = datadog.deployments.values()
+    (stored,) = datadog.deployments.values()
     assert stored.attributes["started_at"] == stored.attributes["finished_at"]
     assert "git" not in stored.attributes
     assert (stored.attributes["service"], stored.attributes["env"]) == SHOP
