@@ -21,6 +21,9 @@ OWN_JOB_INPUTS = {"environment", "status", "version", "kubernetes"}
 TOO_LARGE_OUTPUTS = {"metrics", "facts"}
 """Outputs that may exceed the 1 MB that GitHub allows for a job's outputs; the ledger has them."""
 
+ADDRESS_OR_SECRET = "endpoint-url"
+"""An input that is a secret as well: the address of a webhook is one, and a caller has no secrets in its inputs."""
+
 RUNS_ON_INPUT = """\
       runs-on:
         description: >-
@@ -32,7 +35,7 @@ SYNC_CONDITION = (
     "(inputs.mode == '' || inputs.mode == 'auto') && github.event_name == 'workflow_run' && "
     "!contains(inputs.deployment-source, 'workflow-runs') && 'sync' || inputs.mode"
 )
-# Comes before `mode`; the only input that is not passed on unchanged.
+# Comes before `mode`, which is not passed on unchanged.
 SYNC_COMMENT = """\
           # The end of a workflow run is when to look for the deployments and releases that it made: no event reports
           # what is done with GITHUB_TOKEN. Where the runs are the deployments, the event itself says all.
@@ -73,6 +76,8 @@ def _passed_inputs() -> str:
             lines.append(f"          {name}: ${{{{ secrets.token || github.token }}}}\n")
         elif name == "mode":
             lines.append(f"{SYNC_COMMENT}          {name}: ${{{{ {SYNC_CONDITION} }}}}\n")
+        elif name == ADDRESS_OR_SECRET:
+            lines.append(f"          {name}: ${{{{ secrets.{name} || inputs.{name} }}}}\n")
         elif name not in OWN_JOB_INPUTS:
             lines.append(f"          {name}: ${{{{ {'secrets' if name in SECRETS else 'inputs'}.{name} }}}}\n")
     return "".join(lines)
@@ -123,8 +128,8 @@ def test_every_input_of_the_action_is_handed_on_or_is_about_its_own_job() -> Non
 
 def test_every_secret_reaches_the_action_and_is_optional() -> None:
     call, (step,) = _action_step(), _action_step()["job"]["steps"]
-    assert set(call["secrets"]) == (SECRETS - {"github-token"}) | {"token"}
-    handed_on = " ".join(step["with"][name] for name in SECRETS)
+    assert set(call["secrets"]) == (SECRETS - {"github-token"}) | {"token", ADDRESS_OR_SECRET}
+    handed_on = " ".join(step["with"][name] for name in (*SECRETS, ADDRESS_OR_SECRET))
     assert [name for name in call["secrets"] if f"secrets.{name}" not in handed_on] == []
     assert not any("required" in secret for secret in call["secrets"].values())
 
