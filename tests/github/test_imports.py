@@ -36,7 +36,8 @@ ONLY_FOR_OTHERS = {
         "pipeline.publish", "pipeline.remote_writing", "pipeline.report_issues", "pipeline.reports",
         "pipeline.selected_repositories", "pipeline.shard_ledgers", "pipeline.sync", "pipeline.template_process",
         "pipeline.user_templates", "pipeline.warehouse", "schemas",
-        "settings.endpoint_list", "settings.endpoints", "settings.incident_access", "settings.incidents",
+        "settings.endpoint_list", "settings.endpoints", "settings.hosts", "settings.incident_access",
+        "settings.incidents",
         "settings.tokens", "settings.yaml_text", "sinks", "sources.fact_files", "sources.git",
         "sources.health_check", "sources.incidents", "sources.kubernetes", "sources.prometheus",
     )

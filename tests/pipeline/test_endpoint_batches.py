@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.shapes.dora import DORA
-from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput, content_key
+from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput, TokenHeaders, content_key
 from dora_metrics.pipeline.endpoint_batches import MAX_REFUSALS_IN_A_ROW, Delivery, send_in_batches
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.endpoint import Endpoint
@@ -193,7 +193,7 @@ def test_a_path_comes_after_that_of_the_address_and_before_its_query() -> None:
     def at_path(_: ShapeInput) -> Sequence[ShapedRequest]:
         return [ShapedRequest(body=b"{}", key="k", path="/api/v2/events", method="PUT", content_type="text/plain")]
 
-    shape = Shape("paths", None, at_path, token_header="X-Key", token_scheme="")
+    shape = Shape("paths", None, at_path, token_headers=TokenHeaders("X-Key"))
     with mocked() as host:
         endpoint = Endpoint(f"{host.url}/in/?site=eu", "t0ken", limits=LIMITS, shape=shape)
         send_in_batches(endpoint, IDS[:1], make_input)

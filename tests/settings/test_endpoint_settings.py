@@ -91,14 +91,14 @@ class TestList:
 
 class TestSingleInputs:
     def test_they_are_the_endpoint_default_which_comes_first(self) -> None:
-        found = settings(
+        loaded = settings(
             STORE,
             endpoint_url="https://other.example",
             endpoint_token="t0ken",
             endpoint_secret="k3y",
             endpoint_template=".github/other.json.j2",
         )
-        assert found.all_endpoints == (
+        assert loaded.all_endpoints == (
             EndpointSettings("default", "https://other.example", ".github/other.json.j2", token="t0ken", secret="k3y"),
             EndpointSettings("store", "https://metrics.example/dora"),
         )
@@ -119,14 +119,14 @@ class TestSingleInputs:
             )
 
     def test_the_same_address_with_another_template_is_fine(self) -> None:
-        found = settings(STORE, endpoint_url=STORE["url"], endpoint_template=".github/x.json.j2")
-        assert [endpoint.name for endpoint in found.all_endpoints] == ["default", "store"]
+        loaded = settings(STORE, endpoint_url=STORE["url"], endpoint_template=".github/x.json.j2")
+        assert [endpoint.name for endpoint in loaded.all_endpoints] == ["default", "store"]
 
 
 class TestTokens:
     def test_a_token_is_in_the_address_or_beside_it(self) -> None:
-        found = settings(CHAT, {**STORE, "token": "store"}, endpoint_tokens="chat: T0/B0/s3cret\nstore: s3cret")
-        assert found.all_endpoints == (
+        loaded = settings(CHAT, {**STORE, "token": "store"}, endpoint_tokens="chat: T0/B0/s3cret\nstore: s3cret")
+        assert loaded.all_endpoints == (
             EndpointSettings("chat", "https://hooks.example/services/T0/B0/s3cret"),
             EndpointSettings("store", "https://metrics.example/dora", token="s3cret"),
         )
@@ -163,7 +163,7 @@ class TestTokens:
         assert _host(endpoint.url) == _host(entry["url"].replace("${token}", ""))
 
     def test_no_text_shows_one(self) -> None:
-        found = settings(
+        loaded = settings(
             CHAT,
             {**STORE, "url": "https://metrics.example/s3cret", "token": "store"},
             endpoint_tokens="chat: s3cret\nstore: s3cret",
@@ -171,8 +171,8 @@ class TestTokens:
             endpoint_token="s3cret",
             endpoint_secret="s3cret",
         )
-        assert len(found.all_endpoints) == 3
-        assert "s3cret" not in repr(found) + repr(found.all_endpoints) + str(found)
+        assert len(loaded.all_endpoints) == 3
+        assert "s3cret" not in repr(loaded) + repr(loaded.all_endpoints) + str(loaded)
 
     def test_a_line_that_is_something_else_is_named_and_not_quoted(self) -> None:
         assert problems(endpoint_tokens="s3cret\nchat: s3cret\nchat: s3cret\nb: s3cr\u00e4t\nChat: x") == (
@@ -228,7 +228,7 @@ UNUSABLE: dict[str, tuple[object, str]] = {
     ),
     "no event": (
         {**STORE, "events": []},
-        "store: events: it is empty; remove the line for what the template is usually sent about",
+        "store: events: it is empty; remove the line for the default of the template",
     ),
     "events of another form": (
         {**STORE, "events": {"deployment": True}},
@@ -240,7 +240,7 @@ UNUSABLE: dict[str, tuple[object, str]] = {
     ),
     "a path for a shape with paths": (
         {**STORE, "template": "datadog"},
-        "store: url: datadog has several paths, so write only the host, such as https://api.datadoghq.eu",
+        "store: url: datadog appends paths of its own, so write only the host, such as https://api.datadoghq.eu",
     ),
     "the token itself": (
         {**STORE, "token": "xoxb-S3cret"},
@@ -263,9 +263,9 @@ UNUSABLE_ADDRESSES = {
     "a user of the token": ("https://${token}@metrics.example/s3cret", "${token} is only for path and query"),
     "a port of the token": ("https://metrics.example:${token}/s3cret", "${token} is only for path and query"),
     "only the token": ("${token}", "not a valid address"),
-    "two tokens": ("https://metrics.example/s3cret/${token}/${token}", "only ${token} is known there, once"),
-    "another placeholder": ("https://metrics.example/s3cret/${basic}", "only ${token} is known there, once"),
-    "half a placeholder": ("https://metrics.example/s3cret/${token", "only ${token} is known there, once"),
+    "two tokens": ("https://metrics.example/s3cret/${token}/${token}", "only ${token} is allowed there, once"),
+    "another placeholder": ("https://metrics.example/s3cret/${basic}", "only ${token} is allowed there, once"),
+    "half a placeholder": ("https://metrics.example/s3cret/${token", "only ${token} is allowed there, once"),
 }
 
 
@@ -311,14 +311,14 @@ class TestProblems:
 
     def test_two_channels_or_accounts_behind_one_address_are_fine(self) -> None:
         other = {**CHAT, "name": "other", "token": "other"}
-        found = settings(CHAT, other, endpoint_tokens="chat: a\nother: b").all_endpoints
-        assert [endpoint.url[-1] for endpoint in found] == ["a", "b"]
+        endpoints = settings(CHAT, other, endpoint_tokens="chat: a\nother: b").all_endpoints
+        assert [endpoint.url[-1] for endpoint in endpoints] == ["a", "b"]
 
     def test_a_shape_with_paths_has_an_address_to_which_they_can_be_appended(self) -> None:
         assert default_endpoint("https://api.example/", "datadog", None, None).url == "https://api.example"
         assert default_endpoint("https://api.example/", "dora", None, None).url == "https://api.example/"
         texts = problems(endpoint_url="https://api.example/v2", endpoint_template="datadog")
-        assert [text for text in texts if text.startswith("input endpoint-url: datadog has several paths")]
+        assert [text for text in texts if text.startswith("input endpoint-url: datadog appends paths")]
 
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), st.lists, max_leaves=5))
     @hypothesis_settings(max_examples=cases(50), deadline=None)

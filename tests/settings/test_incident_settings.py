@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.config_file import config_layer
-from dora_metrics.settings.incident_access import Origin, parse_hosts
+from dora_metrics.settings.hosts import Origin, parse_hosts
 from dora_metrics.settings.incidents import parsing
 from dora_metrics.settings.incidents.definitions import allowed_keys, presets
 from dora_metrics.settings.incidents.expressions import MAX_GROWTH, MAX_LENGTH, Expression

@@ -1,4 +1,4 @@
-"""`send`: what an endpoint gets about recorded facts, printed or really sent. No ledger and no outbox changes."""
+"""`send`: what an endpoint gets about recorded facts, printed or sent. No ledger and no outbox changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -133,8 +133,8 @@ class _EvaluatedFacts:
     def owed(self, shape: Shape) -> _ToSend:
         """Return the facts that the endpoint would be owed if all were new, oldest first; without any, the numbers."""
         changes = (FactChange(None, fact, self.results.now, self.results.policy) for fact in self.facts)
-        wanted = (each for each in changes if self.interest.includes(each.after))
-        owed = sorted((each.after for each in wanted if self.interest.is_owed(each)), key=_place_in_time)
+        included = (each for each in changes if self.interest.includes(each.after))
+        owed = sorted((each.after for each in included if self.interest.is_owed(each)), key=_place_in_time)
         batches = [owed[start : start + MAX_BATCH_FACTS] for start in range(0, len(owed), MAX_BATCH_FACTS)]
         without_facts: list[list[Fact]] = [[]] if shape.sends_numbers else []
         contents = f"{len(owed):,} of {formatting.count(len(self.facts), 'fact')}"
@@ -168,8 +168,8 @@ def _read(
 ) -> _EvaluatedFacts:
     """Read the facts, and compute as of the newest one that the endpoint is sent about."""
     read = source(settings, runtime.now)
-    wanted = [fact for fact in read.facts if interest.includes(fact)] or read.facts
-    now = request.now or max(map(_last_time, wanted), default=runtime.now)
+    included = [fact for fact in read.facts if interest.includes(fact)] or read.facts
+    now = request.now or max(map(_last_time, included), default=runtime.now)
     results = evaluate(read.facts, settings, now)
     repository = _repository(request, read.facts, runtime)
     return _EvaluatedFacts(read.facts, read.notes, interest, results, settings, repository, request.event)
@@ -239,8 +239,8 @@ def _single_target(request: SendRequest, settings: Settings) -> EndpointSettings
 def _named_target(name: str, settings: Settings) -> EndpointSettings:
     endpoints = {endpoint.name: endpoint for endpoint in settings.all_endpoints}
     if name not in endpoints:
-        known = f"they have {', '.join(endpoints)}" if endpoints else "they have none"
-        raise SettingsError(f"--endpoint {name!r} is not in the settings; {known}")
+        available = f"they have {', '.join(endpoints)}" if endpoints else "they have none"
+        raise SettingsError(f"--endpoint {name!r} is not in the settings; {available}")
     return endpoints[name]
 
 
@@ -284,7 +284,7 @@ def _shape(request: SendRequest, target: EndpointSettings) -> Shape:
 
 
 def _last_time(fact: Fact) -> datetime:
-    """Return when the last thing happened that a fact says."""
+    """Return the newest time that a fact states."""
     resolved_at = fact.resolved_at if isinstance(fact, Incident) else None
     return max(fact.defining_time, resolved_at) if resolved_at else fact.defining_time
 

@@ -15,10 +15,10 @@ from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
-from dora_metrics.pipeline.evaluate import prometheus_families
+from dora_metrics.pipeline.evaluate import exported_repository, prometheus_families
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
-from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import Sink, SinkPayload
 from dora_metrics.sinks.pushgateway import Pushgateway
 
@@ -85,8 +85,7 @@ def _write_with_past(result: RunResult, settings: Settings, run: Run, sink: "Rem
     """Write the series of the repositories that a sync reads, and the past of those whose past is not there yet."""
     from dora_metrics.pipeline.remote_writing import write_with_past  # noqa: PLC0415 - as above
 
-    is_about_several = settings.repositories or run.repository == EVERY_REPOSITORY
-    repository = None if is_about_several else run.repository
+    repository = exported_repository(settings, run.repository)
     yield from write_with_past(result, sink, _payload(result, run, result.marks, repository))
 
 

@@ -10,7 +10,7 @@ from dora_metrics.core.shapes.shape import ShapedRequest, ShapeInput
 from dora_metrics.sinks.endpoint import Endpoint, SendFailure
 
 MAX_REFUSALS_IN_A_ROW = 10
-"""After so many, the endpoint would refuse the rest as well, so a run asks it no further."""
+"""After these, the endpoint would probably refuse the rest as well, so a run sends it nothing more."""
 
 MakeInput = Callable[[Sequence[str]], ShapeInput]
 """From the ids of debts to what a shape makes requests from."""
@@ -22,7 +22,7 @@ class Delivery:
 
     Attributes:
         ids: the debts to send, oldest first.
-        settled: the ids that are owed no more: each request that has them was accepted, or none has them.
+        settled: the ids that are no longer owed: each request with them was accepted, or no request has them.
         sent: the ids that were in accepted requests.
         refused: the ids in requests that were refused for what is in them.
         refusal: why the first of them was refused.

@@ -18,8 +18,8 @@ from dora_metrics.core.ledger.outbox import (
     is_report,
     outbox_files,
     read_outbox,
+    remaining,
     reported_period,
-    settled,
     with_entries,
 )
 from dora_metrics.core.ledger.snapshot import Snapshot
@@ -31,7 +31,7 @@ from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.endpoint_batches import Delivery, send_in_batches
-from dora_metrics.pipeline.evaluate import prometheus_families
+from dora_metrics.pipeline.evaluate import exported_repository, prometheus_families
 from dora_metrics.pipeline.owed import Interest
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.reports import page_address, report_inputs
@@ -116,7 +116,7 @@ class EndpointRun:
         shape = _shape_of(endpoint.template, self.read_template)
         owed = self._owed(endpoint, shape)
         ids = [entry.id for entry in owed if not is_report(entry.id) or self._has_all_months]
-        if not (self.has_time or not self._is_persistent):
+        if self._is_persistent and not self.has_time:
             ids = ids[:MAX_BATCH_FACTS]
         return Shipment(endpoint, shape, owed, ids, self._skip_reason(endpoint, shape, ids))
 
@@ -128,7 +128,7 @@ class EndpointRun:
 
     def _own_facts(self, interest: Interest, *, gets_all: bool) -> list[Fact]:
         """Return the facts of this run that an endpoint gets, whatever the ledger says."""
-        if self._is_persistent and not (gets_all and not self.has_time):
+        if self._is_persistent and (self.has_time or not gets_all):
             return []
         merge = self.result.merge
         observed = self.result.facts if gets_all else merge.new_facts
@@ -184,7 +184,7 @@ class EndpointRun:
         return send_in_batches(address, shipment.ids, lambda ids: self._input(ids, facts))
 
     def _share(self, sinks_left: int) -> Deadline:
-        """Return the time of the next of so many sinks: an equal part of what is left."""
+        """Return the time of the next sink: its equal part of what is left for the sinks that have not sent."""
         seconds_left = self.deadline.seconds_left
         return self.deadline if sinks_left == 1 or not seconds_left else Deadline(seconds_left / sinks_left)
 
@@ -207,8 +207,7 @@ class EndpointRun:
     def _families(self) -> LedgerCollector:
         """The numbers for Prometheus of the repository of the run; of all that a run with time reads."""
         result, run = self.result, self.run
-        is_about_several = self.has_time and (self.settings.repositories or run.repository == EVERY_REPOSITORY)
-        repository = None if is_about_several else run.repository
+        repository = exported_repository(self.settings, run.repository) if self.has_time else run.repository
         return prometheus_families(result.results, result.totals, result.snapshot.sequence, repository, result.marks)
 
     def _report(self, debt_id: str) -> OwedReport | None:
@@ -224,32 +223,33 @@ class EndpointRun:
     def _acknowledge(
         self, snapshot: Snapshot, deliveries: Mapping[str, Delivery], facts: Mapping[str, Fact | None]
     ) -> str:
-        """Take what arrived out of the outbox, for all endpoints at once; return why that failed, or nothing.
+        """Remove what is settled from the outbox, for all endpoints at once; return why that failed, or an empty text.
 
-        What cannot be taken out is sent again, which does no harm.
+        What cannot be removed is sent again, which does no harm.
         """
         changed = {name: delivery for name, delivery in deliveries.items() if delivery.changes_outbox}
         if not changed or not self._is_persistent:
             return ""
-        arrived: Mapping[str, AbstractSet[str]] = {name: delivery.settled for name, delivery in changed.items()}
         try:
-            for attempt in attempts(_MAX_TRIES):
-                if attempt:
-                    snapshot = self.result.storage.read(snapshot.months)
-                    changed_ids = self._changed_ids(snapshot, facts)
-                    arrived = {name: delivery.settled - changed_ids for name, delivery in changed.items()}
-                outbox = read_outbox(snapshot.files)
-                for name, delivery in changed.items():
-                    outbox[name] = settled(outbox.get(name, ()), arrived[name], delivery.refused)
-                changes = snapshot.changed(outbox_files(outbox))
-                if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
-                    break
+            self._write_outbox(snapshot, changed, facts)
         except LedgerError as error:
             return f"the ledger could not record this, so the next run sends them again ({error})"
         return ""
 
+    def _write_outbox(
+        self, snapshot: Snapshot, deliveries: Mapping[str, Delivery], facts: Mapping[str, Fact | None]
+    ) -> None:
+        changed_ids: AbstractSet[str] = frozenset()
+        for attempt in attempts(_MAX_TRIES):
+            if attempt:
+                snapshot = self.result.storage.read(snapshot.months)
+                changed_ids = self._changed_ids(snapshot, facts)
+            changes = snapshot.changed(_outbox_after(snapshot, deliveries, changed_ids))
+            if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
+                return
+
     def _changed_ids(self, snapshot: Snapshot, facts: Mapping[str, Fact | None]) -> set[str]:
-        """Return the facts that are not as they were sent any more, and are therefore owed again."""
+        """Return the ids of the facts that have changed since they were sent, and are therefore owed again."""
         contents = layout.parse_ledger(snapshot.files, known=self.result.merge.after.names)
         return {each for each, fact in facts.items() if contents.fact_by_id(each) != fact}
 
@@ -271,13 +271,23 @@ def _shape_of(template: str, read_template: ReadTemplate) -> Shape:
     return template_shape(template, read_template)
 
 
+def _outbox_after(
+    snapshot: Snapshot, deliveries: Mapping[str, Delivery], changed_ids: AbstractSet[str]
+) -> dict[str, bytes]:
+    """Return the files of the outbox without what is settled. Facts that have changed since stay owed."""
+    outbox = read_outbox(snapshot.files)
+    for name, delivery in deliveries.items():
+        outbox[name] = remaining(outbox.get(name, ()), delivery.settled - changed_ids, delivery.refused)
+    return outbox_files(outbox)
+
+
 def _gets_every_run(endpoint: EndpointSettings, shape: Shape) -> bool:
     """Whether an endpoint gets the numbers, and the facts of its event, in each run: not if it named its events."""
     return shape.sends_numbers and endpoint.events is None
 
 
 def _is_of_numbers_alone(shape: Shape) -> bool:
-    return shape.sends_numbers and shape.events is not None and not shape.events
+    return shape.sends_numbers and shape.events == frozenset()
 
 
 def _missing_token_text(token: str) -> str:

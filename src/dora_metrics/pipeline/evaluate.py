@@ -16,7 +16,7 @@ from dora_metrics.core.reports.prometheus import LedgerCollector
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import ThresholdInput, ThresholdResult, apply_thresholds
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings.model import Settings
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 
 
 def evaluate(facts: Iterable[Fact], settings: Settings, now: datetime, notes: Sequence[str] = ()) -> Results:
@@ -98,6 +98,12 @@ def prometheus_families(
         fact_counts = {name: count for name, count in fact_counts.items() if name == repository}
         histories = [history for history in histories if history.scope.repository == repository]
     return LedgerCollector(histories, counters, fact_counts, results.policy, results.now, sequence, __version__)
+
+
+def exported_repository(settings: Settings, run_repository: str) -> str | None:
+    """Return the repository whose series a run with time for all of them sends; None for all."""
+    is_about_several = settings.repositories or run_repository == EVERY_REPOSITORY
+    return None if is_about_several else run_repository
 
 
 def last_deployed(histories: Sequence[ScopeHistory], now: datetime) -> ScopeHistory | None:

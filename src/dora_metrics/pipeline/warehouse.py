@@ -22,7 +22,7 @@ from dora_metrics.core.windows import Window, local_date
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
-from dora_metrics.settings.incident_access import Origin
+from dora_metrics.settings.hosts import Origin
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.bigquery.contents import Contents, FactNames, RepositoryRows, TableRows
 from dora_metrics.sinks.bigquery.rest import GOOGLE

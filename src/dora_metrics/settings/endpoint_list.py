@@ -14,7 +14,7 @@ from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT
 from dora_metrics.core.shapes.events import ENDPOINT_EVENTS, EndpointEvent
 from dora_metrics.core.windows import parse_list
 from dora_metrics.settings.endpoints import TOKEN_PLACEHOLDER, EndpointSettings
-from dora_metrics.settings.incident_access import is_host
+from dora_metrics.settings.hosts import is_host
 from dora_metrics.settings.templates import parse_endpoint_template
 from dora_metrics.settings.tokens import NAME, parse_tokens
 
@@ -64,7 +64,7 @@ def parse_endpoints(entries: object) -> tuple[EndpointSettings, ...]:
 
 
 def default_endpoint_problems(url: str, template: object, endpoints: object) -> list[str]:
-    """Return what is wrong with `endpoint-url`, beside its form, which its type checks.
+    """Return what is wrong with `endpoint-url`, apart from its form, which its type checks.
 
     Args:
         url: the value of `endpoint-url`.
@@ -87,7 +87,7 @@ def default_endpoint_problems(url: str, template: object, endpoints: object) -> 
 
 
 def _repetition_problems(endpoints: Sequence[EndpointSettings]) -> Iterator[str]:
-    """Yield names that are there twice, and endpoints that would get each event twice."""
+    """Yield names that are used twice, and endpoints that would get each event twice."""
     names: set[str] = set()
     name_by_target: dict[tuple[str, ...], str] = {}
     for endpoint in endpoints:
@@ -107,7 +107,7 @@ def _path_problem(url: str, template: str) -> str:
     match = _ADDRESS.fullmatch(url)
     if template != _SEVERAL_PATHS or match is None or match["rest"] in ("", "/"):
         return ""
-    return f"{template} has several paths, so write only the host, such as https://api.datadoghq.eu"
+    return f"{template} appends paths of its own, so write only the host, such as https://api.datadoghq.eu"
 
 
 def _usable_url(url: str, template: str) -> str:
@@ -169,7 +169,7 @@ def _parse_url(value: object, shape: str, *, has_token: bool) -> str:
         raise ValueError(f"not a valid address; {_ADDRESS_RULE}")
     placeholders = _PLACEHOLDER.findall(match["rest"])
     if placeholders not in ([], [TOKEN_PLACEHOLDER]):
-        raise ValueError(f"only {TOKEN_PLACEHOLDER} is known there, once")
+        raise ValueError(f"only {TOKEN_PLACEHOLDER} is allowed there, once")
     if placeholders and not has_token:
         raise ValueError(f"it has {TOKEN_PLACEHOLDER}, so it needs `token`, the name of a line in `endpoint-tokens`")
     if problem := _path_problem(text, shape):
@@ -184,7 +184,7 @@ def _parse_events(value: object, shape: str) -> frozenset[EndpointEvent] | None:
         raise ValueError(f"{shape} sends the numbers in each run, and has no events; remove this line")
     names = parse_list(value)
     if not names:
-        raise ValueError("it is empty; remove the line for what the template is usually sent about")
+        raise ValueError("it is empty; remove the line for the default of the template")
     choices = ", ".join(ENDPOINT_EVENTS)
     if unknown := [name for name in names if name not in ENDPOINT_EVENTS]:
         raise ValueError(*(f"{name[:40]!r} is not one of {choices}" for name in unknown))

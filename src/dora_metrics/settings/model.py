@@ -215,7 +215,7 @@ class Settings(BaseModel):
         None, description="HTTP endpoint that receives facts and metrics, by default as JSON."
     )
     endpoint_token: SecretStr | None = Field(
-        None, description="Token for the endpoint: a bearer token, unless its shape has a header of its own."
+        None, description="Token for the endpoint: a bearer token, unless its template has a header of its own."
     )
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
     endpoint_template: EndpointTemplateSetting = Field(

@@ -218,7 +218,7 @@ def _check_endpoints(value: object) -> object:
 
 
 def _parse_incident_hosts(value: object) -> tuple[str, ...]:
-    from dora_metrics.settings.incident_access import parse_hosts  # noqa: PLC0415 - as above
+    from dora_metrics.settings.hosts import parse_hosts  # noqa: PLC0415 - as above
 
     return parse_hosts(windows.parse_list(value))
 

@@ -16,7 +16,7 @@ _REFUSED_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class RefusedSuccessError(SendError):
-    """The status was that of a success, and the body said that it was none."""
+    """The status was that of a success, and the body said that the request was refused."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Endpoint:
     def request_of(self, shaped: ShapedRequest) -> HttpRequest:
         """Return a request with address and credentials."""
         url = _address_with_path(self.url, shaped.path)
-        auth = HeaderAuth(self.shape.token_headers(self.token.strip())) if self.token else None
+        auth = HeaderAuth(self.shape.token_headers.of(self.token.strip())) if self.token else None
         return HttpRequest(shaped.method, url, shaped.body, self._headers(shaped), auth)
 
     def _headers(self, shaped: ShapedRequest) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Endpoint:
         return headers
 
     def _interpret(self, response: HttpResponse) -> FinalAnswer | None:
-        """Return why a success is none; what another status means, it says itself."""
+        """Return why a request with the status of a success was refused; other statuses need no shape to read them."""
         refusal = self.shape.refusal(response.status, response.body) if is_success(response.status) else ""
         return FinalAnswer(refusal, RefusedSuccessError) if refusal else None
 

@@ -332,7 +332,7 @@ def test_the_longest_digest_fits_into_a_card() -> None:
         for number in range(1, 24)
     ]
     (payload,) = payloads("teams", input_of(*facts))
-    assert "The numbers are left out: Teams takes no longer message." in texts_in(payload)
+    assert "The numbers are left out, because Teams limits the length of a message." in texts_in(payload)
     assert "and 3 more" in texts_in(payload)
 
 
@@ -396,23 +396,23 @@ def refusal(shape: str, status: int, body: str) -> str:
 
 def test_slack_says_ok() -> None:
     assert refusal("slack", 200, "ok") == refusal("slack", 200, "ok\n") == ""
-    assert refusal("slack", 200, "invalid_blocks").startswith("invalid_blocks: Slack does not take the layout")
-    assert "make a new incoming webhook" in refusal("slack", 404, "no_service")
+    assert refusal("slack", 200, "invalid_blocks").startswith("invalid_blocks: Slack rejected the layout")
+    assert "create a new incoming webhook" in refusal("slack", 404, "no_service")
     assert "archived" in refusal("slack", 410, "channel_is_archived")
-    assert refusal("slack", 400, "something_new").startswith("something_new: look the name up")
+    assert refusal("slack", 400, "something_new").startswith("something_new: see this name")
 
 
 @pytest.mark.parametrize("body", ["", "<html>sign in</html>", '{"ok": true}', "ok ::error::x", "OK", "::stop::"])
 def test_an_answer_that_is_not_slacks_is_a_refusal_that_repeats_nothing_of_it(body: str) -> None:
     assert refusal("slack", 200, body) == (
-        "the answer is not `ok`, so it is probably not Slack's: check the address, and proxies on the way"
+        "the answer is not `ok`, so it is probably not Slack's: check the address, and any proxy between"
     )
 
 
 def test_teams_accepts_or_says_why_not() -> None:
     assert refusal("teams", 202, "") == refusal("teams", 200, "1") == refusal("teams", 200, "") == ""
     failed = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413"
-    assert refusal("teams", 200, failed).startswith("Teams has not delivered the message")
+    assert refusal("teams", 200, failed).startswith("Teams did not deliver the message")
     assert "not one of a Teams workflow" in refusal("teams", 200, "<html>sign in</html>")
 
 

@@ -38,7 +38,7 @@ def statuses(fake: FakeDatadog, sent: Iterable[ShapedRequest], token: str = TOKE
     """The status of the answer to each request, in order."""
     answers = []
     for request in sent:
-        headers = {**DATADOG.token_headers(token), "Content-Type": request.content_type}
+        headers = {**DATADOG.token_headers.of(token), "Content-Type": request.content_type}
         answer = requests.request(
             request.method, f"{fake.url}{request.path}", data=request.body, headers=headers, timeout=9
         )
@@ -46,9 +46,9 @@ def statuses(fake: FakeDatadog, sent: Iterable[ShapedRequest], token: str = TOKE
     return answers
 
 
-def deliver(fake: FakeDatadog, given_input: ShapeInput) -> None:
+def deliver(fake: FakeDatadog, inputs: ShapeInput) -> None:
     """Send everything; each request must be accepted."""
-    sent = DATADOG.requests(given_input)
+    sent = DATADOG.requests(inputs)
     assert set(statuses(fake, sent)) <= {200, 202}
 
 
@@ -70,8 +70,7 @@ def verdict_of(fake: FakeDatadog, fact: Deployment) -> tuple[bool | None, str | 
 def test_a_deployment_is_sent_with_its_times_service_version_and_commit(datadog: FakeDatadog) -> None:
     url = "https://github.com/acme/shop/deployments/1"
     fact = deployment(1, "03-05T12:00", started_at="03-05T11:50", version="v1", url=url)
-    given_input = shape_input([fact], NOW, teams={"checkout": ["acme/*"]})
-    deliver(datadog, given_input)
+    deliver(datadog, shape_input([fact], NOW, teams={"checkout": ["acme/*"]}))
     (stored,) = datadog.deployments.values()
     assert stored.attributes == {
         "id": event_id(fact),
@@ -89,7 +88,7 @@ def test_a_deployment_is_sent_with_its_times_service_version_and_commit(datadog:
 
 def test_a_deployment_without_start_sha_and_address_says_what_is_known(datadog: FakeDatadog) -> None:
     deliver(datadog, shape_input([deployment(1, sha=None, service="", environment=None)], NOW))
-    ((stored),) = datadog.deployments.values()
+    (stored,) = datadog.deployments.values()
     assert stored.attributes["started_at"] == stored.attributes["finished_at"]
     assert "git" not in stored.attributes
     assert (stored.attributes["service"], stored.attributes["env"]) == SHOP
@@ -104,7 +103,13 @@ def test_the_address_of_a_repository_is_known_from_another_deployment(datadog: F
 
 
 @pytest.mark.parametrize(
-    "url", ["https://proxy.example/git/acme/shop/deployments/1", "javascript:/acme/shop/", "/acme/shop"]
+    "url",
+    [
+        "https://proxy.example/git/acme/shop/deployments/1",
+        "https://ci.example/acme/shop/12",
+        "javascript:/acme/shop/",
+        "/acme/shop",
+    ],
 )
 def test_an_address_that_is_not_of_a_repository_is_not_sent(url: str, datadog: FakeDatadog) -> None:
     deliver(datadog, shape_input([deployment(1, url=url)], NOW))
@@ -226,9 +231,9 @@ def test_what_did_not_reach_users_is_not_owed_and_is_deleted_if_it_was_sent(stat
 
 def test_a_run_that_failed_before_users_is_not_sent_where_it_counts_as_failed(datadog: FakeDatadog) -> None:
     failed, fixed = failed_deployment(1, "03-05"), deployment(2, "03-06")
-    given_input = shape_input([failed, fixed], NOW, [fixed], **{"count-failed-runs": True})
-    assert failed.id in given_input.failures
-    deliver(datadog, given_input)
+    inputs = shape_input([failed, fixed], NOW, [fixed], **{"count-failed-runs": True})
+    assert failed.id in inputs.failures
+    deliver(datadog, inputs)
     assert list(datadog.deployments) == [event_id(fixed)]
 
 
@@ -314,8 +319,8 @@ def test_an_incident_that_ended_before_it_began_has_no_negative_length(datadog: 
 
 def test_the_two_keys_are_in_two_headers() -> None:
     assert shipped_shape("datadog") is DATADOG
-    assert DATADOG.token_headers("key:second") == {"DD-API-KEY": "key", "DD-APPLICATION-KEY": "second"}
-    assert DATADOG.token_headers("key") == {"DD-API-KEY": "key"}
+    assert DATADOG.token_headers.of("key:second") == {"DD-API-KEY": "key", "DD-APPLICATION-KEY": "second"}
+    assert DATADOG.token_headers.of("key") == {"DD-API-KEY": "key"}
 
 
 def test_without_an_application_key_deployments_arrive_and_verdicts_do_not(datadog: FakeDatadog) -> None:
@@ -342,9 +347,9 @@ def test_the_id_has_the_characters_that_datadog_allows() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_golden_case_is_accepted_and_gives_our_rates(name: str, datadog: FakeDatadog) -> None:
     """Rollbacks included, and the recoveries by a deployment; docs/endpoint.md says where Datadog's own differ."""
-    given_input = golden_input(name)
-    deliver(datadog, given_input)
-    for history in given_input.results.evaluation.histories:
+    inputs = golden_input(name)
+    deliver(datadog, inputs)
+    for history in inputs.results.evaluation.histories:
         service_and_environment = history.scope.service, history.scope.environment
         counted = [each for each in history.deployments if has_reached_users(each)]
         failures = history.failures

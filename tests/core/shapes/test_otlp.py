@@ -31,8 +31,8 @@ Value = dict[tuple[str, frozenset[tuple[str, str]]], float]
 NOW = at("04-01")
 
 
-def sent(given_input: ShapeInput) -> ShapedRequest:
-    (request,) = OTLP.requests(given_input)
+def sent(inputs: ShapeInput) -> ShapedRequest:
+    (request,) = OTLP.requests(inputs)
     return request
 
 
@@ -67,14 +67,14 @@ def number_of(point: NumberDataPoint) -> float:
     return point.as_int if point.WhichOneof("value") == "as_int" else point.as_double
 
 
-def pushed_series(given_input: ShapeInput) -> Value:
+def pushed_series(inputs: ShapeInput) -> Value:
     """The same series as the group of a Pushgateway has them."""
     registry = CollectorRegistry()
-    registry.register(given_input.families)
+    registry.register(inputs.families)
     values: Value = {}
     for family in registry.collect():
         for sample in family.samples:
-            labels = {"repository": given_input.repository, **sample.labels}
+            labels = {"repository": inputs.repository, **sample.labels}
             if "le" in labels:
                 labels["le"] = str(float(labels["le"]))
             values[sample.name, frozenset(labels.items())] = sample.value
@@ -83,16 +83,16 @@ def pushed_series(given_input: ShapeInput) -> Value:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_receiver_reads_the_series_of_every_golden_case(name: str) -> None:
-    given_input = golden_input(name)
-    assert series_in(sent(given_input)) == pushed_series(given_input)
+    inputs = golden_input(name)
+    assert series_in(sent(inputs)) == pushed_series(inputs)
 
 
 @settings(max_examples=cases(30))
 @given(st.lists(strategies.any_facts, max_size=12, unique_by=lambda fact: fact.id))
 def test_a_receiver_reads_the_series_of_any_facts(facts: list[Fact]) -> None:
-    given_input = shape_input(facts, NOW)
-    request = sent(given_input)
-    assert series_in(request) == pushed_series(given_input)
+    inputs = shape_input(facts, NOW)
+    request = sent(inputs)
+    assert series_in(request) == pushed_series(inputs)
     assert request == sent(shape_input(facts, NOW)), "the same facts have the same bytes"
     assert b"NaN" not in request.body
 
@@ -150,7 +150,7 @@ def test_it_is_sent_in_each_run_as_json_to_the_address_itself() -> None:
     assert (request.method, request.path, request.content_type) == ("POST", "", "application/json")
     assert shipped_shape("otlp") is OTLP
     assert (request.delivers, OTLP.events, OTLP.sends_numbers) == ((), frozenset(), True)
-    assert OTLP.token_headers("t0ken:x") == {"Authorization": "Bearer t0ken:x"}
+    assert OTLP.token_headers.of("t0ken:x") == {"Authorization": "Bearer t0ken:x"}
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ def planted_faults(content: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
 
 @pytest.mark.parametrize("fault", planted_faults(json.loads(sent(golden_input("demo")).body)))
 def test_the_comparison_finds_planted_faults(fault: str) -> None:
-    given_input = golden_input("demo")
-    content = json.loads(sent(given_input).body)
+    inputs = golden_input("demo")
+    content = json.loads(sent(inputs).body)
     planted_faults(content)[fault]()
     with pytest.raises((json_format.ParseError, ValueError, AssertionError)):
-        assert series_in(ShapedRequest(body=json.dumps(content).encode(), key="")) == pushed_series(given_input)
+        assert series_in(ShapedRequest(body=json.dumps(content).encode(), key="")) == pushed_series(inputs)
 
 
 def test_no_bucket_is_negative() -> None:

@@ -103,9 +103,9 @@ def with_entries(owed: Iterable[OutboxEntry], new: Iterable[OutboxEntry]) -> lis
     return list({entry.id: entry for entry in (*owed, *new)}.values())
 
 
-def settled(owed: Iterable[OutboxEntry], arrived: Collection[str], refused: Collection[str]) -> list[OutboxEntry]:
-    """Return the debts that are left: without those that have arrived, and those that were refused at the end."""
-    left = [entry for entry in owed if entry.id not in arrived]
+def remaining(owed: Iterable[OutboxEntry], settled: Collection[str], refused: Collection[str]) -> list[OutboxEntry]:
+    """Return the debts that are not settled; those that were refused come last."""
+    left = [entry for entry in owed if entry.id not in settled]
     return sorted(left, key=lambda entry: entry.id in refused)
 
 

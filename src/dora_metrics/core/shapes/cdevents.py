@@ -17,18 +17,18 @@ from dora_metrics.core.shapes.repository_address import RepositoryAddresses
 from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput
 
 _WHERE = ("repository", "service", "environment")
-_TOLD_FIELDS: dict[type[Fact], tuple[str, ...]] = {
+_SENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: (*_WHERE, "status", "finished_at", "sha", "version", "run_id", "run_attempt", "workflow"),
     Change: ("repository", "service", "merged_at", "sha"),
     Incident: (*_WHERE, "detected_at", "resolved_at", "title", "severity", "deployment"),
 }
 """The fields that events are made from. A fact in which another one changed is not sent again."""
 
-_told_fields = {kind: attrgetter(*names) for kind, names in _TOLD_FIELDS.items()}
+_sent_fields_of = {kind: attrgetter(*names) for kind, names in _SENT_FIELDS.items()}
 
 
 def _requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
-    """One request for each event. A fact that makes no event is in none, and has arrived with that."""
+    """Return a request for each event. A fact that makes no event is in no request, and so is settled."""
     events = sorted(_events(shape_input), key=lambda event: event.time)
     return [event.to_request() for event in events]
 
@@ -152,17 +152,17 @@ def _service_id(fact: Deployment | Incident) -> str:
 
 
 def _is_owed(change: FactChange) -> bool:
-    """Whether events say something else about a fact than they did before."""
-    return _told(change.after) not in (None, _told(change.before))
+    """Whether the events of a fact differ from those before its change."""
+    return _sent_content(change.after) not in (None, _sent_content(change.before))
 
 
-def _told(fact: Fact | None) -> object:
-    """Return what events say about a fact; None if they say nothing."""
-    if fact is None or fact.retracted or type(fact) not in _told_fields:
+def _sent_content(fact: Fact | None) -> object:
+    """Return the fields that events of a fact are made from; None if it makes no event."""
+    if fact is None or fact.retracted or type(fact) not in _sent_fields_of:
         return None
     if isinstance(fact, Change) and fact.merged_at is None:
         return None
-    return _told_fields[type(fact)](fact)
+    return _sent_fields_of[type(fact)](fact)
 
 
 CDEVENTS = Shape(

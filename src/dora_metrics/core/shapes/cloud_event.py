@@ -48,7 +48,7 @@ class CDEvent(Struct, frozen=True, kw_only=True):
         subject: the id of the subject, unique in its source; made with `subject_id`.
         content: the fields that CDEvents has for this subject. Those that are not known are None, and left out.
         custom: the fields of ours, likewise.
-        delivers: the ids of the facts that it tells about.
+        delivers: the ids of the facts that it is made from.
     """
 
     happening: Happening
@@ -66,9 +66,8 @@ class CDEvent(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """A digest of all that it says. So a receiver that drops what has a known id loses no correction."""
-        said = (self.type, self.source, self.time, self.subject, _known(self.content), _known(self.custom))
-        return content_key(said)
+        """A digest of its content, so a receiver that drops repeated ids loses no correction."""
+        return content_key((self.type, self.source, self.time, self.subject, _known(self.content), _known(self.custom)))
 
     def to_request(self) -> ShapedRequest:
         """Return the request that sends it. Its key is its id."""

@@ -20,7 +20,8 @@ from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.scope import Scope, default_service, environment_of, scope_of
-from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput, content_key
+from dora_metrics.core.shapes.repository_address import RepositoryAddresses
+from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, ShapeInput, TokenHeaders, content_key
 
 ApiObject = dict[str, Any]
 Method = Literal["POST", "PATCH", "DELETE"]
@@ -58,6 +59,7 @@ class _Judged:
     def __init__(self, shape_input: ShapeInput) -> None:
         self.failures = shape_input.failures
         self.policy = shape_input.results.policy
+        self._facts = shape_input.facts
         self._evaluation = shape_input.results.evaluation
 
     @property
@@ -105,10 +107,10 @@ class _Judged:
         """Return the production incident that a fact reports; None for one outside production."""
         return self._incidents.get(fact.id)
 
-    def repository_url(self, deployment: Deployment) -> str | None:
-        """Return the address of a deployment's repository, from those of its deployments; None if none has one."""
-        own_url = _repository_url(deployment)
-        return own_url or self._repository_urls.get(deployment.repository)
+    @cached_property
+    def addresses(self) -> RepositoryAddresses:
+        """The addresses of repositories, as the owed facts and the deployments that count name them."""
+        return RepositoryAddresses((*self._facts, *self._deployments.values()))
 
     @cached_property
     def _deployments(self) -> Mapping[str, Deployment]:
@@ -144,11 +146,6 @@ class _Judged:
     def _incidents(self) -> Mapping[str, AttributedIncident]:
         incidents = [attributed for history in self._histories for attributed in history.incidents]
         return {report_id: attributed for attributed in incidents for report_id in attributed.report_ids}
-
-    @cached_property
-    def _repository_urls(self) -> Mapping[str, str]:
-        urls = ((each.repository, _repository_url(each)) for each in self._deployments.values())
-        return {repository: url for repository, url in urls if url}
 
 
 class _DeploymentPlan:
@@ -216,7 +213,7 @@ def _replaced_part(parts: Sequence[Deployment], owed_ids: frozenset[str]) -> Dep
 
 def _deployment_content(deployment: Deployment, judged: _Judged) -> ApiObject:
     scope = scope_of(deployment)
-    url = judged.repository_url(deployment)
+    url = judged.addresses.known(deployment.repository)
     attributes = {
         "id": event_id(deployment),
         "service": scope.service,
@@ -305,13 +302,6 @@ def _milliseconds(time: datetime) -> int:
     return (time - EPOCH) // _MILLISECOND
 
 
-def _repository_url(deployment: Deployment) -> str | None:
-    """Return the address of the repository that a deployment's own address begins with."""
-    before, slash, _ = f"{deployment.url}/".partition(f"/{deployment.repository}/")
-    is_web_server = before.startswith(("https://", "http://")) and before.count("/") == len("//")
-    return f"{before}/{deployment.repository}" if slash and is_web_server else None
-
-
 def _is_owed(change: FactChange) -> bool:
     """Whether Datadog should have a fact, or may have it and should not."""
     return any(fact is not None and _is_sent(fact) for fact in (change.before, change.after))
@@ -328,7 +318,5 @@ DATADOG = Shape(
     requests=_requests,
     is_owed=_is_owed,
     owes_judgements=True,
-    token_header="DD-API-KEY",  # noqa: S106 - the name of a header
-    token_scheme="",
-    second_token_header="DD-APPLICATION-KEY",  # noqa: S106 - as above
+    token_headers=TokenHeaders("DD-API-KEY", second_header="DD-APPLICATION-KEY"),
 )

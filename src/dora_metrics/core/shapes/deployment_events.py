@@ -34,7 +34,7 @@ class ServiceChange(NamedTuple):
 
 
 class FinishedRun(NamedTuple):
-    """An attempt of a workflow run, as its deployments tell of it.
+    """An attempt of a workflow run, as far as its deployments show it.
 
     Attributes:
         repository: of the run.
@@ -43,7 +43,7 @@ class FinishedRun(NamedTuple):
         workflow: the name of the workflow; None where it is not known.
         outcome: `failure` if a deployment failed, otherwise `cancel` if one was cancelled.
         finished_at: when the last of its deployments ended.
-        fact_ids: the ids of the owed facts that tell of it.
+        fact_ids: the ids of the owed facts that are of it.
     """
 
     repository: str
@@ -143,15 +143,15 @@ def _rollback_ids(history: ScopeHistory, policy: Policy) -> set[str]:
     """
     redeployed = redeployment_ids(history.deployments)
     finished = [each for each in history.deployments if each.status != "cancelled"]
-    found = {
+    rollback_ids = {
         after.id
         for before, after in pairwise(finished)
         if after.remediates and after.id in redeployed and after.sha != before.sha
     }
     if is_rule_enabled("rollback", policy):
         signals = rollback_signals(ScopeTimeline(history.scope, history.deployments))
-        found.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
-    return found
+        rollback_ids.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
+    return rollback_ids
 
 
 def _unjudged_changes(facts: Sequence[Deployment]) -> Iterator[ServiceChange]:

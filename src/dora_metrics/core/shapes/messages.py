@@ -138,8 +138,8 @@ def is_news(change: FactChange) -> bool:
     before = None if change.before is None or change.before.retracted else change.before
     match fact:
         case Deployment() | Incident():
-            is_said = _outcome(fact) != "cancelled" and change.policy.is_production(environment_of(fact))
-            return is_said and _outcome(before) != _outcome(fact)
+            has_message = _outcome(fact) != "cancelled" and change.policy.is_production(environment_of(fact))
+            return has_message and _outcome(before) != _outcome(fact)
         case Change():
             return before is None
         case _:

@@ -24,8 +24,17 @@ class RepositoryAddresses:
         self._servers: Mapping[str, str] = {fact.repository: server for fact in facts if (server := _server_of(fact))}
 
     def of(self, repository: str) -> str:
-        """Return the address of a repository as a valid URI, whatever its name is."""
-        return f"{self._servers.get(repository, GITHUB)}/{quote(repository, safe='/')}"
+        """Return the address of a repository as a valid URI, whatever its name is; on GitHub if none is known."""
+        return self.known(repository) or _address(GITHUB, repository)
+
+    def known(self, repository: str) -> str | None:
+        """Return the address of a repository; None if no fact names its server."""
+        server = self._servers.get(repository)
+        return _address(server, repository) if server else None
+
+
+def _address(server: str, repository: str) -> str:
+    return f"{server}/{quote(repository, safe='/')}"
 
 
 def _server_of(fact: Fact) -> str | None:

@@ -107,13 +107,36 @@ class FactChange(Struct, frozen=True):
 
 
 def is_any_change(_: FactChange) -> bool:
-    """An endpoint that keeps facts gets each change of one."""
+    """Send each change, as to an endpoint that keeps facts."""
     return True
 
 
 def no_refusal(_status: int, _body: bytes) -> str:
-    """A status from 200 to 299 says all."""
+    """Accept each request that is answered with a status from 200 to 299."""
     return ""
+
+
+class TokenHeaders(Struct, frozen=True):
+    """Where a request has the token of its endpoint.
+
+    Attributes:
+        header: the header that holds the token.
+        scheme: what comes before the token in it.
+        second_header: the header that holds what follows the first colon of a token; empty if a token has one part.
+    """
+
+    header: str
+    scheme: str = ""
+    second_header: str = ""
+
+    def of(self, token: str) -> Mapping[str, str]:
+        """Return the headers that hold a token. One with two parts has a colon between them: `KEY:SECOND`."""
+        first, colon, second = token.partition(":") if self.second_header else (token, "", "")
+        headers = {self.header: f"{self.scheme}{first}"}
+        return {**headers, self.second_header: second} if colon else headers
+
+
+BEARER = TokenHeaders("Authorization", "Bearer ")
 
 
 @dataclass(frozen=True)
@@ -128,10 +151,8 @@ class Shape:
         is_owed: whether a change of a fact is sent; the endpoint's events are looked at before.
         owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed.
         sends_numbers: whether a run that owes no fact sends the numbers as well.
-        token_header: the header that holds the token.
-        token_scheme: what comes before the token in that header.
-        second_token_header: the header that holds what follows the first colon of a token; empty if a token is one.
-        refusal: from the status and body of a success, why it is none; empty if it is one.
+        token_headers: where its requests have the token.
+        refusal: from a status from 200 to 299 and the body, why the request was refused; empty if it was accepted.
     """
 
     name: str
@@ -140,16 +161,8 @@ class Shape:
     is_owed: Callable[[FactChange], bool] = is_any_change
     owes_judgements: bool = False
     sends_numbers: bool = False
-    token_header: str = "Authorization"  # noqa: S105 - the name of a header
-    token_scheme: str = "Bearer "  # noqa: S105 - as above
-    second_token_header: str = ""
+    token_headers: TokenHeaders = BEARER
     refusal: Callable[[int, bytes], str] = no_refusal
-
-    def token_headers(self, token: str) -> Mapping[str, str]:
-        """Return the headers that hold a token. One with two parts has a colon between them: `KEY:SECOND`."""
-        first, colon, second = token.partition(":") if self.second_token_header else (token, "", "")
-        headers = {self.token_header: f"{self.token_scheme}{first}"}
-        return {**headers, self.second_token_header: second} if colon else headers
 
 
 def content_key(content: object) -> str:

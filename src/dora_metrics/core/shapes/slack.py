@@ -121,27 +121,27 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-_NEW_WEBHOOK = "make a new incoming webhook in Slack and set its address"
+_NEW_WEBHOOK = "create a new incoming webhook in Slack, and set its address"
 _ERRORS: Mapping[str, str] = {
     "action_prohibited": "an administrator has restricted posting to the channel; ask for it, or use another channel",
-    "channel_is_archived": "the channel is archived; restore it, or make a webhook for another channel",
-    "channel_not_found": f"the channel does not exist any more; {_NEW_WEBHOOK}",
-    "invalid_blocks": "Slack does not take the layout of the message; report it as a bug of this action",
-    "invalid_blocks_format": "Slack does not take the layout of the message; report it as a bug of this action",
-    "invalid_payload": "Slack cannot read the message; check that the address is one of an incoming webhook",
-    "invalid_token": f"the address is not valid any more; {_NEW_WEBHOOK}",
-    "msg_blocks_too_long": "the message is longer than Slack takes; report it as a bug of this action",
-    "no_active_hooks": f"the webhook is switched off; switch it on, or {_NEW_WEBHOOK}",
-    "no_service": f"the webhook was removed or switched off; {_NEW_WEBHOOK}",
-    "no_team": f"the workspace does not exist any more; {_NEW_WEBHOOK}",
+    "channel_is_archived": "the channel is archived; restore it, or create a webhook for another channel",
+    "channel_not_found": f"the channel no longer exists; {_NEW_WEBHOOK}",
+    "invalid_blocks": "Slack rejected the layout of the message; report this as a bug of the action",
+    "invalid_blocks_format": "Slack rejected the layout of the message; report this as a bug of the action",
+    "invalid_payload": "Slack cannot read the message; check that the address is that of an incoming webhook",
+    "invalid_token": f"the address is no longer valid; {_NEW_WEBHOOK}",
+    "msg_blocks_too_long": "the message exceeds a limit of Slack; report this as a bug of the action",
+    "no_active_hooks": f"the webhook is disabled; enable it, or {_NEW_WEBHOOK}",
+    "no_service": f"the webhook was removed or disabled; {_NEW_WEBHOOK}",
+    "no_team": f"the workspace no longer exists; {_NEW_WEBHOOK}",
     "posting_to_general_channel_denied": "only some people may post to #general; use another channel",
-    "rate_limited": "Slack takes about one message a second; the next run sends it again",
-    "team_disabled": "the workspace is switched off; make a webhook in another one",
-    "user_not_found": f"the person that the webhook posts to does not exist any more; {_NEW_WEBHOOK}",
+    "rate_limited": "Slack accepts about one message a second; the next run sends it again",
+    "team_disabled": "the workspace is disabled; create a webhook in another one",
+    "user_not_found": f"the user that the webhook posts to no longer exists; {_NEW_WEBHOOK}",
 }
 """What Slack's errors mean, and what to do."""
 
-_UNKNOWN_ERROR = "look the name up in Slack's documentation of incoming webhooks"
+_UNKNOWN_ERROR = "see this name in Slack's documentation of incoming webhooks"
 
 
 def _refusal(status: int, body: bytes) -> str:
@@ -152,7 +152,7 @@ def _refusal(status: int, body: bytes) -> str:
     name = answer if re.fullmatch(r"[a-z_]{1,60}", answer, re.ASCII) else ""
     if name and name != "ok":
         return f"{name}: {_ERRORS.get(name, _UNKNOWN_ERROR)}"
-    return "the answer is not `ok`, so it is probably not Slack's: check the address, and proxies on the way"
+    return "the answer is not `ok`, so it is probably not Slack's: check the address, and any proxy between"
 
 
 SLACK = Shape("slack", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal)

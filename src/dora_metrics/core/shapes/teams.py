@@ -42,7 +42,9 @@ def _fitting_body(message: Message) -> bytes:
 def _shorter(message: Message) -> Iterator[Message]:
     """Yield the message, then ever shorter ones; the last one has its title only."""
     yield message
-    without_numbers = replace(message, scopes=(), more="The numbers are left out: Teams takes no longer message.")
+    without_numbers = replace(
+        message, scopes=(), more="The numbers are left out, because Teams limits the length of a message."
+    )
     yield without_numbers
     yield replace(without_numbers, lines=tuple(replace(line, url="") for line in message.lines))
     yield replace(without_numbers, lines=(), paragraphs=(), links=())
@@ -134,8 +136,8 @@ def _refusal(status: int, body: bytes) -> str:
     if status == _ACCEPTED or (status == _OK and answer in (b"", b"1")):
         return ""
     if _OLD_CONNECTOR in answer.lower():
-        return "Teams has not delivered the message; make a webhook with Workflows in Teams, and set its address"
-    return "the answer is not one of a Teams workflow: check the address, and proxies on the way"
+        return "Teams did not deliver the message; create a webhook with Workflows in Teams, and set its address"
+    return "the answer is not one of a Teams workflow: check the address, and any proxy between"
 
 
 TEAMS = Shape("teams", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal)

@@ -214,9 +214,9 @@ def _ids(facts: object) -> tuple[str, ...]:
     each_fact = [facts] if isinstance(facts, Mapping) else facts
     if isinstance(each_fact, Iterable) and not isinstance(each_fact, str | Undefined):
         ids = [fact.get("id") if isinstance(fact, Mapping) else None for fact in each_fact]
-        known = tuple(fact_id for fact_id in ids if isinstance(fact_id, str))
-        if len(known) == len(ids):
-            return tuple(dict.fromkeys(known))
+        valid_ids = [fact_id for fact_id in ids if isinstance(fact_id, str)]
+        if len(valid_ids) == len(ids):
+            return tuple(dict.fromkeys(valid_ids))
     raise TemplateError("`facts` of a request is not a list of facts, such as facts=[fact]")
 
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from dora_metrics.core.scope import is_repository_name
-from dora_metrics.settings.incident_access import TOKEN_PLACEHOLDERS, Origin, names_token
+from dora_metrics.settings.hosts import Origin
+from dora_metrics.settings.incident_access import TOKEN_PLACEHOLDERS, names_token
 from dora_metrics.settings.incidents.definitions import (
     CUSTOM,
     Definition,

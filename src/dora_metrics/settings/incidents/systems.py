@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from dora_metrics.core.facts.model import Severity
-from dora_metrics.settings.incident_access import Origin
+from dora_metrics.settings.hosts import Origin
 from dora_metrics.settings.incidents.expressions import Expression
 from dora_metrics.settings.incidents.times import TimeFormat
 

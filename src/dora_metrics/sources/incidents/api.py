@@ -28,7 +28,8 @@ from dora_metrics.http_session import (
     HttpSession,
     may_pass,
 )
-from dora_metrics.settings.incident_access import Origin, names_token
+from dora_metrics.settings.hosts import Origin
+from dora_metrics.settings.incident_access import names_token
 from dora_metrics.settings.incidents.systems import IncidentSystem, QueryValue
 from dora_metrics.settings.tokens import NamedToken
 
