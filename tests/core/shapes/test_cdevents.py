@@ -74,6 +74,12 @@ def test_services_and_environments_have_a_first_success_each() -> None:
     assert service_names(*owed) == ["deployed", "deployed", "deployed", "upgraded"]
 
 
+def test_without_an_environment_a_deployment_changes_no_service_where_others_name_one() -> None:
+    named, unnamed = deployment(1, environment="prod-eu"), deployment(2, "03-06", environment=None)
+    assert service_names(unnamed, results=results_of(named, unnamed)) == []
+    assert service_names(unnamed, results=results_of(unnamed, production_environments=("live",))) == ["deployed"]
+
+
 def test_the_whole_history_decides_not_what_is_owed() -> None:
     known = deployments_of_versions("V1 V2")
     assert service_names(known[1], results=results_of(*known)) == ["upgraded"]

@@ -100,6 +100,21 @@ def test_an_old_incident_that_is_resolved_now_is_news() -> None:
     assert not news(None, replace(opened, resolved_at=at("02-06")))
 
 
+def test_without_an_environment_a_fact_may_be_of_production() -> None:
+    policy = Policy(production_environments=("live",))
+    fact = deployment(1, environment=None)
+    assert shipped_shape("slack").is_owed(FactChange(None, fact, at("03-05T13:00"), policy))
+    assert not shipped_shape("slack").is_owed(FactChange(None, deployment(1), at("03-05T13:00"), policy))
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_messages_are_on_what_counts_as_production(shape: str) -> None:
+    alone = deployment(1, "03-17", version="v1", environment=None)
+    assert "v1 was deployed to production" in text_of(shape, alone, production_environments=("live",))
+    named = deployment(2, "03-16", version="v2", environment="prod-eu")
+    assert payloads(shape, input_of(alone, named, owed=[alone])) == []
+
+
 def test_channels_get_deployments_and_reports_by_default() -> None:
     assert [shipped_shape(name).events for name in CHATS] == [frozenset({"deployment", "report"})] * 2
 

@@ -147,6 +147,12 @@ def test_staging_is_sent_without_a_verdict(datadog: FakeDatadog) -> None:
     assert datadog.deployments[event_id(staging)].is_failure is None
 
 
+def test_a_deployment_that_counts_nowhere_since_others_name_an_environment_is_not_sent() -> None:
+    named, unnamed = deployment(1, environment="prod-eu"), deployment(2, "03-06", environment=None)
+    assert owed(unnamed, known=[named]) == []
+    assert methods_of(owed(unnamed, production_environments=("live",))) == ["POST", "PATCH"]
+
+
 def test_a_rollback_marks_the_deployment_that_it_undid(datadog: FakeDatadog) -> None:
     good, bad = deployment(1, "03-05", sha=sha("a")), deployment(2, "03-06", sha=sha("b"))
     back = deployment(3, "03-06T01:00", sha=sha("a"))

@@ -50,6 +50,17 @@ def test_each_kind_of_fact_has_a_sentence_and_a_state() -> None:
     }
 
 
+def test_production_is_what_counts_there() -> None:
+    named, unnamed = (
+        deployment(1, "03-16", environment="prod-eu"),
+        deployment(2, "03-17", version="v2", environment=None),
+    )
+    assert words_of(input_of(unnamed, production_environments=("live",))).facts[0].is_production
+    elsewhere = fact_words(unnamed, named)
+    assert (elsewhere.is_production, elsewhere.sentence) == (False, "v2 was deployed")
+    assert fact_words(incident(3, "03-17", environment=None), named).is_production
+
+
 def test_a_vulnerability_says_what_was_done_about_it() -> None:
     assert sentence(vulnerability(1, package="left-pad")) == "High vulnerability in left-pad was detected"
     assert sentence(vulnerability(1, fixed_at="03-07")) == "High vulnerability was fixed"

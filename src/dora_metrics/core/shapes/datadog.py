@@ -61,6 +61,7 @@ class _Judged:
         self.policy = shape_input.results.policy
         self._facts = shape_input.facts
         self._evaluation = shape_input.results.evaluation
+        self._is_production = shape_input.results.is_production
 
     @property
     def _histories(self) -> Sequence[ScopeHistory]:
@@ -74,8 +75,11 @@ class _Judged:
         """Return the deployment that a fact is, or is a part of; None if it counts nowhere.
 
         One outside production is in no history, nor is one of a month that was not read. A production deployment in the
-        time of its scope's history that is not there was left out, as a duplicate for example.
+        time of its scope's history that is not there was left out, as a duplicate for example. One without environment
+        counts nowhere in a repository where others have one.
         """
+        if not (fact.environment or self._is_production(fact)):
+            return None
         first_id = self._attempt_ids.get(fact.id, fact.id)
         if attempt := self._deployments.get(first_id):
             return attempt

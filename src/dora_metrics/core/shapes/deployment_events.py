@@ -64,6 +64,7 @@ class OwedDeployments:
         self._fact_ids = {fact.id for fact in self._facts}
         self._histories = results.evaluation.histories
         self._history_by_scope = {history.scope: history for history in self._histories}
+        self._is_production = results.is_production
         self._policy = results.policy
 
     def service_changes(self) -> Iterator[ServiceChange]:
@@ -84,9 +85,10 @@ class OwedDeployments:
     def _is_unjudged(self, fact: Deployment, counted_ids: set[str]) -> bool:
         """Whether nothing is known of a deployment but its fact: outside production, or of a month that was not read.
 
-        One that is missing in a history that goes back far enough does not count: another fact reports it as well.
+        One that is missing in a history that goes back far enough does not count: another fact reports it as well. Nor
+        does one without environment, where others have one.
         """
-        if fact.id in counted_ids:
+        if fact.id in counted_ids or not (fact.environment or self._is_production(fact)):
             return False
         history = self._history_by_scope.get(scope_of(fact))
         first = history.first_deployment_at if history else None

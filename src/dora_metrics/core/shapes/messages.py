@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.markdown import unlinked_line
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.issue_body import utf16_length
-from dora_metrics.core.scope import environment_of
 from dora_metrics.core.shapes.events import EndpointEvent
 from dora_metrics.core.shapes.shape import FactChange, ShapeInput, content_key
 from dora_metrics.core.shapes.words import (
@@ -138,12 +138,17 @@ def is_news(change: FactChange) -> bool:
     before = None if change.before is None or change.before.retracted else change.before
     match fact:
         case Deployment() | Incident():
-            has_message = _outcome(fact) != "cancelled" and change.policy.is_production(environment_of(fact))
+            has_message = _outcome(fact) != "cancelled" and _may_be_production(fact, change.policy)
             return has_message and _outcome(before) != _outcome(fact)
         case Change():
             return before is None
         case _:
             return False
+
+
+def _may_be_production(fact: Deployment | Incident, policy: Policy) -> bool:
+    """Whether a fact can be of production; where it names no environment, the other facts decide when it is sent."""
+    return not fact.environment or policy.is_production(fact.environment)
 
 
 def _outcome(fact: Fact | None) -> str:

@@ -265,22 +265,23 @@ def _state(fact: Fact, state: FactState) -> FactState:
 
 
 def _deployment_words(fact: Deployment, place: _FactPlace, results: Results, common: _Common) -> FactWords:
-    environment, attempt = environment_of(fact), place.attempt
+    attempt, is_production = place.attempt, results.is_production(fact)
     name, status = _line(deployment_label(attempt or fact)), (attempt or fact).status
-    sentence = _DEPLOYMENT_SENTENCES[status].format(name, _line(environment))
+    environment = _line(environment_of(fact)) if fact.environment or is_production else ""
+    sentence = _DEPLOYMENT_SENTENCES[status].format(name, f" to {environment}" if environment else "")
     return replace(
         common.words("deployment", _state(fact, status), sentence),
         details=_deployment_details(fact, place, results) if attempt else (),
-        is_production=results.policy.is_production(environment),
+        is_production=is_production,
         attempt=attempt.id if attempt else "",
         is_repetition=attempt is not None and _is_repetition(fact, place),
     )
 
 
 _DEPLOYMENT_SENTENCES: Mapping[Status, str] = {
-    "success": "{} was deployed to {}",
-    "failure": "Deployment of {} to {} failed",
-    "cancelled": "Deployment of {} to {} was cancelled",
+    "success": "{} was deployed{}",
+    "failure": "Deployment of {}{} failed",
+    "cancelled": "Deployment of {}{} was cancelled",
 }
 
 
@@ -314,7 +315,6 @@ def _is_repetition(fact: Deployment, place: _FactPlace) -> bool:
 def _incident_words(fact: Incident, place: _FactPlace, results: Results, common: _Common) -> FactWords:
     incident = place.incident or fact
     title, zone = _line(short_title(incident.title) or incident.id), results.policy.zone
-    is_production = results.policy.is_production(environment_of(incident))
     if fact.retracted:
         words = common.words("incident", "retracted", f"No longer an incident: {title}")
     elif incident.resolved_at is None:
@@ -327,7 +327,7 @@ def _incident_words(fact: Incident, place: _FactPlace, results: Results, common:
     return replace(
         words,
         details=_incident_details(fact, place, results),
-        is_production=is_production,
+        is_production=results.is_production(incident),
         is_repetition=incident.id != fact.id,
     )
 
