@@ -115,6 +115,24 @@ def test_messages_are_on_what_counts_as_production(shape: str) -> None:
     assert payloads(shape, input_of(alone, named, owed=[alone])) == []
 
 
+@pytest.mark.parametrize("shape", CHATS)
+def test_an_incident_with_several_reports_is_said_to_be_open_and_resolved_once(shape: str) -> None:
+    shop = deployment(1, "03-16")
+    page, ticket = (
+        incident(5, "03-17T11:00", id="pagerduty:Q1"),
+        incident(6, "03-17T11:05", id="jira:OPS-1", title="Down"),
+    )
+    page = replace(page, also=("jira:OPS-1",))
+    assert payloads(shape, input_of(shop, page, ticket, owed=[ticket])) == [], "the page said it"
+    assert "Incident: Down" in text_of(shape, shop, page, ticket, owed=[page])
+    ended = replace(page, resolved_at=at("03-17T12:00"))
+    resolved = text_of(shape, shop, ended, ticket, owed=[ended])
+    assert "Incident resolved after 1 h: Down" in resolved
+    assert "Sun 17 Mar, 12:00" in resolved
+    closed = replace(ticket, resolved_at=at("03-17T13:00"))
+    assert payloads(shape, input_of(shop, ended, closed, owed=[closed])) == []
+
+
 def test_channels_get_deployments_and_reports_by_default() -> None:
     assert [shipped_shape(name).events for name in CHATS] == [frozenset({"deployment", "report"})] * 2
 

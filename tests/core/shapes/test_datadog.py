@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.shapes.datadog import DATADOG, event_id
@@ -348,6 +349,35 @@ def test_the_id_has_the_characters_that_datadog_allows() -> None:
     assert event_id(fact) == event_id(replace(fact, repository="Acme/Shop")), "GitHub ignores the case of names"
     assert event_id(fact) != event_id(replace(fact, repository="acme/api")), "two ledgers may have the same id"
     assert len(event_id(fact)) == 77
+
+
+def test_a_rename_changes_no_id() -> None:
+    store = Repository(
+        id="github:repository:1",
+        repository="acme/store",
+        observed_at=at("03-10"),
+        names=("acme/shop", "acme/store"),
+        seen_at=(at("02-01"), at("03-10")),
+    )
+    names = RepositoryNames.of([store])
+    before = incident(12, id="github:issue:acme/shop#12")
+    after = names.resolve_fact(before)
+    assert after.id != before.id
+    assert event_id(after, names) == event_id(before)
+
+
+def test_an_incident_that_another_report_joined_is_at_datadog_once(datadog: FakeDatadog) -> None:
+    known, page = deployment(1), incident(5, "03-05T13:00", id="pagerduty:Q1")
+    ticket, page_of_both = incident(6, "03-05T13:05", id="jira:OPS-1"), replace(page, also=("jira:OPS-1",))
+    for sent in (owed(page, known=[known]), owed(ticket, page_of_both, known=[known])):
+        assert set(statuses(datadog, sent)) <= {200, 202}
+    assert list(datadog.incidents) == [event_id(ticket)]
+
+
+def test_an_incident_that_is_open_again_has_another_key() -> None:
+    opened = incident(5, "03-05T13:00")
+    (first,), (again,) = owed(opened), owed(replace(opened, observed_at=at("03-06")))
+    assert (first.body, first.key != again.key) == (again.body, True)
 
 
 @pytest.mark.parametrize("name", CASES)

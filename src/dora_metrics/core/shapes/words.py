@@ -5,7 +5,7 @@ plain: no Markdown, on one line, without control characters. Names and titles in
 escapes them for the place where it puts them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Status, Vulnerability
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Status, Vulnerability
+from dora_metrics.core.failures.incident_reports import deciding_reports
 from dora_metrics.core.markdown import plain, printable, web_address
 from dora_metrics.core.metrics.document import build_scope_metrics
 from dora_metrics.core.metrics.results import Results, compare_with_previous
@@ -196,11 +197,13 @@ class _FactPlace:
 
     `history`: of its scope; None if it belongs to none. `attempt`: the deployment that it is, or is a part of; None for
     other kinds, and for what does not count. `incident`: the incident that it reports; None for other kinds.
+    `reports`: all facts that report the incident.
     """
 
     history: ScopeHistory | None = None
     attempt: Deployment | None = None
     incident: Incident | None = None
+    reports: Sequence[Incident] = ()
 
 
 def _places(shape_input: ShapeInput) -> Mapping[str, _FactPlace]:
@@ -217,11 +220,11 @@ def _places_in(histories: Iterable[ScopeHistory], fact_ids: AbstractSet[str]) ->
                     yield part.id, _FactPlace(history, attempt=deployment)
         for attributed in history.incidents:
             for report_id in attributed.report_ids & fact_ids:
-                yield report_id, _FactPlace(history, incident=attributed.incident)
+                yield report_id, _FactPlace(history, incident=attributed.incident, reports=attributed.reports)
 
 
 def _fact_words(fact: Fact, place: _FactPlace, results: Results) -> FactWords:
-    moment, scope = time_of(fact), scope_path(place.history.scope) if place.history else ""
+    moment, scope = time_of(place.incident or fact), scope_path(place.history.scope) if place.history else ""
     common = _Common(fact.id, formatting.weekday_date_time(moment, results.policy.zone), web_address(fact.url), scope)
     match fact:
         case Deployment():
@@ -322,14 +325,32 @@ def _incident_words(fact: Incident, place: _FactPlace, results: Results, common:
         words = common.words("incident", "open", f"Incident: {title} (open since {since})")
     else:
         seconds = max((incident.resolved_at - incident.detected_at).total_seconds(), 0)
-        text = f"Incident resolved after {formatting.duration(seconds)}: {title}"
+        duration = f" after {formatting.duration(seconds)}" if seconds else ""
+        text = f"Incident resolved{duration}: {title}"
         words = common.words("incident", "resolved", text)
     return replace(
         words,
         details=_incident_details(fact, place, results),
         is_production=results.is_production(incident),
-        is_repetition=incident.id != fact.id,
+        is_repetition=_is_repeated_report(fact, incident, place.reports),
     )
+
+
+def _is_repeated_report(fact: Incident, incident: Incident, reports: Sequence[Incident]) -> bool:
+    """Whether another report said first that an incident is open, or ended it."""
+    if incident.resolved_at:
+        news = max(deciding_reports(reports), key=_resolution_order, default=fact)
+    else:
+        news = min((each for each in reports if each.resolved_at is None), key=_detection_order, default=fact)
+    return fact.id != news.id
+
+
+def _detection_order(report: Incident) -> tuple[datetime, str]:
+    return report.detected_at, report.id
+
+
+def _resolution_order(report: Incident) -> tuple[datetime, str]:
+    return report.resolved_at or EPOCH, report.id
 
 
 def _incident_details(fact: Incident, place: _FactPlace, results: Results) -> tuple[str, ...]:
