@@ -179,7 +179,7 @@ def test_a_fix_is_a_rollforward_and_marks_what_it_remediates_when_it_is_owed_alo
     bad = deployment(1, "03-05")
     fix = deployment(2, "03-06", remediates=bad.id)
     sent = owed(fix, known=[bad])
-    assert methods_of(sent) == ["POST", "POST", "PATCH", "PATCH"]
+    assert methods_of(sent) == ["POST", "PATCH", "POST", "PATCH"]
     assert {each for request in sent for each in request.delivers} == {fix.id}
     assert set(statuses(datadog, sent)) == {200, 202}
     assert verdict_of(datadog, bad) == (True, "rollforward")
@@ -193,6 +193,12 @@ def test_a_failure_that_is_owed_alone_sends_its_remediation_first(datadog: FakeD
     assert all(request.delivers == (bad.id,) for request in sent)
     assert set(statuses(datadog, sent)) == {200, 202}
     assert verdict_of(datadog, bad) == (True, "rollforward")
+
+
+def test_each_deployment_is_followed_by_the_verdicts_that_name_no_later_one() -> None:
+    bad, other = deployment(1, "03-05"), deployment(2, "03-06", service="web")
+    fix = deployment(3, "03-07", remediates=bad.id)
+    assert methods_of(owed(bad, other, fix)) == ["POST", "POST", "PATCH", "PATCH", "POST", "PATCH"]
 
 
 def test_the_same_commit_once_more_is_no_rollback(datadog: FakeDatadog) -> None:

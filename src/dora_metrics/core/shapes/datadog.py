@@ -45,7 +45,7 @@ def event_id(fact: Fact, names: RepositoryNames = NO_NAMES) -> str:
 
 
 def _requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
-    """Return the requests: deployments before their verdicts, then what is deleted, then incidents."""
+    """Return the requests: each deployment before the verdicts that name it, then what is deleted, then incidents."""
     judged = _Judged(shape_input)
     plan = _DeploymentPlan(judged)
     owed_ids = frozenset(fact.id for fact in shape_input.facts)
@@ -106,6 +106,11 @@ class _Judged:
         """Return the deployment that ended a failure after it began; None if none did, or an incident's end did."""
         has_recovered = failure.recovery_seconds is not None
         return self._deployments.get(failure.remediated_by or "") if has_recovered else None
+
+    def remediation_of_failure(self, deployment: Deployment) -> Deployment | None:
+        """Return the deployment that ended the failure of another one; None also if that did not fail."""
+        failure = self.failures.get(deployment.id)
+        return self.remediation_of(failure) if failure else None
 
     def ended_by(self, deployment: Deployment) -> Sequence[Failure]:
         """Return the failures that a deployment ended, of deployments that reached users."""
@@ -185,13 +190,24 @@ class _DeploymentPlan:
 
     def requests(self) -> Iterator[ShapedRequest]:
         """Yield the requests in the order in which Datadog needs them."""
+        verdicts = self._verdicts_by_last_named()
         for deployment, debts in self._sent.values():
             yield _request("POST", _DEPLOYMENT, debts, _deployment_content(deployment, self._judged))
-        for deployment, debts in self._verdicts.values():
-            path = f"{_VERDICTS}/{self._judged.event_id(deployment)}"
-            yield _request("PATCH", path, debts, _verdict_content(deployment, self._judged))
+            for verdict_of, verdict_debts in verdicts.get(deployment.id, ()):
+                path = f"{_VERDICTS}/{self._judged.event_id(verdict_of)}"
+                yield _request("PATCH", path, verdict_debts, _verdict_content(verdict_of, self._judged))
         for deleted_id, debts in self._deleted.items():
             yield _request("DELETE", f"{_DEPLOYMENT}/{deleted_id}", debts)
+
+    def _verdicts_by_last_named(self) -> Mapping[str, Sequence[tuple[Deployment, Debts]]]:
+        """Return the verdicts by the last deployment that each names: itself, or its remediation if that is later."""
+        positions = {deployment_id: position for position, deployment_id in enumerate(self._sent)}
+        verdicts: defaultdict[str, list[tuple[Deployment, Debts]]] = defaultdict(list)
+        for deployment, debts in self._verdicts.values():
+            remediation = self._judged.remediation_of_failure(deployment)
+            named_ids = [deployment.id, *([remediation.id] if remediation else [])]
+            verdicts[max(named_ids, key=positions.__getitem__)].append((deployment, debts))
+        return verdicts
 
     def _add_verdict(self, deployment: Deployment, fact: Fact) -> None:
         """Add a deployment and its verdict, and before that what the verdict names.
@@ -201,8 +217,7 @@ class _DeploymentPlan:
         self._send(deployment, fact)
         if not self._judged.is_judged(deployment):
             return
-        failure = self._judged.failures.get(deployment.id)
-        if failure and (remediation := self._judged.remediation_of(failure)):
+        if remediation := self._judged.remediation_of_failure(deployment):
             self._send(remediation, fact)
         self._verdicts.setdefault(deployment.id, (deployment, {}))[1][fact.id] = fact
 
@@ -241,9 +256,8 @@ def _deployment_content(deployment: Deployment, judged: _Judged) -> ApiObject:
 
 
 def _verdict_content(deployment: Deployment, judged: _Judged) -> ApiObject:
-    failure = judged.failures.get(deployment.id)
-    attributes: ApiObject = {"change_failure": failure is not None}
-    if failure and (remediation := judged.remediation_of(failure)):
+    attributes: ApiObject = {"change_failure": deployment.id in judged.failures}
+    if remediation := judged.remediation_of_failure(deployment):
         kind = "rollback" if judged.is_rollback(remediation, deployment) else "rollforward"
         attributes["remediation"] = {"id": judged.event_id(remediation), "type": kind}
     data = {"id": judged.event_id(deployment), "type": "dora_deployment_patch_request", "attributes": attributes}
