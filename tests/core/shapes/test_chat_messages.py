@@ -20,7 +20,16 @@ from dora_metrics.core.shapes.shipped import shipped_shape
 from dora_metrics.core.shapes.teams import MAX_BODY_LENGTH
 from support import adaptive_card, block_kit
 from support.chat_examples import EXAMPLES, bodies, input_of, owed_report
-from support.facts import at, change, deployment, failed_deployment, incident, results_of, vulnerability
+from support.facts import (
+    at,
+    change,
+    deployment,
+    deployments_of_versions,
+    failed_deployment,
+    incident,
+    results_of,
+    vulnerability,
+)
 from support.golden_cases import CASES, load_case
 from support.hostile_text import HOSTILE
 from support.property_cases import cases
@@ -206,6 +215,28 @@ def test_up_to_five_facts_are_a_message_each_and_more_are_one(shape: str) -> Non
     assert "23 production deployments in acme/shop" in text
     assert text.count("was deployed to production") == 20
     assert "and 3 more" in text
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_a_digest_of_several_scopes_and_repositories_names_each(shape: str) -> None:
+    facts = [
+        deployment(number, f"03-1{number}", version=f"v{number}", service="web", repository=f"acme/{repository}")
+        for number, repository in enumerate(("api", "api", "api", "shop", "shop", "shop"), 1)
+    ]
+    text = text_of(shape, *facts)
+    assert "📋 6 production deployments in 2 repositories" in text
+    assert "v1 was deployed to production, Mon 11 Mar, 00:00 (acme/api · web · production)" in text
+    alone = text_of(shape, *facts, owed=[replace(fact, repository="acme/api") for fact in facts[:3]] * 2)
+    assert "6 production deployments in acme/api" in alone
+    assert "(acme/api" not in alone
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_neither_a_rollback_nor_what_it_undid_is_a_launch(shape: str) -> None:
+    facts = deployments_of_versions("V1 V2 V1")
+    text = text_of(shape, *facts, now="03-02T06:00")
+    assert "❌ V2 was deployed to production, but counts as failed" in text
+    assert "↩️ Rolled back to V1 in production" in text
 
 
 @pytest.mark.parametrize("shape", CHATS)

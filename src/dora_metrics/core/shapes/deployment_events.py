@@ -128,32 +128,32 @@ def _judged_changes(
     """
     if not owed:
         return
-    rollback_ids = _rollback_ids(history, policy)
+    rollbacks = rollback_ids(history, policy)
     for deployment in history.deployments:
         if deployment.id in owed and deployment.status == "success":
             is_later = _has_predecessor(deployment) or deployment is not history.first_success
             predicate: Predicate = "upgraded" if is_later else "deployed"
-            if deployment.id in rollback_ids:
+            if deployment.id in rollbacks:
                 predicate = "rolledback"
             yield ServiceChange(deployment, predicate, owed[deployment.id])
 
 
-def _rollback_ids(history: ScopeHistory, policy: Policy) -> set[str]:
+def rollback_ids(history: ScopeHistory, policy: Policy) -> set[str]:
     """Return the ids of the deployments that brought back an earlier version.
 
     The rollback rule finds them; so does a deployment that says what it remediates, and deploys a known version again.
     """
     redeployed = redeployment_ids(history.deployments)
     finished = [each for each in history.deployments if each.status != "cancelled"]
-    rollback_ids = {
+    rolled_back = {
         after.id
         for before, after in pairwise(finished)
         if after.remediates and after.id in redeployed and after.sha != before.sha
     }
     if is_rule_enabled("rollback", policy):
         signals = rollback_signals(ScopeTimeline(history.scope, history.deployments))
-        rollback_ids.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
-    return rollback_ids
+        rolled_back.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
+    return rolled_back
 
 
 def _unjudged_changes(facts: Sequence[Deployment]) -> Iterator[ServiceChange]:
