@@ -1,5 +1,6 @@
 """The shape `datadog`, against a Datadog that checks what its reference says (fakes/datadog.py)."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -370,6 +371,9 @@ def test_a_rename_changes_no_id() -> None:
     after = names.resolve_fact(before)
     assert after.id != before.id
     assert event_id(after, names) == event_id(before)
+    inputs = shape_input([deployment(1, repository="acme/store", service="store")], NOW)
+    renamed = dataclasses.replace(inputs, results=replace(inputs.results, names=names))
+    assert event_id(deployment(1)) in DATADOG.requests(renamed)[0].body.decode()
 
 
 def test_an_incident_that_another_report_joined_is_at_datadog_once(datadog: FakeDatadog) -> None:

@@ -55,7 +55,9 @@ def test_production_is_what_counts_there() -> None:
         deployment(1, "03-16", environment="prod-eu"),
         deployment(2, "03-17", version="v2", environment=None),
     )
-    assert words_of(input_of(unnamed, production_environments=("live",))).facts[0].is_production
+    alone = words_of(input_of(unnamed, production_environments=("live",))).facts[0]
+    assert alone.is_production
+    assert alone.details[0].startswith("The 1st deployment in the last 30 days.")
     elsewhere = fact_words(unnamed, named)
     assert (elsewhere.is_production, elsewhere.sentence) == (False, "v2 was deployed")
     assert fact_words(incident(3, "03-17", environment=None), named).is_production
