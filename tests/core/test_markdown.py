@@ -179,6 +179,7 @@ def test_plain_text_of_code_and_links_has_no_markup() -> None:
 
 
 def test_only_addresses_of_the_web_are_addresses() -> None:
+    assert web_address(" https://a.example/x\n") == "https://a.example/x"
     assert web_address("https://a.example/x?a=<b>|c (d)") == "https://a.example/x?a=%3Cb%3E%7Cc%20%28d%29"
     for url in (None, "", "javascript:x", "//a.example", "https://[x", "ftp://a.example"):
         assert web_address(url) == ""

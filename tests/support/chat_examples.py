@@ -1,6 +1,7 @@
 """Messages that a channel gets: a success, a failure, a digest, reports, an incident, and titles of strangers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.facts.model import Fact
@@ -19,10 +20,15 @@ NOW = "03-18T06:00"
 
 
 def input_of(
-    *facts: Fact, owed: Sequence[Fact] | None = None, reports: bool = False, page: PageAddress = PAGE, now: str = NOW
+    *facts: Fact,
+    owed: Sequence[Fact] | None = None,
+    reports: bool = False,
+    page: PageAddress = PAGE,
+    now: str = NOW,
+    **policy: Any,  # noqa: ANN401
 ) -> ShapeInput:
     """What a shape gets in a run at `now`: some facts that are owed, all by default, and the weekly report."""
-    results = results_of(*facts, window="30d", now=now)
+    results = results_of(*facts, window="30d", now=now, **policy)
     due = [owed_report(results, page)] if reports else []
     return ShapeInput(
         repository="acme/shop",

@@ -116,11 +116,12 @@ def link(text: object, url: str | None) -> Md:
 
 def web_address(url: str | None) -> str:
     """Return a URL in the characters that a URL may have, without brackets; empty if it is not http or https."""
+    text = (url or "").strip()
     try:
-        is_web_address = url is not None and urlsplit(url).scheme in ("http", "https")
+        is_web_address = urlsplit(text).scheme in ("http", "https")
     except ValueError:
         is_web_address = False
-    return quote(url, safe=_URL_SAFE, errors="replace") if url and is_web_address else ""
+    return quote(text, safe=_URL_SAFE, errors="replace") if is_web_address else ""
 
 
 def number_link(number: int | str, url: str | None) -> Md:

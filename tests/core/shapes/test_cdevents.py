@@ -74,6 +74,12 @@ def test_services_and_environments_have_a_first_success_each() -> None:
     assert service_names(*owed) == ["deployed", "deployed", "deployed", "upgraded"]
 
 
+def test_without_an_environment_a_deployment_changes_no_service_where_others_name_one() -> None:
+    named, unnamed = deployment(1, environment="prod-eu"), deployment(2, "03-06", environment=None)
+    assert service_names(unnamed, results=results_of(named, unnamed)) == []
+    assert service_names(unnamed, results=results_of(unnamed, production_environments=("live",))) == ["deployed"]
+
+
 def test_the_whole_history_decides_not_what_is_owed() -> None:
     known = deployments_of_versions("V1 V2")
     assert service_names(known[1], results=results_of(*known)) == ["upgraded"]
@@ -288,18 +294,38 @@ def test_a_merged_pull_request_is_a_change_and_a_direct_commit_is_none() -> None
     assert event["subject"]["content"]["repository"] == {"id": "acme/shop", "source": "https://github.com/acme/shop"}
 
 
+def test_an_incident_that_is_open_again_is_another_event_than_its_first_detection() -> None:
+    fact = incident(5, "03-05T13:00")
+    (opened,), (reopened,) = events_of(fact), events_of(replace(fact, observed_at=at("03-06")))
+    assert opened["context"]["id"] != reopened["context"]["id"]
+    assert opened["subject"] == reopened["subject"]
+
+
+def test_each_report_of_an_incident_is_resolved_once_the_incident_is() -> None:
+    ticket = incident(6, "03-05T13:05", id="jira:OPS-1")
+    page = incident(5, "03-05T13:00", id="pagerduty:Q1", also=("jira:OPS-1",), resolved_at=at("03-05T14:00"))
+    sent = requests_for([page], results_of(deployment(1), page, ticket))
+    events = [json.loads(request.body) for request in sent]
+    resolved = [(event["subject"], event["time"]) for event in events if "resolved" in event["type"]]
+    assert sorted(resolved) == [("jira:OPS-1", "2024-03-05T14:00:00Z"), ("pagerduty:Q1", "2024-03-05T14:00:00Z")]
+    assert {request.delivers for request in sent} == {("pagerduty:Q1",)}
+    both = names_of(page, ticket, results=results_of(deployment(1), page, ticket))
+    assert sorted(both) == ["incident.detected"] * 2 + ["incident.resolved"] * 2
+
+
 def test_an_incident_is_detected_and_resolved_once_it_is() -> None:
     fact = incident(5, "03-05T13:00", title="Checkout is down", severity="high", deployment="v1.2.0")
     (detected,) = events_of(fact)
     again, resolved = events_of(replace(fact, resolved_at=at("03-05T14:00")))
-    assert again == detected
+    assert (again["subject"], name_of(again)) == (detected["subject"], name_of(detected))
     assert [name_of(each) for each in (detected, resolved)] == ["incident.detected", "incident.resolved"]
     assert resolved["context"]["timestamp"] == "2024-03-05T14:00:00Z"
     assert resolved["subject"] == detected["subject"]
     assert detected["subject"]["id"] == fact.id
     assert detected["subject"]["content"]["description"] == "Checkout is down"
     assert detected["customData"] == {
-        "fact": fact.id, "repository": "acme/shop", "severity": "high", "deployment": "v1.2.0"
+        "fact": fact.id, "repository": "acme/shop", "severity": "high", "deployment": "v1.2.0",
+        "observed_at": "2024-03-05T13:00:00Z",
     }  # fmt: skip
 
 

@@ -20,7 +20,16 @@ from dora_metrics.core.shapes.shipped import shipped_shape
 from dora_metrics.core.shapes.teams import MAX_BODY_LENGTH
 from support import adaptive_card, block_kit
 from support.chat_examples import EXAMPLES, bodies, input_of, owed_report
-from support.facts import at, change, deployment, failed_deployment, incident, results_of, vulnerability
+from support.facts import (
+    at,
+    change,
+    deployment,
+    deployments_of_versions,
+    failed_deployment,
+    incident,
+    results_of,
+    vulnerability,
+)
 from support.golden_cases import CASES, load_case
 from support.hostile_text import HOSTILE
 from support.property_cases import cases
@@ -100,6 +109,39 @@ def test_an_old_incident_that_is_resolved_now_is_news() -> None:
     assert not news(None, replace(opened, resolved_at=at("02-06")))
 
 
+def test_without_an_environment_a_fact_may_be_of_production() -> None:
+    policy = Policy(production_environments=("live",))
+    fact = deployment(1, environment=None)
+    assert shipped_shape("slack").is_owed(FactChange(None, fact, at("03-05T13:00"), policy))
+    assert not shipped_shape("slack").is_owed(FactChange(None, deployment(1), at("03-05T13:00"), policy))
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_messages_are_on_what_counts_as_production(shape: str) -> None:
+    alone = deployment(1, "03-17", version="v1", environment=None)
+    assert "v1 was deployed to production" in text_of(shape, alone, production_environments=("live",))
+    named = deployment(2, "03-16", version="v2", environment="prod-eu")
+    assert payloads(shape, input_of(alone, named, owed=[alone])) == []
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_an_incident_with_several_reports_is_said_to_be_open_and_resolved_once(shape: str) -> None:
+    shop = deployment(1, "03-16")
+    page, ticket = (
+        incident(5, "03-17T11:00", id="pagerduty:Q1"),
+        incident(6, "03-17T11:05", id="jira:OPS-1", title="Down"),
+    )
+    page = replace(page, also=("jira:OPS-1",))
+    assert payloads(shape, input_of(shop, page, ticket, owed=[ticket])) == [], "the page said it"
+    assert "Incident: Down" in text_of(shape, shop, page, ticket, owed=[page])
+    ended = replace(page, resolved_at=at("03-17T12:00"))
+    resolved = text_of(shape, shop, ended, ticket, owed=[ended])
+    assert "Incident resolved after 1 h: Down" in resolved
+    assert "Sun 17 Mar, 12:00" in resolved
+    closed = replace(ticket, resolved_at=at("03-17T13:00"))
+    assert payloads(shape, input_of(shop, ended, closed, owed=[closed])) == []
+
+
 def test_channels_get_deployments_and_reports_by_default() -> None:
     assert [shipped_shape(name).events for name in CHATS] == [frozenset({"deployment", "report"})] * 2
 
@@ -173,6 +215,28 @@ def test_up_to_five_facts_are_a_message_each_and_more_are_one(shape: str) -> Non
     assert "23 production deployments in acme/shop" in text
     assert text.count("was deployed to production") == 20
     assert "and 3 more" in text
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_a_digest_of_several_scopes_and_repositories_names_each(shape: str) -> None:
+    facts = [
+        deployment(number, f"03-1{number}", version=f"v{number}", service="web", repository=f"acme/{repository}")
+        for number, repository in enumerate(("api", "api", "api", "shop", "shop", "shop"), 1)
+    ]
+    text = text_of(shape, *facts)
+    assert "📋 6 production deployments in 2 repositories" in text
+    assert "v1 was deployed to production, Mon 11 Mar, 00:00 (acme/api · web · production)" in text
+    alone = text_of(shape, *facts, owed=[replace(fact, repository="acme/api") for fact in facts[:3]] * 2)
+    assert "6 production deployments in acme/api" in alone
+    assert "(acme/api" not in alone
+
+
+@pytest.mark.parametrize("shape", CHATS)
+def test_neither_a_rollback_nor_what_it_undid_is_a_launch(shape: str) -> None:
+    facts = deployments_of_versions("V1 V2 V1")
+    text = text_of(shape, *facts, now="03-02T06:00")
+    assert "❌ V2 was deployed to production, but counts as failed" in text
+    assert "↩️ Rolled back to V1 in production" in text
 
 
 @pytest.mark.parametrize("shape", CHATS)

@@ -1,5 +1,6 @@
 """The shape `datadog`, against a Datadog that checks what its reference says (fakes/datadog.py)."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.shapes.datadog import DATADOG, event_id
@@ -147,6 +149,12 @@ def test_staging_is_sent_without_a_verdict(datadog: FakeDatadog) -> None:
     assert datadog.deployments[event_id(staging)].is_failure is None
 
 
+def test_a_deployment_that_counts_nowhere_since_others_name_an_environment_is_not_sent() -> None:
+    named, unnamed = deployment(1, environment="prod-eu"), deployment(2, "03-06", environment=None)
+    assert owed(unnamed, known=[named]) == []
+    assert methods_of(owed(unnamed, production_environments=("live",))) == ["POST", "PATCH"]
+
+
 def test_a_rollback_marks_the_deployment_that_it_undid(datadog: FakeDatadog) -> None:
     good, bad = deployment(1, "03-05", sha=sha("a")), deployment(2, "03-06", sha=sha("b"))
     back = deployment(3, "03-06T01:00", sha=sha("a"))
@@ -172,7 +180,7 @@ def test_a_fix_is_a_rollforward_and_marks_what_it_remediates_when_it_is_owed_alo
     bad = deployment(1, "03-05")
     fix = deployment(2, "03-06", remediates=bad.id)
     sent = owed(fix, known=[bad])
-    assert methods_of(sent) == ["POST", "POST", "PATCH", "PATCH"]
+    assert methods_of(sent) == ["POST", "PATCH", "POST", "PATCH"]
     assert {each for request in sent for each in request.delivers} == {fix.id}
     assert set(statuses(datadog, sent)) == {200, 202}
     assert verdict_of(datadog, bad) == (True, "rollforward")
@@ -186,6 +194,12 @@ def test_a_failure_that_is_owed_alone_sends_its_remediation_first(datadog: FakeD
     assert all(request.delivers == (bad.id,) for request in sent)
     assert set(statuses(datadog, sent)) == {200, 202}
     assert verdict_of(datadog, bad) == (True, "rollforward")
+
+
+def test_each_deployment_is_followed_by_the_verdicts_that_name_no_later_one() -> None:
+    bad, other = deployment(1, "03-05"), deployment(2, "03-06", service="web")
+    fix = deployment(3, "03-07", remediates=bad.id)
+    assert methods_of(owed(bad, other, fix)) == ["POST", "POST", "PATCH", "PATCH", "POST", "PATCH"]
 
 
 def test_the_same_commit_once_more_is_no_rollback(datadog: FakeDatadog) -> None:
@@ -342,6 +356,38 @@ def test_the_id_has_the_characters_that_datadog_allows() -> None:
     assert event_id(fact) == event_id(replace(fact, repository="Acme/Shop")), "GitHub ignores the case of names"
     assert event_id(fact) != event_id(replace(fact, repository="acme/api")), "two ledgers may have the same id"
     assert len(event_id(fact)) == 77
+
+
+def test_a_rename_changes_no_id() -> None:
+    store = Repository(
+        id="github:repository:1",
+        repository="acme/store",
+        observed_at=at("03-10"),
+        names=("acme/shop", "acme/store"),
+        seen_at=(at("02-01"), at("03-10")),
+    )
+    names = RepositoryNames.of([store])
+    before = incident(12, id="github:issue:acme/shop#12")
+    after = names.resolve_fact(before)
+    assert after.id != before.id
+    assert event_id(after, names) == event_id(before)
+    inputs = shape_input([deployment(1, repository="acme/store", service="store")], NOW)
+    renamed = dataclasses.replace(inputs, results=replace(inputs.results, names=names))
+    assert event_id(deployment(1)) in DATADOG.requests(renamed)[0].body.decode()
+
+
+def test_an_incident_that_another_report_joined_is_at_datadog_once(datadog: FakeDatadog) -> None:
+    known, page = deployment(1), incident(5, "03-05T13:00", id="pagerduty:Q1")
+    ticket, page_of_both = incident(6, "03-05T13:05", id="jira:OPS-1"), replace(page, also=("jira:OPS-1",))
+    for sent in (owed(page, known=[known]), owed(ticket, page_of_both, known=[known])):
+        assert set(statuses(datadog, sent)) <= {200, 202}
+    assert list(datadog.incidents) == [event_id(ticket)]
+
+
+def test_an_incident_that_is_open_again_has_another_key() -> None:
+    opened = incident(5, "03-05T13:00")
+    (first,), (again,) = owed(opened), owed(replace(opened, observed_at=at("03-06")))
+    assert (first.body, first.key != again.key) == (again.body, True)
 
 
 @pytest.mark.parametrize("name", CASES)

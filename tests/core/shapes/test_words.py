@@ -8,7 +8,7 @@ from dora_metrics.core.markdown import printable
 from dora_metrics.core.reports.periodic.page_address import NO_PAGE
 from dora_metrics.core.shapes.words import FactWords, MetricWords, Words, words_of
 from support.chat_examples import input_of
-from support.facts import change, deployment, failed_deployment, incident, vulnerability
+from support.facts import change, deployment, failed_deployment, incident, sha, vulnerability
 from support.property_cases import cases
 from support.strategies import fact_lists
 
@@ -48,6 +48,54 @@ def test_each_kind_of_fact_has_a_sentence_and_a_state() -> None:
         "merged": "#6 Add it was merged",
         "retracted": "No longer an incident: Down",
     }
+
+
+def test_production_is_what_counts_there() -> None:
+    named, unnamed = (
+        deployment(1, "03-16", environment="prod-eu"),
+        deployment(2, "03-17", version="v2", environment=None),
+    )
+    alone = words_of(input_of(unnamed, production_environments=("live",))).facts[0]
+    assert alone.is_production
+    assert alone.details[0].startswith("The 1st deployment in the last 30 days.")
+    elsewhere = fact_words(unnamed, named)
+    assert (elsewhere.is_production, elsewhere.sentence) == (False, "v2 was deployed")
+    assert fact_words(incident(3, "03-17", environment=None), named).is_production
+
+
+def test_a_rollback_and_the_deployment_that_it_undid_are_said_to_be_that() -> None:
+    first, bad, back = (
+        deployment(number, day, version=version, sha=sha(version))
+        for number, day, version in ((1, "03-15", "v1"), (2, "03-16", "v2"), (3, "03-17", "v1"))
+    )
+    _, undone, rollback = words(first, bad, back).facts
+    assert (undone.sentence, undone.is_failed) == ("v2 was deployed to production, but counts as failed", True)
+    assert (rollback.sentence, rollback.is_rollback) == ("Rolled back to v1 in production", True)
+
+
+def test_what_was_withdrawn_is_said_to_be_that() -> None:
+    assert sentence(deployment(1, "03-17", version="v4", retracted=True)) == "v4 is withdrawn"
+    assert sentence(change(6, "03-17", title="Add it", retracted=True)) == "#6 Add it is withdrawn"
+    assert sentence(vulnerability(1, retracted=True)) == "High vulnerability is withdrawn"
+
+
+def test_an_incident_that_ended_at_once_has_no_duration() -> None:
+    fact = incident(1, "03-17T12:00", title="Down", resolved_at="03-17T12:00")
+    assert sentence(fact) == "Incident resolved: Down"
+
+
+def test_names_of_invisible_characters_can_be_seen() -> None:
+    fact = deployment(1, "03-17", version="\u200b", service="\u2060")
+    (scope,) = words(fact).scopes
+    assert (scope.service, scope.name) == ("%E2%81%A0", "%E2%81%A0 · production")
+    assert sentence(fact) == "github:deployment:1 was deployed to production"
+
+
+def test_long_names_are_cut_not_the_sentence() -> None:
+    said = sentence(failed_deployment(1, "03-17", version="v" * 300, environment=f"production-{'x' * 300}"))
+    assert said.startswith("Deployment of vvv")
+    assert said.endswith("… failed")
+    assert len(said) < 150
 
 
 def test_a_vulnerability_says_what_was_done_about_it() -> None:

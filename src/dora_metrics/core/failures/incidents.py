@@ -102,7 +102,7 @@ def attribute_incidents(
     candidates = IncidentCandidates(linked)
     attributed = []
     for incident, reports in ((each.incident, each.reports) for each in reported):
-        if not incident.environment or policy.is_production(incident.environment):
+        if linked.production.includes(incident):
             match, reason = _attribute(incident, index, candidates, policy)
             scope = _incident_scope(incident, match, candidates)
             deployment = match.deployment if match else None

@@ -9,7 +9,7 @@ A service that is named like its repository is the default one, and stays that a
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -207,6 +207,10 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         """Return the id of a fact with the present name of its repository."""
         return self._reference(fact_id, None)
 
+    def stable_id(self, fact_id: str) -> str:
+        """Return the id of a fact with the first known name of its repository, as in `stable_name`."""
+        return _with_name(fact_id, self.stable_name)
+
     def resolve(self, record: FactRecord) -> FactRecord:
         """Return a record with present names. A record that no number is computed from is returned unchanged."""
         return record if isinstance(record, Repository | UnknownRecord) else self.resolve_fact(record)
@@ -279,10 +283,7 @@ class RepositoryNames(Struct, frozen=True, dict=True):
 
     def _reference(self, text: str, at: datetime | None) -> str:
         """Return an id, address or `owner/name#12` with the present name; any other text as it is."""
-        match = _REFERENCE.fullmatch(text) if "/" in text else None
-        if match is None or not (match["before"] or match["after"].startswith("#")):
-            return text
-        return f"{match['before']}{self._name_at(match['name'], at)}{match['after']}"
+        return _with_name(text, lambda name: self._name_at(name, at))
 
     def _name_at(self, name: str, at: datetime | None) -> str:
         """Return the present name of the repository that had a name at a time; None means now."""
@@ -362,6 +363,14 @@ def observed_repository(
     if united.names == recorded.names:
         return None
     return replace(united, observed_at=max(now, recorded.observed_at + _MICROSECOND))
+
+
+def _with_name(text: str, new_name: Callable[[str], str]) -> str:
+    """Return an id, address or `owner/name#12` with another name of its repository; any other text as it is."""
+    match = _REFERENCE.fullmatch(text) if "/" in text else None
+    if match is None or not (match["before"] or match["after"].startswith("#")):
+        return text
+    return f"{match['before']}{new_name(match['name'])}{match['after']}"
 
 
 def _first_seen(number: int, name: str, now: datetime) -> Repository:

@@ -39,11 +39,27 @@ class ScopeTimeline(Struct):
         return [deployment for deployment in self.deployments if has_reached_users(deployment)]
 
 
+class Production(Struct, frozen=True):
+    """What counts as production: the environments of the settings, and whatever happens without one.
+
+    In a repository where deployments name environments, one that names none is not to production.
+    """
+
+    policy: Policy = Policy()
+    repositories_with_environments: AbstractSet[str] = frozenset()
+
+    def includes(self, fact: Deployment | Incident) -> bool:
+        """Whether a deployment or an incident is of production."""
+        if fact.environment:
+            return self.policy.is_production(fact.environment)
+        return isinstance(fact, Incident) or fact.repository not in self.repositories_with_environments
+
+
 class LinkedFacts(Struct):
     """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links.
 
     `parts` has the facts that one deployment was joined from, by its id, where there are several. `left_out` says of
-    deployments by id why they do not count.
+    deployments by id why they do not count. `production` decides which of the others do.
     """
 
     timelines: dict[Scope, ScopeTimeline]
@@ -53,6 +69,7 @@ class LinkedFacts(Struct):
     notes: list[str]
     parts: Mapping[str, tuple[Deployment, ...]] = {}
     left_out: Mapping[str, str] = {}
+    production: Production = Production()
 
     def part_ids(self, deployment: Deployment) -> set[str]:
         """Return the ids of the facts that a deployment was joined from; its own if it is a single fact."""
@@ -103,14 +120,14 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
 
 def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: Policy) -> None:
     """Add a timeline per production scope, and notes about deployments without or outside one."""
-    repositories_with_environments = {deployment.repository for deployment in deployments if deployment.environment}
+    with_environments = {deployment.repository for deployment in deployments if deployment.environment}
+    linked.production = Production(policy, with_environments)
     outside_production: list[Deployment] = []
     assumed_production: set[str] = set()
     for deployment in deployments:
-        is_assumed = deployment.repository not in repositories_with_environments
-        if is_assumed:
+        if deployment.repository not in with_environments:
             assumed_production.add(deployment.repository)
-        if is_assumed or policy.is_production(deployment.environment or ""):
+        if linked.production.includes(deployment):
             scope = scope_of(deployment)
             if scope not in linked.timelines:
                 linked.timelines[scope] = ScopeTimeline(scope)

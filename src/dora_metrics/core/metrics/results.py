@@ -7,6 +7,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory
@@ -43,6 +44,10 @@ class Results(Struct, frozen=True, dict=True):
     @cached_property
     def _metrics_by_scope(self) -> Mapping[Scope, schema.ScopeMetrics]:
         return {Scope(each.repository, each.service, each.environment): each for each in self.document.scopes}
+
+    def is_production(self, fact: Deployment | Incident) -> bool:
+        """Whether a deployment or an incident counts in production, also one that was not read with the others."""
+        return self.evaluation.production.includes(fact)
 
     @property
     def window(self) -> Window:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Fact, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureStreak, failure_streaks, judge
-from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, link
+from dora_metrics.core.linking.link import LinkedFacts, Production, ScopeTimeline, link
 from dora_metrics.core.metrics.lead_time import LeadTimes, measure_lead_times
 from dora_metrics.core.metrics.security import (
     DeliveredFix,
@@ -128,12 +128,13 @@ def _finish(deployment: Deployment) -> datetime:
 class Evaluation(Struct, dict=True):
     """The histories of all scopes, ordered by scope, and notes for readers about their data.
 
-    `left_out` says of deployments by id why they do not count.
+    `left_out` says of deployments by id why they do not count. `production` decides which of the others do.
     """
 
     histories: list[ScopeHistory]
     notes: list[str]
     left_out: Mapping[str, str]
+    production: Production = Production()
 
     @cached_property
     def first_deployment_at(self) -> datetime | None:
@@ -165,7 +166,8 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 parts=linked.parts,
             )
         )
-    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)], linked.left_out)
+    notes = [*linked.notes, *severity_notes(linked.vulnerabilities)]
+    return Evaluation(histories, notes, linked.left_out, linked.production)
 
 
 def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:

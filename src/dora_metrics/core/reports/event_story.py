@@ -161,7 +161,8 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
         return EventStory(headline, (_failed_run_sentence(deployment, context.policy),))
-    if not context.policy.is_production(environment):
+    is_counted = history is not None and deployment.id in history.deployments_by_id
+    if not is_counted and not context.policy.is_production(environment):
         return EventStory(md("📦 {} reached {}, which is not production", name, environment))
     if history is None:
         return EventStory(md("🚀 {} reached {}", name, environment))

@@ -3,13 +3,16 @@
 docs/endpoint.md says which fact makes which event. Nothing withdraws a CDEvent, so a retracted fact makes none.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident
+from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.scope import default_service, environment_of
 from dora_metrics.core.shapes.cloud_event import CDEvent, Happening, package_url, subject_id
 from dora_metrics.core.shapes.deployment_events import FinishedRun, OwedDeployments, ServiceChange
@@ -44,9 +47,8 @@ def _events(shape_input: ShapeInput) -> Iterator[CDEvent]:
         yield _run_event(run, addresses)
     for service_change in owed.service_changes():
         yield _service_event(service_change, addresses)
-    for fact in facts:
-        if isinstance(fact, Incident):
-            yield from _incident_events(fact, addresses)
+    incidents = [fact for fact in facts if isinstance(fact, Incident)]
+    yield from _incidents_events(incidents, _attributed_incidents(shape_input), addresses)
 
 
 def _known_deployments(shape_input: ShapeInput) -> Iterable[Fact]:
@@ -118,15 +120,41 @@ _SERVICE_HAPPENINGS: dict[str, Happening] = {
 }
 
 
-def _incident_events(incident: Incident, addresses: RepositoryAddresses) -> Iterator[CDEvent]:
-    """Yield that an incident was detected, and that it was resolved once it is."""
+def _attributed_incidents(shape_input: ShapeInput) -> Mapping[str, AttributedIncident]:
+    """Return the production incidents by the ids of the facts that report them."""
+    attributed = chain.from_iterable(history.incidents for history in shape_input.results.evaluation.histories)
+    return {report_id: each for each in attributed for report_id in each.report_ids}
+
+
+def _incidents_events(
+    owed: Sequence[Incident], attributed: Mapping[str, AttributedIncident], addresses: RepositoryAddresses
+) -> Iterator[CDEvent]:
+    """Yield that incidents were detected, and that each report of one was resolved once the incident is."""
+    said_ids = {fact.id for fact in owed}
+    for fact in owed:
+        incident = attributed.get(fact.id)
+        end = incident.incident.resolved_at if incident else None
+        yield from _incident_events(fact, end, addresses)
+        for report in incident.reports if incident and end else ():
+            if report.id not in said_ids:
+                said_ids.add(report.id)
+                event = _incident_event(report, "incident.resolved", report.resolved_at or end or EPOCH, addresses)
+                yield replace(event, delivers=(fact.id,))
+
+
+def _incident_events(fact: Incident, end: datetime | None, addresses: RepositoryAddresses) -> Iterator[CDEvent]:
+    """Yield the events of a report. `end`: of its incident; None if that is open or outside production."""
+    resolved_at = fact.resolved_at or end
+    yield _incident_event(fact, "incident.detected", fact.detected_at, addresses, is_open=resolved_at is None)
+    if resolved_at:
+        yield _incident_event(fact, "incident.resolved", resolved_at, addresses)
+
+
+def _incident_event(
+    incident: Incident, happening: Happening, time: datetime, addresses: RepositoryAddresses, *, is_open: bool = False
+) -> CDEvent:
+    """Return an event of an incident. Of an open one it says when that was observed: it may have ended before."""
     source = addresses.of(incident.repository)
-    yield _incident_event(incident, "incident.detected", incident.detected_at, source)
-    if incident.resolved_at:
-        yield _incident_event(incident, "incident.resolved", incident.resolved_at, source)
-
-
-def _incident_event(incident: Incident, happening: Happening, time: datetime, source: str) -> CDEvent:
     return CDEvent(
         happening=happening,
         time=time,
@@ -142,6 +170,7 @@ def _incident_event(incident: Incident, happening: Happening, time: datetime, so
             "repository": incident.repository,
             "severity": incident.severity,
             "deployment": incident.deployment,
+            "observed_at": incident.observed_at if is_open else None,
         },
         delivers=(incident.id,),
     )

@@ -17,6 +17,7 @@ from dora_metrics.core.facts.model import EPOCH, Deployment, Fact, Incident
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.linking.attempts import join_parts
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.scope import Scope, default_service, environment_of, scope_of
@@ -25,24 +26,26 @@ from dora_metrics.core.shapes.shape import FactChange, Shape, ShapedRequest, Sha
 
 ApiObject = dict[str, Any]
 Method = Literal["POST", "PATCH", "DELETE"]
-Debts = dict[str, None]
-"""Ids of owed facts, each once, in order."""
+Debts = dict[str, Fact]
+"""Owed facts by id, each once, in order."""
 
 _DEPLOYMENT, _INCIDENT = "/api/v2/dora/deployment", "/api/v2/dora/failure"
 _VERDICTS = "/api/v2/dora/deployments"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def event_id(fact: Fact) -> str:
+def event_id(fact: Fact, names: RepositoryNames = NO_NAMES) -> str:
     """Return the id of a deployment or an incident at Datadog, 77 characters of the 16 to 128 that it allows.
 
-    Ids of facts may be longer and have other characters, and two repositories may use one.
+    Ids of facts may be longer and have other characters, and two repositories may use one. It has the first known name
+    of the repository, so a rename does not change it.
     """
-    return f"dora-metrics:{sha256(canonical_json([fact.repository.casefold(), fact.id])).hexdigest()}"
+    identity = [names.stable_name(fact.repository).casefold(), names.stable_id(fact.id)]
+    return f"dora-metrics:{sha256(canonical_json(identity)).hexdigest()}"
 
 
 def _requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
-    """Return the requests: deployments before their verdicts, then what is deleted, then incidents."""
+    """Return the requests: each deployment before the verdicts that name it, then what is deleted, then incidents."""
     judged = _Judged(shape_input)
     plan = _DeploymentPlan(judged)
     owed_ids = frozenset(fact.id for fact in shape_input.facts)
@@ -60,11 +63,17 @@ class _Judged:
         self.failures = shape_input.failures
         self.policy = shape_input.results.policy
         self._facts = shape_input.facts
+        self._names = shape_input.results.names
         self._evaluation = shape_input.results.evaluation
+        self._is_production = shape_input.results.is_production
 
     @property
     def _histories(self) -> Sequence[ScopeHistory]:
         return self._evaluation.histories
+
+    def event_id(self, fact: Fact) -> str:
+        """Return the id of a deployment or an incident at Datadog."""
+        return event_id(fact, self._names)
 
     def is_judged(self, deployment: Deployment) -> bool:
         """Whether a deployment has a verdict: those to production have one."""
@@ -74,8 +83,11 @@ class _Judged:
         """Return the deployment that a fact is, or is a part of; None if it counts nowhere.
 
         One outside production is in no history, nor is one of a month that was not read. A production deployment in the
-        time of its scope's history that is not there was left out, as a duplicate for example.
+        time of its scope's history that is not there was left out, as a duplicate for example. One without environment
+        counts nowhere in a repository where others have one.
         """
+        if not (fact.environment or self._is_production(fact)):
+            return None
         first_id = self._attempt_ids.get(fact.id, fact.id)
         if attempt := self._deployments.get(first_id):
             return attempt
@@ -94,6 +106,11 @@ class _Judged:
         """Return the deployment that ended a failure after it began; None if none did, or an incident's end did."""
         has_recovered = failure.recovery_seconds is not None
         return self._deployments.get(failure.remediated_by or "") if has_recovered else None
+
+    def remediation_of_failure(self, deployment: Deployment) -> Deployment | None:
+        """Return the deployment that ended the failure of another one; None also if that did not fail."""
+        failure = self.failures.get(deployment.id)
+        return self.remediation_of(failure) if failure else None
 
     def ended_by(self, deployment: Deployment) -> Sequence[Failure]:
         """Return the failures that a deployment ended, of deployments that reached users."""
@@ -173,13 +190,24 @@ class _DeploymentPlan:
 
     def requests(self) -> Iterator[ShapedRequest]:
         """Yield the requests in the order in which Datadog needs them."""
+        verdicts = self._verdicts_by_last_named()
         for deployment, debts in self._sent.values():
             yield _request("POST", _DEPLOYMENT, debts, _deployment_content(deployment, self._judged))
-        for deployment, debts in self._verdicts.values():
-            path = f"{_VERDICTS}/{event_id(deployment)}"
-            yield _request("PATCH", path, debts, _verdict_content(deployment, self._judged))
+            for verdict_of, verdict_debts in verdicts.get(deployment.id, ()):
+                path = f"{_VERDICTS}/{self._judged.event_id(verdict_of)}"
+                yield _request("PATCH", path, verdict_debts, _verdict_content(verdict_of, self._judged))
         for deleted_id, debts in self._deleted.items():
             yield _request("DELETE", f"{_DEPLOYMENT}/{deleted_id}", debts)
+
+    def _verdicts_by_last_named(self) -> Mapping[str, Sequence[tuple[Deployment, Debts]]]:
+        """Return the verdicts by the last deployment that each names: itself, or its remediation if that is later."""
+        positions = {deployment_id: position for position, deployment_id in enumerate(self._sent)}
+        verdicts: defaultdict[str, list[tuple[Deployment, Debts]]] = defaultdict(list)
+        for deployment, debts in self._verdicts.values():
+            remediation = self._judged.remediation_of_failure(deployment)
+            named_ids = [deployment.id, *([remediation.id] if remediation else [])]
+            verdicts[max(named_ids, key=positions.__getitem__)].append((deployment, debts))
+        return verdicts
 
     def _add_verdict(self, deployment: Deployment, fact: Fact) -> None:
         """Add a deployment and its verdict, and before that what the verdict names.
@@ -189,16 +217,15 @@ class _DeploymentPlan:
         self._send(deployment, fact)
         if not self._judged.is_judged(deployment):
             return
-        failure = self._judged.failures.get(deployment.id)
-        if failure and (remediation := self._judged.remediation_of(failure)):
+        if remediation := self._judged.remediation_of_failure(deployment):
             self._send(remediation, fact)
-        self._verdicts.setdefault(deployment.id, (deployment, {}))[1][fact.id] = None
+        self._verdicts.setdefault(deployment.id, (deployment, {}))[1][fact.id] = fact
 
     def _send(self, deployment: Deployment, fact: Fact) -> None:
-        self._sent.setdefault(deployment.id, (deployment, {}))[1][fact.id] = None
+        self._sent.setdefault(deployment.id, (deployment, {}))[1][fact.id] = fact
 
     def _delete(self, deployment: Deployment, fact: Fact) -> None:
-        self._deleted.setdefault(event_id(deployment), {})[fact.id] = None
+        self._deleted.setdefault(self._judged.event_id(deployment), {})[fact.id] = fact
 
 
 def _replaced_part(parts: Sequence[Deployment], owed_ids: frozenset[str]) -> Deployment | None:
@@ -215,7 +242,7 @@ def _deployment_content(deployment: Deployment, judged: _Judged) -> ApiObject:
     scope = scope_of(deployment)
     url = judged.addresses.known(deployment.repository)
     attributes = {
-        "id": event_id(deployment),
+        "id": judged.event_id(deployment),
         "service": scope.service,
         "env": scope.environment,
         "started_at": _milliseconds(min(deployment.started_at or deployment.finished_at, deployment.finished_at)),
@@ -229,50 +256,53 @@ def _deployment_content(deployment: Deployment, judged: _Judged) -> ApiObject:
 
 
 def _verdict_content(deployment: Deployment, judged: _Judged) -> ApiObject:
-    failure = judged.failures.get(deployment.id)
-    attributes: ApiObject = {"change_failure": failure is not None}
-    if failure and (remediation := judged.remediation_of(failure)):
+    attributes: ApiObject = {"change_failure": deployment.id in judged.failures}
+    if remediation := judged.remediation_of_failure(deployment):
         kind = "rollback" if judged.is_rollback(remediation, deployment) else "rollforward"
-        attributes["remediation"] = {"id": event_id(remediation), "type": kind}
-    data = {"id": event_id(deployment), "type": "dora_deployment_patch_request", "attributes": attributes}
+        attributes["remediation"] = {"id": judged.event_id(remediation), "type": kind}
+    data = {"id": judged.event_id(deployment), "type": "dora_deployment_patch_request", "attributes": attributes}
     return {"data": data}
 
 
 class _ReportedIncident(NamedTuple):
-    """An incident as it counts, and its service and environment."""
+    """An incident as it counts, and its service and environment. `other_reports`: those whose id it does not have."""
 
     incident: Incident
+    other_reports: Sequence[Incident]
     service: str
     environment: str
     team: str | None
 
 
 def _incident_requests(facts: Iterable[Incident], judged: _Judged) -> Iterator[ShapedRequest]:
-    """Yield a request for each incident; several reports of one are one incident."""
+    """Yield a request for each incident. Reports of the same one may have been sent before as incidents themselves."""
     reported: dict[str, tuple[_ReportedIncident, Debts]] = {}
     for fact in facts:
         if fact.retracted:
-            yield _request("DELETE", f"{_INCIDENT}/{event_id(fact)}", {fact.id: None})
+            yield _request("DELETE", f"{_INCIDENT}/{judged.event_id(fact)}", {fact.id: fact})
             continue
         incident = _reported_incident(fact, judged)
-        reported.setdefault(incident.incident.id, (incident, {}))[1][fact.id] = None
+        reported.setdefault(incident.incident.id, (incident, {}))[1][fact.id] = fact
     for incident, debts in reported.values():
-        yield _request("POST", _INCIDENT, debts, _incident_content(incident))
+        yield _request("POST", _INCIDENT, debts, _incident_content(incident, judged))
+        for report in incident.other_reports:
+            yield _request("DELETE", f"{_INCIDENT}/{judged.event_id(report)}", debts)
 
 
 def _reported_incident(fact: Incident, judged: _Judged) -> _ReportedIncident:
     if attributed := judged.incident_of(fact):
-        scope, incident = attributed.scope, attributed.incident
+        scope, incident, reports = attributed.scope, attributed.incident, attributed.reports
     else:
         scope = Scope(fact.repository, fact.service or default_service(fact.repository), environment_of(fact))
-        incident = fact
-    return _ReportedIncident(incident, scope.service, scope.environment, judged.policy.team_of(scope))
+        incident, reports = fact, ()
+    others = [report for report in reports if report.id != incident.id]
+    return _ReportedIncident(incident, others, scope.service, scope.environment, judged.policy.team_of(scope))
 
 
-def _incident_content(reported: _ReportedIncident) -> ApiObject:
+def _incident_content(reported: _ReportedIncident, judged: _Judged) -> ApiObject:
     incident = reported.incident
     attributes = {
-        "id": event_id(incident),
+        "id": judged.event_id(incident),
         "services": [reported.service],
         "env": reported.environment,
         "team": reported.team,
@@ -286,10 +316,10 @@ def _incident_content(reported: _ReportedIncident) -> ApiObject:
 
 
 def _request(method: Method, path: str, debts: Debts, content: ApiObject | None = None) -> ShapedRequest:
+    """Return a request. Its key has the state of the facts that it is for, so what comes back is no repetition."""
     body = b"" if content is None else canonical_json(content)
-    return ShapedRequest(
-        body=body, key=content_key([method, path, content]), delivers=tuple(debts), path=path, method=method
-    )
+    key = content_key([method, path, content, [*debts.values()]])
+    return ShapedRequest(body=body, key=key, delivers=tuple(debts), path=path, method=method)
 
 
 def _present(attributes: ApiObject) -> ApiObject:

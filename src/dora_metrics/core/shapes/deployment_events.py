@@ -64,6 +64,7 @@ class OwedDeployments:
         self._fact_ids = {fact.id for fact in self._facts}
         self._histories = results.evaluation.histories
         self._history_by_scope = {history.scope: history for history in self._histories}
+        self._is_production = results.is_production
         self._policy = results.policy
 
     def service_changes(self) -> Iterator[ServiceChange]:
@@ -84,9 +85,10 @@ class OwedDeployments:
     def _is_unjudged(self, fact: Deployment, counted_ids: set[str]) -> bool:
         """Whether nothing is known of a deployment but its fact: outside production, or of a month that was not read.
 
-        One that is missing in a history that goes back far enough does not count: another fact reports it as well.
+        One that is missing in a history that goes back far enough does not count: another fact reports it as well. Nor
+        does one without environment, where others have one.
         """
-        if fact.id in counted_ids:
+        if fact.id in counted_ids or not (fact.environment or self._is_production(fact)):
             return False
         history = self._history_by_scope.get(scope_of(fact))
         first = history.first_deployment_at if history else None
@@ -126,32 +128,32 @@ def _judged_changes(
     """
     if not owed:
         return
-    rollback_ids = _rollback_ids(history, policy)
+    rollbacks = rollback_ids(history, policy)
     for deployment in history.deployments:
         if deployment.id in owed and deployment.status == "success":
             is_later = _has_predecessor(deployment) or deployment is not history.first_success
             predicate: Predicate = "upgraded" if is_later else "deployed"
-            if deployment.id in rollback_ids:
+            if deployment.id in rollbacks:
                 predicate = "rolledback"
             yield ServiceChange(deployment, predicate, owed[deployment.id])
 
 
-def _rollback_ids(history: ScopeHistory, policy: Policy) -> set[str]:
+def rollback_ids(history: ScopeHistory, policy: Policy) -> set[str]:
     """Return the ids of the deployments that brought back an earlier version.
 
     The rollback rule finds them; so does a deployment that says what it remediates, and deploys a known version again.
     """
     redeployed = redeployment_ids(history.deployments)
     finished = [each for each in history.deployments if each.status != "cancelled"]
-    rollback_ids = {
+    rolled_back = {
         after.id
         for before, after in pairwise(finished)
         if after.remediates and after.id in redeployed and after.sha != before.sha
     }
     if is_rule_enabled("rollback", policy):
         signals = rollback_signals(ScopeTimeline(history.scope, history.deployments))
-        rollback_ids.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
-    return rollback_ids
+        rolled_back.update(signal.repaired_by.id for signal in signals if signal.repaired_by)
+    return rolled_back
 
 
 def _unjudged_changes(facts: Sequence[Deployment]) -> Iterator[ServiceChange]:

@@ -3,7 +3,7 @@
 Slack and Microsoft Teams differ only in how they lay a message out and escape it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.markdown import unlinked_line
-from dora_metrics.core.reports.periodic.issue_body import utf16_length
-from dora_metrics.core.scope import environment_of
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.shapes.events import EndpointEvent
 from dora_metrics.core.shapes.shape import FactChange, ShapeInput, content_key
 from dora_metrics.core.shapes.words import (
@@ -25,6 +24,7 @@ from dora_metrics.core.shapes.words import (
     ReportWords,
     ScopeWords,
     Words,
+    cut,
     time_of,
     words_of,
 )
@@ -44,6 +44,7 @@ _MAX_HINTS = 2
 _MAX_TEXT_LENGTH = 600
 _MAX_LINE_LENGTH = 250
 _MAX_NAME_LENGTH = 100
+_MAX_PLACE_LENGTH = 60
 _MAX_TITLE_LENGTH = 250
 _MAX_URL_LENGTH = 1500
 
@@ -138,12 +139,17 @@ def is_news(change: FactChange) -> bool:
     before = None if change.before is None or change.before.retracted else change.before
     match fact:
         case Deployment() | Incident():
-            has_message = _outcome(fact) != "cancelled" and change.policy.is_production(environment_of(fact))
+            has_message = _outcome(fact) != "cancelled" and _may_be_production(fact, change.policy)
             return has_message and _outcome(before) != _outcome(fact)
         case Change():
             return before is None
         case _:
             return False
+
+
+def _may_be_production(fact: Deployment | Incident, policy: Policy) -> bool:
+    """Whether a fact can be of production; where it names no environment, the other facts decide when it is sent."""
+    return not fact.environment or policy.is_production(fact.environment)
 
 
 def _outcome(fact: Fact | None) -> str:
@@ -195,12 +201,14 @@ _SYMBOLS: dict[tuple[FactKind, FactState], str] = {
 
 
 def _symbol(fact: FactWords) -> str:
+    if fact.state == "success" and (fact.is_failed or fact.is_rollback):
+        return "❌" if fact.is_failed else "↩️"
     return _SYMBOLS.get((fact.kind, fact.state), "ℹ️")
 
 
 def _tone(news: Sequence[FactWords]) -> Tone:
     states = {fact.state for fact in news}
-    if states & {"failure", "open"}:
+    if states & {"failure", "open"} or any(fact.is_failed for fact in news):
         return "bad"
     return "good" if states & {"success", "resolved"} else "neutral"
 
@@ -218,7 +226,7 @@ def _fact_message(words: Words, fact: FactWords, key: str) -> Message:
         paragraphs=tuple(cut(detail, _MAX_TEXT_LENGTH) for detail in fact.details),
         scopes=(_scope_part(scope, _MAX_REASONS),) if has_numbers and scope else (),
         links=_links((f"Open the {fact.kind}", fact.url), ("Open the page", _page(words, scope))),
-        context=_context(scope.name if scope else words.repository, fact.time),
+        context=_context(scope.name if scope else fact.repository, fact.time),
     )
 
 
@@ -235,7 +243,8 @@ def _page(words: Words, scope: ScopeWords | None) -> str:
 def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
     """Return one message on many facts: failures and open incidents first, then in the order of the debts."""
     weightiest_first = sorted(news, key=lambda fact: _tone([fact]) != "bad")
-    lines = [_digest_line(fact) for fact in weightiest_first]
+    places = _places(words, news)
+    lines = [_digest_line(fact, places[fact.id]) for fact in weightiest_first]
     left_out = len(lines) - MAX_DIGEST_LINES
     more = [Line(f"and {left_out:,} more")] if left_out > 0 else []
     needy = [_scope_part(scope, _MAX_REASONS_OF_SEVERAL) for scope in words.scopes if scope.attention]
@@ -244,7 +253,7 @@ def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
         delivers=(*(fact.id for fact in news), *_other_parts(words, news)),
         symbol="📋",
         tone=_tone(news),
-        title=cut(f"{_counts(news)} in {words.repository}", _MAX_TITLE_LENGTH),
+        title=f"{_counts(news)} in {_repositories(news)}",
         lines=(*lines[:MAX_DIGEST_LINES], *more),
         scopes=tuple(needy[:MAX_SCOPES]),
         more=_more_scopes(len(needy)),
@@ -252,11 +261,27 @@ def _digest(words: Words, news: Sequence[FactWords], key: str) -> Message:
     )
 
 
-def _digest_line(fact: FactWords) -> Line:
-    """Return what happened and when; the sentence of an open incident says when."""
+def _places(words: Words, news: Sequence[FactWords]) -> Mapping[str, str]:
+    """Return by the id of each fact the name of its scope, or its repository; empty if all have the same."""
+    names = {scope.key: scope.name for scope in words.scopes}
+    places = {fact.id: names.get(fact.scope, fact.repository) for fact in news}
+    is_same = len({fact.repository for fact in news}) == 1 and len({fact.scope for fact in news} - {""}) <= 1
+    return dict.fromkeys(places, "") if is_same else places
+
+
+def _repositories(news: Sequence[FactWords]) -> str:
+    repositories = {fact.repository for fact in news}
+    return (
+        cut(min(repositories), _MAX_PLACE_LENGTH) if len(repositories) == 1 else f"{len(repositories):,} repositories"
+    )
+
+
+def _digest_line(fact: FactWords, place: str) -> Line:
+    """Return what happened, when and where; the sentence of an open incident says when."""
     time = "" if fact.state == "open" else f", {fact.time}"
-    sentence = cut(fact.sentence, _MAX_LINE_LENGTH - len(time))
-    return Line(f"{_symbol(fact)} {sentence}{time}", _short_url(fact.url))
+    end = f"{time}{place and f' ({cut(place, _MAX_PLACE_LENGTH)})'}"
+    sentence = cut(fact.sentence, _MAX_LINE_LENGTH - len(end))
+    return Line(f"{_symbol(fact)} {sentence}{end}", _short_url(fact.url))
 
 
 def _counts(news: Sequence[FactWords]) -> str:
@@ -266,7 +291,7 @@ def _counts(news: Sequence[FactWords]) -> str:
         number = sum(fact.kind == kind for fact in news)
         return formatting.count(number, noun) if number else ""
 
-    failed = sum(fact.state == "failure" for fact in news)
+    failed = sum(fact.state == "failure" or fact.is_failed for fact in news)
     deployments = count_of("deployment", "production deployment") + (f" ({failed:,} failed)" if failed else "")
     counts = (deployments, count_of("incident", "incident"), count_of("change", "merged change"))
     return formatting.join_with_and([*filter(None, counts)])
@@ -304,14 +329,6 @@ def _cut_all(texts: Sequence[str], limit: int) -> tuple[str, ...]:
     """Return the first texts as lines of a list, each cut, and how many others there are."""
     more = (f"and {len(texts) - limit:,} more",) if len(texts) > limit else ()
     return (*(cut(text, _MAX_LINE_LENGTH) for text in texts[:limit]), *more)
-
-
-def cut(text: str, length: int) -> str:
-    """Return a text of at most `length` UTF-16 code units, with `…` where it was cut."""
-    if utf16_length(text) <= length:
-        return text
-    shortened = text.encode("utf-16-le")[: 2 * (length - 1)].decode("utf-16-le", errors="ignore")
-    return f"{shortened.rstrip()}…"
 
 
 def _links(*links: tuple[str, str]) -> tuple[Link, ...]:

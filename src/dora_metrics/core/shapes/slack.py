@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, cut, is_news, messages_of, remark_on
+from dora_metrics.core.shapes.messages import CHAT_EVENTS, Message, ScopePart, is_news, messages_of, remark_on
 from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput
-from dora_metrics.core.shapes.words import MetricWords
+from dora_metrics.core.shapes.words import MetricWords, cut
 
 SlackBlock = dict[str, object]
 

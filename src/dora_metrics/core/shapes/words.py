@@ -5,18 +5,20 @@ plain: no Markdown, on one line, without control characters. Names and titles in
 escapes them for the place where it puts them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Status, Vulnerability
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Status, Vulnerability
+from dora_metrics.core.failures.incident_reports import deciding_reports
 from dora_metrics.core.markdown import plain, printable, web_address
 from dora_metrics.core.metrics.document import build_scope_metrics
 from dora_metrics.core.metrics.results import Results, compare_with_previous
@@ -27,6 +29,7 @@ from dora_metrics.core.reports.fact_names import short_title
 from dora_metrics.core.reports.periodic.all_scopes import RowLimits, ScopeInReport, build_all_scopes_report
 from dora_metrics.core.reports.periodic.attention import compare_periods, reasons_for_attention
 from dora_metrics.core.reports.periodic.content import ReportInput, issue_title, outline, value_with_counts
+from dora_metrics.core.reports.periodic.issue_body import utf16_length
 from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.sections import level_text
 from dora_metrics.core.scope import (
@@ -37,6 +40,7 @@ from dora_metrics.core.scope import (
     scope_label,
     scope_path,
 )
+from dora_metrics.core.shapes.deployment_events import rollback_ids
 from dora_metrics.core.shapes.shape import OwedReport, ShapeInput
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
@@ -53,15 +57,18 @@ class FactWords(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: of the fact.
+        repository: `owner/name`.
         kind: of the fact.
         state: how a deployment ended; whether an incident or a vulnerability is open; `merged` for a change;
             `retracted` for a fact that was withdrawn.
-        sentence: such as `v1.4.2 was deployed to production`, without a full stop.
+        sentence: such as `v1.4.2 was deployed to production`, without a full stop; long names in it are cut.
         details: further sentences, such as what a deployment delivered.
         time: when it happened, such as `Thu 19 Nov, 14:02`, in the time zone of the settings.
         url: of its page, http or https; empty without one.
         scope: the `key` of the scope that it belongs to; empty for changes, and for what belongs to none.
         is_production: whether it is a deployment to production, or an incident there.
+        is_failed: whether it is a deployment that counts as failed, also if it succeeded first.
+        is_rollback: whether it is a deployment that brought back an earlier version.
         attempt: the id of the deployment that it counts as. Jobs of one matrix have the same. Empty for other kinds,
             and for what does not count.
         is_repetition: whether an earlier part of the same attempt ended the same way, or another fact reports the same
@@ -69,6 +76,7 @@ class FactWords(Struct, frozen=True, kw_only=True):
     """
 
     id: str
+    repository: str
     kind: FactKind
     state: FactState
     sentence: str
@@ -77,6 +85,8 @@ class FactWords(Struct, frozen=True, kw_only=True):
     url: str = ""
     scope: str = ""
     is_production: bool = False
+    is_failed: bool = False
+    is_rollback: bool = False
     attempt: str = ""
     is_repetition: bool = False
 
@@ -196,40 +206,59 @@ class _FactPlace:
 
     `history`: of its scope; None if it belongs to none. `attempt`: the deployment that it is, or is a part of; None for
     other kinds, and for what does not count. `incident`: the incident that it reports; None for other kinds.
+    `reports`: all facts that report the incident. `is_failed`, `is_rollback`: what was judged of the attempt.
     """
 
     history: ScopeHistory | None = None
     attempt: Deployment | None = None
     incident: Incident | None = None
+    reports: Sequence[Incident] = ()
+    is_failed: bool = False
+    is_rollback: bool = False
 
 
 def _places(shape_input: ShapeInput) -> Mapping[str, _FactPlace]:
     """Return by the id of each fact where it counts."""
-    unplaced = {fact.id: _FactPlace() for fact in shape_input.facts}
-    return unplaced | dict(_places_in(shape_input.results.evaluation.histories, unplaced.keys()))
+    places = {fact.id: _FactPlace() for fact in shape_input.facts}
+    for history in shape_input.results.evaluation.histories:
+        places |= dict(_deployment_places(history, shape_input, places.keys()))
+        places |= dict(_incident_places(history, places.keys()))
+    return places
 
 
-def _places_in(histories: Iterable[ScopeHistory], fact_ids: AbstractSet[str]) -> Iterator[tuple[str, _FactPlace]]:
-    for history in histories:
-        for deployment in history.deployments:
-            for part in history.parts.get(deployment.id, (deployment,)):
-                if part.id in fact_ids:
-                    yield part.id, _FactPlace(history, attempt=deployment)
-        for attributed in history.incidents:
-            for report_id in attributed.report_ids & fact_ids:
-                yield report_id, _FactPlace(history, incident=attributed.incident)
+def _deployment_places(
+    history: ScopeHistory, shape_input: ShapeInput, fact_ids: AbstractSet[str]
+) -> Iterator[tuple[str, _FactPlace]]:
+    attempts = {
+        part.id: deployment
+        for deployment in history.deployments
+        for part in history.parts.get(deployment.id, (deployment,))
+        if part.id in fact_ids
+    }
+    rollbacks = rollback_ids(history, shape_input.results.policy) if attempts else frozenset[str]()
+    for part_id, attempt in attempts.items():
+        is_rollback = attempt.status == "success" and attempt.id in rollbacks
+        is_failed = attempt.id in shape_input.failures
+        yield part_id, _FactPlace(history, attempt, is_failed=is_failed, is_rollback=is_rollback)
+
+
+def _incident_places(history: ScopeHistory, fact_ids: AbstractSet[str]) -> Iterator[tuple[str, _FactPlace]]:
+    for attributed in history.incidents:
+        for report_id in attributed.report_ids & fact_ids:
+            yield report_id, _FactPlace(history, incident=attributed.incident, reports=attributed.reports)
 
 
 def _fact_words(fact: Fact, place: _FactPlace, results: Results) -> FactWords:
-    moment, scope = time_of(fact), scope_path(place.history.scope) if place.history else ""
-    common = _Common(fact.id, formatting.weekday_date_time(moment, results.policy.zone), web_address(fact.url), scope)
+    moment, scope = time_of(place.incident or fact), scope_path(place.history.scope) if place.history else ""
+    time = formatting.weekday_date_time(moment, results.policy.zone)
+    common = _Common(fact.id, _line(fact.repository), time, web_address(fact.url), scope)
     match fact:
         case Deployment():
             return _deployment_words(fact, place, results, common)
         case Incident():
             return _incident_words(fact, place, results, common)
         case Change():
-            return common.words("change", _state(fact, "merged"), f"{_change_name(fact)} was merged")
+            return common.words("change", _state(fact, "merged"), f"{_change_name(fact)} {_verb(fact, 'was merged')}")
         case Vulnerability():
             return _vulnerability_words(fact, common)
 
@@ -250,13 +279,21 @@ class _Common:
     """What the words of every fact have."""
 
     id: str
+    repository: str
     time: str
     url: str
     scope: str
 
     def words(self, kind: FactKind, state: FactState, sentence: str) -> FactWords:
         return FactWords(
-            id=self.id, kind=kind, state=state, sentence=sentence, time=self.time, url=self.url, scope=self.scope
+            id=self.id,
+            repository=self.repository,
+            kind=kind,
+            state=state,
+            sentence=sentence,
+            time=self.time,
+            url=self.url,
+            scope=self.scope,
         )
 
 
@@ -264,23 +301,50 @@ def _state(fact: Fact, state: FactState) -> FactState:
     return "retracted" if fact.retracted else state
 
 
+def _verb(fact: Fact, verb: str) -> str:
+    return "is withdrawn" if fact.retracted else verb
+
+
 def _deployment_words(fact: Deployment, place: _FactPlace, results: Results, common: _Common) -> FactWords:
-    environment, attempt = environment_of(fact), place.attempt
-    name, status = _line(deployment_label(attempt or fact)), (attempt or fact).status
-    sentence = _DEPLOYMENT_SENTENCES[status].format(name, _line(environment))
+    attempt, is_production = place.attempt, results.is_production(fact)
     return replace(
-        common.words("deployment", _state(fact, status), sentence),
+        common.words(
+            "deployment",
+            _state(fact, (attempt or fact).status),
+            _deployment_sentence(fact, place, is_production=is_production),
+        ),
         details=_deployment_details(fact, place, results) if attempt else (),
-        is_production=results.policy.is_production(environment),
+        is_production=is_production,
+        is_failed=place.is_failed,
+        is_rollback=place.is_rollback,
         attempt=attempt.id if attempt else "",
         is_repetition=attempt is not None and _is_repetition(fact, place),
     )
 
 
+def _deployment_sentence(fact: Deployment, place: _FactPlace, *, is_production: bool) -> str:
+    deployment = place.attempt or fact
+    name = cut(_line(deployment_label(deployment)) or _line(deployment.id), _MAX_NAME_LENGTH)
+    if fact.retracted:
+        return f"{name} is withdrawn"
+    environment = cut(_line(environment_of(fact)), _MAX_ENVIRONMENT_LENGTH) if fact.environment or is_production else ""
+    if place.is_rollback:
+        sentence = f"Rolled back to {name}{environment and f' in {environment}'}"
+    else:
+        sentence = _DEPLOYMENT_SENTENCES[deployment.status].format(name, environment and f" to {environment}")
+    is_failed_success = place.is_failed and deployment.status == "success"
+    return f"{sentence}, but counts as failed" if is_failed_success else sentence
+
+
+_MAX_NAME_LENGTH = 60
+_MAX_ENVIRONMENT_LENGTH = 40
+_MAX_TITLE_LENGTH = 105
+"""A sentence with names of this length fits into the header of a message."""
+
 _DEPLOYMENT_SENTENCES: Mapping[Status, str] = {
-    "success": "{} was deployed to {}",
-    "failure": "Deployment of {} to {} failed",
-    "cancelled": "Deployment of {} to {} was cancelled",
+    "success": "{} was deployed{}",
+    "failure": "Deployment of {}{} failed",
+    "cancelled": "Deployment of {}{} was cancelled",
 }
 
 
@@ -313,8 +377,8 @@ def _is_repetition(fact: Deployment, place: _FactPlace) -> bool:
 
 def _incident_words(fact: Incident, place: _FactPlace, results: Results, common: _Common) -> FactWords:
     incident = place.incident or fact
-    title, zone = _line(short_title(incident.title) or incident.id), results.policy.zone
-    is_production = results.policy.is_production(environment_of(incident))
+    title = cut(_line(short_title(incident.title)) or _line(incident.id), _MAX_TITLE_LENGTH)
+    zone = results.policy.zone
     if fact.retracted:
         words = common.words("incident", "retracted", f"No longer an incident: {title}")
     elif incident.resolved_at is None:
@@ -322,14 +386,32 @@ def _incident_words(fact: Incident, place: _FactPlace, results: Results, common:
         words = common.words("incident", "open", f"Incident: {title} (open since {since})")
     else:
         seconds = max((incident.resolved_at - incident.detected_at).total_seconds(), 0)
-        text = f"Incident resolved after {formatting.duration(seconds)}: {title}"
+        duration = f" after {formatting.duration(seconds)}" if seconds else ""
+        text = f"Incident resolved{duration}: {title}"
         words = common.words("incident", "resolved", text)
     return replace(
         words,
         details=_incident_details(fact, place, results),
-        is_production=is_production,
-        is_repetition=incident.id != fact.id,
+        is_production=results.is_production(incident),
+        is_repetition=_is_repeated_report(fact, incident, place.reports),
     )
+
+
+def _is_repeated_report(fact: Incident, incident: Incident, reports: Sequence[Incident]) -> bool:
+    """Whether another report said first that an incident is open, or ended it."""
+    if incident.resolved_at:
+        news = max(deciding_reports(reports), key=_resolution_order, default=fact)
+    else:
+        news = min((each for each in reports if each.resolved_at is None), key=_detection_order, default=fact)
+    return fact.id != news.id
+
+
+def _detection_order(report: Incident) -> tuple[datetime, str]:
+    return report.detected_at, report.id
+
+
+def _resolution_order(report: Incident) -> tuple[datetime, str]:
+    return report.resolved_at or EPOCH, report.id
 
 
 def _incident_details(fact: Incident, place: _FactPlace, results: Results) -> tuple[str, ...]:
@@ -351,7 +433,7 @@ def _vulnerability_words(fact: Vulnerability, common: _Common) -> FactWords:
     state: FactState = "resolved" if fact.fixed_at or fact.dismissed_at else "open"
     name = _line(" ".join(filter(None, (fact.severity, "vulnerability", fact.package and f"in {fact.package}"))))
     verb = "was fixed" if fact.fixed_at else "was dismissed" if fact.dismissed_at else "was detected"
-    return common.words("vulnerability", _state(fact, state), f"{_capitalised(name)} {verb}")
+    return common.words("vulnerability", _state(fact, state), f"{_capitalised(name)} {_verb(fact, verb)}")
 
 
 def _current_scope_words(history: ScopeHistory, shape_input: ShapeInput, repositories: AbstractSet[str]) -> ScopeWords:
@@ -386,8 +468,8 @@ def _scope_words(
         key=scope_path(scope),
         name=_line(scope_label(scope)),
         repository=_line(scope.repository),
-        service=_line(scope.service),
-        environment=_line(scope.environment),
+        service=_visible(scope.service),
+        environment=_visible(scope.environment),
         window=report_input.period.short,
         metrics=tuple(
             _metric_words(metric, scope_metrics, verdicts, benchmark, format_value) for metric in METRICS.values()
@@ -399,7 +481,7 @@ def _scope_words(
 
 def _scope_name(scope: Scope, repositories: AbstractSet[str]) -> str:
     """Return the name of a scope among others, which are in these repositories."""
-    label = scope_label(scope)
+    label = scope_label(Scope(scope.repository, _visible(scope.service), _visible(scope.environment)))
     if len(repositories) == 1 and label != DEFAULT_ENVIRONMENT:
         return label
     return scope.repository if label == DEFAULT_ENVIRONMENT else f"{scope.repository} · {label}"
@@ -479,6 +561,19 @@ def _reported_label(metric: MetricWords) -> MetricWords:
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _visible(name: str) -> str:
+    """Return a name on one line, escaped if nothing of it could be seen."""
+    return _line(name) or quote(name, safe="", errors="replace")
+
+
+def cut(text: str, length: int) -> str:
+    """Return a text of at most `length` UTF-16 code units, with `…` where it was cut."""
+    if utf16_length(text) <= length:
+        return text
+    shortened = text.encode("utf-16-le")[: 2 * (length - 1)].decode("utf-16-le", errors="ignore")
+    return f"{shortened.rstrip()}…"
 
 
 def _line(text: str) -> str:
