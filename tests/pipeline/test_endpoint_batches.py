@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,12 +90,39 @@ def test_a_body_that_is_too_large_is_halved_until_it_fits() -> None:
     assert delivery.outcome_status == "done"
 
 
-def test_a_fact_that_is_too_large_by_itself_is_refused_alone() -> None:
-    large = IDS[2]
-    with listening(FakeEndpoint(rule=refusing(lambda request: large in ids_in(request), 413))) as endpoint:
-        delivery = send(endpoint.url, IDS[:8], DORA)
-    assert sorted(endpoint.accepted_ids) == sorted(set(IDS[:8]) - {large})
-    assert delivery.refused == {large}
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_fact_that_is_refused_in_any_request_is_refused_alone(status: int) -> None:
+    bad = IDS[2]
+    with listening(FakeEndpoint(rule=refusing(lambda request: bad in ids_in(request), status))) as endpoint:
+        delivery = send(endpoint.url, IDS[:100], DORA)
+    assert endpoint.accepted_ids == [each for each in IDS[:100] if each != bad]
+    assert delivery.refused == {bad}
+    assert len(endpoint.requests) < (110 if status == 413 else 25)
+
+
+def test_what_was_refused_the_last_time_is_sent_after_the_rest_in_requests_of_its_own() -> None:
+    with listening(FakeEndpoint()) as endpoint:
+        address = Endpoint(endpoint.url, limits=LIMITS, shape=DORA)
+        send_in_batches(address, IDS[:6], make_input, refused_before=IDS[4:6])
+    assert [ids_in(request) for request in endpoint.accepted] == [IDS[:4], IDS[4:6]]
+
+
+@pytest.mark.parametrize("status", [404, 409, 410])
+def test_below_the_address_these_are_about_one_thing(status: int) -> None:
+    shape = replace(ONE_EACH, requests=lambda made_of: [set_path(each) for each in one_each(made_of)])
+    with listening(FakeEndpoint(rule=refusing(lambda request: ids_in(request) == [IDS[0]], status))) as endpoint:
+        delivery = send(endpoint.url, IDS[:4], shape)
+    assert (delivery.refused, delivery.settled) == ({IDS[0]}, set(IDS[1:4]))
+
+
+def set_path(request: ShapedRequest) -> ShapedRequest:
+    return msgspec.structs.replace(request, path="/things/1")
+
+
+def test_a_message_to_people_has_everything_that_waits() -> None:
+    with listening(FakeEndpoint()) as endpoint:
+        send(endpoint.url, IDS[:450], replace(DORA, is_for_people=True))
+    assert [len(ids_in(request)) for request in endpoint.accepted] == [450]
 
 
 def test_an_endpoint_that_refuses_everything_is_not_asked_forever() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.core.ledger.layout import OUTBOX_FILE
+from dora_metrics.core.ledger.layout import ENDPOINTS_OUTBOX_FILE
 from fakes.github import FakeGitHub
 from support.reporting_shop import MONDAY, ReportingShop
 from support.runs import deployment_status
@@ -21,7 +21,7 @@ def shop(tmp_path: Path) -> Iterator[ReportingShop]:
 
 
 def owed_lines(shop: ReportingShop) -> list[bytes]:
-    return (shop.read(OUTBOX_FILE) or b"").splitlines()
+    return (shop.read(ENDPOINTS_OUTBOX_FILE) or b"").splitlines()
 
 
 def test_a_report_is_sent_once(shop: ReportingShop) -> None:
@@ -39,7 +39,7 @@ def test_a_report_that_was_refused_is_sent_by_the_next_run_that_reads_all_months
     with listen(Answer(503)) as down:
         ran = shop.report(**CHAT, **{"endpoint-url": down.url})
     assert "1 report is kept for the next run" in ran.summary
-    assert owed_lines(shop) == [b'{"id":"report:weekly:2026-W47","month":""}']
+    assert owed_lines(shop) == [b'{"endpoint":"default","id":"report:weekly:2026-W47","owed_at":4}']
     with listen(Answer(200, b"ok")) as chat:
         shop.report(**CHAT, **{"endpoint-url": chat.url})
     assert len(chat.requests) == 1

@@ -1,5 +1,6 @@
 """Several endpoints: each is owed its own facts, gets them once and oldest first, and holds up no other."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.core.facts.jsonl import encode_fact
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.ledger import outbox
 from dora_metrics.core.ledger.layout import ENDPOINTS_OUTBOX_FILE, OUTBOX_FILE
+from dora_metrics.core.ledger.outbox import read_outbox
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import HttpLimits
 from support.endpoint_runs import EndpointRuns, started
@@ -24,7 +26,7 @@ from support.servers import OK, Answer, Request
 from support.sink_payloads import deployment
 
 DOWN, HANGING, LOST = Answer(503), Answer(hang=True), Answer(drop=True)
-LINE = '{{"endpoint":"{}","id":"github:deployment:{}","month":"facts/2026/11"}}\n'
+LINE = '{{"endpoint":"{}","id":"github:deployment:{}","month":"facts/2026/11","owed_at":1}}\n'
 
 
 @pytest.fixture
@@ -67,8 +69,72 @@ def test_debts_of_named_endpoints_are_in_a_file_that_older_versions_leave_alone(
     for fake in runs.fakes.values():
         set_answer(fake, DOWN)
     runs.run(deployment(1))
-    assert (runs.folder / OUTBOX_FILE).read_text() == '{"id":"github:deployment:1","month":"facts/2026/11"}\n'
+    (line,) = (runs.folder / OUTBOX_FILE).read_text().splitlines()
+    assert json.loads(line) == {"id": "github:deployment:1", "month": "facts/2026/11", "owed_at": 1}
     assert (runs.folder / ENDPOINTS_OUTBOX_FILE).read_text() == LINE.format("archive", 1) + LINE.format("lake", 1)
+
+
+def test_what_is_refused_again_and_again_holds_up_nothing_new(runs: EndpointRuns) -> None:
+    bad = deployment(1)
+    runs.fakes["archive"].rule = lambda request: Answer(400) if bad.id in ids_in(request) else OK
+    for number in range(1, 13):
+        runs.run(deployment(number))
+    assert runs.fakes["archive"].accepted_ids == deployment_ids(*range(2, 13))
+    assert [(entry.id, entry.refused) for entry in read_outbox(runs.storage.read().files)["archive"]] == [
+        (bad.id, True)
+    ]
+    runs.fakes["archive"].rule = accept
+    runs.run()
+    assert runs.owed_ids("archive") == []
+
+
+def datadog_runs(stack: ExitStack, folder: Path) -> EndpointRuns:
+    runs = started(stack, folder, "dd")
+    runs.options["dd"] = {"template": "datadog", "token": "dd"}
+    runs.inputs["endpoint-tokens"] = "dd: API:APPLICATION"
+    return runs
+
+
+def verdicts(runs: EndpointRuns) -> list[bool]:
+    """The verdicts that Datadog was told, in their order."""
+    bodies = [json.loads(each.body) for each in runs.fakes["dd"].requests if each.method == "PATCH"]
+    return [body["data"]["attributes"]["change_failure"] for body in bodies]
+
+
+def blaming(fact: Deployment) -> Incident:
+    return Incident(
+        id="dispatch:1",
+        repository=fact.repository,
+        observed_at=fact.finished_at,
+        detected_at=fact.finished_at,
+        deployment=fact.id,
+    )
+
+
+def test_a_verdict_that_changes_while_the_old_one_is_sent_stays_owed(tmp_path: Path, stack: ExitStack) -> None:
+    runs, fact = datadog_runs(stack, tmp_path), deployment(1)
+    first = runs.record(fact)
+    runs.record(blaming(fact))  # a run that ends here
+    runs.deliver(first)
+    assert verdicts(runs) == [False]
+    assert runs.owed_ids("dd") == [fact.id]
+    runs.run()
+    assert verdicts(runs) == [False, True]
+    assert runs.owed_ids("dd") == []
+
+
+def test_the_last_word_is_that_of_the_newest_facts_also_if_an_older_run_has_it(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    runs, fact = datadog_runs(stack, tmp_path), deployment(1)
+    first = runs.record(fact)
+    second = runs.record(blaming(fact))
+    runs.deliver(second)
+    runs.deliver(first)
+    assert verdicts(runs) == [True, False]
+    runs.run()
+    runs.run()
+    assert verdicts(runs) == [True, False, True]
 
 
 def test_acknowledgements_of_all_endpoints_are_one_write(runs: EndpointRuns) -> None:

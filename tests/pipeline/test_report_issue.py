@@ -758,11 +758,11 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
         ("x", ".", "there is no such file on the default branch"),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it repeats without end"),
-        ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
+        ("{{ 'x' * 3000000000 }}", "mine.md.j2", "line 1: \\* is for small numbers only"),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "mine.md.j2",
-            "its `range` calls count beyond 100,000",
+            "line 1: its `range` calls count beyond 100,000",
         ),
         ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it repeats without end (MemoryError)"),
         ("x" * 1_000_001, "mine.md.j2", "it has more than 1,000,000 bytes"),

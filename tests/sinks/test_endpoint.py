@@ -304,7 +304,7 @@ def test_without_a_ledger_a_run_sends_all_its_facts(tmp_path: Path) -> None:
 
 
 def test_without_a_ledger_what_was_not_sent_is_counted(tmp_path: Path) -> None:
-    with FakeGitHub(now=lambda: HISTORY_NOW) as github, listen(OK, Answer(400)) as endpoint:
+    with FakeGitHub(now=lambda: HISTORY_NOW) as github, listen(OK, Answer(403)) as endpoint:
         ran = run_without_ledger(github, tmp_path, endpoint)
     first, second = (fact_ids(request) for request in endpoint.requests)
     assert len(first) == outbox.MAX_BATCH_FACTS

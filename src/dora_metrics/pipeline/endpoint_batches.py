@@ -93,50 +93,72 @@ def _counted(ids: Collection[str], adjective: str = "") -> str:
     return join_with_and([*facts, *([count(report_count, f"{adjective}report")] if report_count else [])])
 
 
-def send_in_batches(endpoint: Endpoint, ids: Sequence[str], make_input: MakeInput) -> Delivery:
+def send_in_batches(
+    endpoint: Endpoint, ids: Sequence[str], make_input: MakeInput, refused_before: Collection[str] = ()
+) -> Delivery:
     """Send debts batch by batch; without any, send what the shape makes of the numbers alone.
+
+    What was refused the last time is in batches of its own, after all others: a request that has both would be refused.
 
     Args:
         endpoint: the address, with its credentials and its time.
-        ids: the debts, oldest first.
+        ids: the debts in the order of sending: those that were refused the last time come last.
         make_input: makes what the shape gets, from the ids of a batch.
+        refused_before: the ids of those that were refused the last time.
     """
-    delivery, waiting, size = Delivery(ids), list(ids), MAX_BATCH_FACTS
+    delivery = Delivery(ids)
+    fresh, refused = ([each for each in ids if (each in refused_before) is is_refused] for is_refused in (False, True))
+    if fresh or not refused:
+        _send_all(endpoint, fresh, make_input, delivery)
+    if refused and not delivery.problem and endpoint.deadline.seconds_left:
+        _send_all(endpoint, refused, make_input, delivery)
+    return delivery
+
+
+def _send_all(endpoint: Endpoint, ids: Sequence[str], make_input: MakeInput, delivery: Delivery) -> None:
+    """Send debts in batches, each of which is halved until the rest of it is accepted."""
+    waiting, largest = list(ids), max(1, len(ids)) if endpoint.shape.is_for_people else MAX_BATCH_FACTS
+    size = largest
     while True:
         batch, later = waiting[:size], waiting[size:]
         try:
             requests = endpoint.shape.requests(make_input(batch))
         except Exception as error:  # noqa: BLE001 - a template of a user's, or a shape, may fail in any way
             delivery.problem = f"`{endpoint.shape.name}` cannot make a request of what is owed: {_reason(error)}"
-            return delivery
-        if is_too_large := _send(endpoint, batch, requests, delivery):
+            return
+        if refusal := _send(endpoint, batch, requests, delivery):
             size = max(1, len(batch) // 2)
-        waiting = [*(delivery.left_of(batch) if is_too_large else ()), *later]
+            largest = size if refusal.is_too_large else largest
+        else:
+            size = min(largest, 2 * size)
+        waiting = [*(delivery.left_of(batch) if refusal else ()), *later]
         if delivery.problem or not waiting or not endpoint.deadline.seconds_left:
-            return delivery
+            return
 
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _send(endpoint: Endpoint, batch: Sequence[str], requests: Sequence[ShapedRequest], delivery: Delivery) -> bool:
-    """Send the requests of a batch; return whether one of several debts was too large, so that fewer may fit."""
-    is_too_large = False
+def _send(
+    endpoint: Endpoint, batch: Sequence[str], requests: Sequence[ShapedRequest], delivery: Delivery
+) -> SendFailure | None:
+    """Send the requests of a batch; return why one of several debts was refused, of which fewer may be accepted."""
+    refusal: SendFailure | None = None
     unsettled: set[str] = set()
     for request in requests:
-        if delivery.problem or is_too_large or _is_refused_already(request, delivery.refused):
+        if delivery.problem or refusal or _is_refused_already(request, delivery.refused):
             unsettled.update(request.delivers)
         elif not (failure := endpoint.send(request)):
             delivery.accept(request)
-        elif failure.is_too_large and len(batch) > 1 and len(request.delivers) > 1:
-            is_too_large = True
+        elif failure.is_of_request and len(batch) > 1 and len(request.delivers) > 1:
+            refusal = failure
             unsettled.update(request.delivers)
         else:
             unsettled.update(request.delivers)
             delivery.refuse(request, failure)
     delivery.settled.update(each for each in batch if each not in unsettled)
-    return is_too_large
+    return refusal
 
 
 def _is_refused_already(request: ShapedRequest, refused: set[str]) -> bool:

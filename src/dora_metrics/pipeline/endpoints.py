@@ -18,6 +18,7 @@ from dora_metrics.core.ledger.outbox import (
     is_report,
     outbox_files,
     read_outbox,
+    refused_last,
     remaining,
     reported_period,
     with_entries,
@@ -108,14 +109,14 @@ class EndpointRun:
         for place, shipment in enumerate(sending):
             sinks_left = len(sending) - place + self.later_sinks
             deliveries[shipment.endpoint.name] = self._send(shipment, facts, sinks_left)
-        problem = self._acknowledge(snapshot, deliveries, facts)
+        problem = self._acknowledge(snapshot, sending, deliveries, facts)
         for shipment in shipments:
             yield self._outcome(shipment, deliveries.get(shipment.endpoint.name), problem)
 
     def _shipment(self, endpoint: EndpointSettings) -> Shipment:
         shape = _shape_of(endpoint.template, self.read_template)
         owed = self._owed(endpoint, shape)
-        ids = [entry.id for entry in owed if not is_report(entry.id) or self._has_all_months]
+        ids = [entry.id for entry in refused_last(owed) if not is_report(entry.id) or self._has_all_months]
         if self._is_persistent and not self.has_time:
             ids = ids[:MAX_BATCH_FACTS]
         return Shipment(endpoint, shape, owed, ids, self._skip_reason(endpoint, shape, ids))
@@ -124,7 +125,9 @@ class EndpointRun:
         """Return the debts of an endpoint, and the facts of this event, which some get also without news."""
         interest, gets_all = Interest.of_shape(shape, endpoint), _gets_every_run(endpoint, shape)
         own = self._own_facts(interest, gets_all=gets_all)
-        return with_entries(self._outbox.get(endpoint.name, ()), map(entry_of, own))
+        entries = self._outbox.get(endpoint.name, ())
+        owed_ids = {entry.id for entry in entries}
+        return with_entries(entries, (entry_of(fact) for fact in own if fact.id not in owed_ids))
 
     def _own_facts(self, interest: Interest, *, gets_all: bool) -> list[Fact]:
         """Return the facts of this run that an endpoint gets, whatever the ledger says."""
@@ -181,7 +184,8 @@ class EndpointRun:
             return Delivery(shipment.ids, problem=_missing_token_text(endpoint.missing_token))
         deadline = self._share(sinks_left)
         address = Endpoint(endpoint.url, endpoint.token, endpoint.secret, self.limits, deadline, shipment.shape)
-        return send_in_batches(address, shipment.ids, lambda ids: self._input(ids, facts))
+        refused_before = {entry.id for entry in shipment.owed if entry.refused}
+        return send_in_batches(address, shipment.ids, lambda ids: self._input(ids, facts), refused_before)
 
     def _share(self, sinks_left: int) -> Deadline:
         """Return the time of the next sink: its equal part of what is left for the sinks that have not sent."""
@@ -211,40 +215,49 @@ class EndpointRun:
         return prometheus_families(result.results, result.totals, result.snapshot.sequence, repository, result.marks)
 
     def _report(self, debt_id: str) -> OwedReport | None:
-        """Return an owed report; None for a fact, and if no period has its name."""
+        """Return an owed report; None for a fact, and if there is nothing to report under its name."""
         named = reported_period(debt_id)
         period = periods.named_period(*named, self.settings.zone, self.settings.report_day) if named else None
         if period is None:
             return None
         present_name = self.result.merge.after.names.present_name(self.run.repository)
         repository = EVERY_REPOSITORY if self.settings.covers_several_repositories else present_name
-        return OwedReport(debt_id, report_inputs(self.result.results, repository, period, self._page))
+        inputs = report_inputs(self.result.results, repository, period, self._page)
+        return OwedReport(debt_id, inputs) if inputs else None
 
     def _acknowledge(
-        self, snapshot: Snapshot, deliveries: Mapping[str, Delivery], facts: Mapping[str, Fact | None]
+        self,
+        snapshot: Snapshot,
+        shipments: Sequence[Shipment],
+        deliveries: Mapping[str, Delivery],
+        facts: Mapping[str, Fact | None],
     ) -> str:
         """Remove what is settled from the outbox, for all endpoints at once; return why that failed, or an empty text.
 
         What cannot be removed is sent again, which does no harm.
         """
-        changed = {name: delivery for name, delivery in deliveries.items() if delivery.changes_outbox}
+        changed = [each for each in shipments if deliveries[each.endpoint.name].changes_outbox]
         if not changed or not self._is_persistent:
             return ""
         try:
-            self._write_outbox(snapshot, changed, facts)
+            self._write_outbox(snapshot, changed, deliveries, facts)
         except LedgerError as error:
             return f"the ledger could not record this, so the next run sends them again ({error})"
         return ""
 
     def _write_outbox(
-        self, snapshot: Snapshot, deliveries: Mapping[str, Delivery], facts: Mapping[str, Fact | None]
+        self,
+        snapshot: Snapshot,
+        shipments: Sequence[Shipment],
+        deliveries: Mapping[str, Delivery],
+        facts: Mapping[str, Fact | None],
     ) -> None:
         changed_ids: AbstractSet[str] = frozenset()
         for attempt in attempts(_MAX_TRIES):
             if attempt:
                 snapshot = self.result.storage.read(snapshot.months)
                 changed_ids = self._changed_ids(snapshot, facts)
-            changes = snapshot.changed(_outbox_after(snapshot, deliveries, changed_ids))
+            changes = snapshot.changed(_outbox_after(snapshot, shipments, deliveries, changed_ids))
             if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
                 return
 
@@ -272,13 +285,31 @@ def _shape_of(template: str, read_template: ReadTemplate) -> Shape:
 
 
 def _outbox_after(
-    snapshot: Snapshot, deliveries: Mapping[str, Delivery], changed_ids: AbstractSet[str]
+    snapshot: Snapshot,
+    shipments: Sequence[Shipment],
+    deliveries: Mapping[str, Delivery],
+    changed_ids: AbstractSet[str],
 ) -> dict[str, bytes]:
-    """Return the files of the outbox without what is settled. Facts that have changed since stay owed."""
+    """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays."""
     outbox = read_outbox(snapshot.files)
-    for name, delivery in deliveries.items():
-        outbox[name] = remaining(outbox.get(name, ()), delivery.settled - changed_ids, delivery.refused)
+    for shipment in shipments:
+        name = shipment.endpoint.name
+        delivery, owed = deliveries[name], outbox.get(name, ())
+        sent = {entry.id: entry for entry in shipment.owed}
+        left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
+        outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed))
     return outbox_files(outbox)
+
+
+def _overtaken(shipment: Shipment, delivery: Delivery, owed: Sequence[OutboxEntry]) -> list[OutboxEntry]:
+    """Return the debts that another run has settled while this one sent them.
+
+    Whose word was the last one is unknown, so they are owed once more to a receiver that keeps one state of each.
+    """
+    if not shipment.shape.owes_judgements:
+        return []
+    owed_ids = {entry.id for entry in owed}
+    return [entry for entry in shipment.owed if entry.id in delivery.sent and entry.id not in owed_ids]
 
 
 def _gets_every_run(endpoint: EndpointSettings, shape: Shape) -> bool:

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache, partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger.layout import REPORTS_FILE
@@ -79,17 +80,21 @@ class Interest(Struct, frozen=True):
             yield from news.reports
 
 
-def outbox_with(files: Mapping[str, bytes], endpoints: Iterable[EndpointSettings], news: News) -> dict[str, bytes]:
+def outbox_with(
+    files: Mapping[str, bytes], endpoints: Iterable[EndpointSettings], news: News, sequence: int
+) -> dict[str, bytes]:
     """Return the files of the outbox after some news.
 
     Args:
         files: of the ledger before.
         endpoints: those that are owed the news. Debts of others stay as they are.
         news: what a run has recorded.
+        sequence: of the ledger with the news.
     """
     outbox = read_outbox(files)
     for endpoint in endpoints:
-        outbox[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), Interest.of(endpoint).entries(news))
+        new = (replace(entry, owed_at=sequence) for entry in Interest.of(endpoint).entries(news))
+        outbox[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), new)
     return outbox_files(outbox)
 
 

@@ -258,7 +258,8 @@ def _outbox(
         ),
         owed.claimed_reports(snapshot.files, gathered.claims),
     )
-    return snapshot.changed(owed.outbox_with(snapshot.files, settings.all_endpoints, news))
+    sequence = (snapshot.sequence or 0) + 1
+    return snapshot.changed(owed.outbox_with(snapshot.files, settings.all_endpoints, news, sequence))
 
 
 def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:

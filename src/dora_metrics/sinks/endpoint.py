@@ -13,6 +13,8 @@ from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.http import AnswerReader, FinalAnswer, SendError, is_success, may_hold_secret, send_with_retries
 
 _REFUSED_STATUSES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+_REFUSED_BELOW_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE)
+"""Where a shape appends a path, these are about what the path names, and not about the endpoint."""
 
 
 class RefusedSuccessError(SendError):
@@ -34,8 +36,9 @@ class SendFailure:
     is_too_large: bool
 
     @classmethod
-    def of(cls, error: SendError) -> "SendFailure":
-        is_of_request = isinstance(error, RefusedSuccessError) or error.status in _REFUSED_STATUSES
+    def of(cls, error: SendError, shaped: ShapedRequest) -> "SendFailure":
+        refused_statuses = (*_REFUSED_STATUSES, *(_REFUSED_BELOW_ADDRESS if shaped.path else ()))
+        is_of_request = isinstance(error, RefusedSuccessError) or error.status in refused_statuses
         return cls(str(error), is_of_request, error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
@@ -58,7 +61,7 @@ class Endpoint:
         try:
             send_with_retries(request, self.limits, self.deadline, holds_secret=holds_secret, reader=reader)
         except SendError as error:
-            return SendFailure.of(error)
+            return SendFailure.of(error, shaped)
         return None
 
     def request_of(self, shaped: ShapedRequest) -> HttpRequest:

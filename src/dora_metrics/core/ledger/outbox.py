@@ -1,14 +1,15 @@
 """The outbox: the facts and reports that each endpoint is owed, oldest first.
 
-The debts of the endpoint of the single inputs are in `outbox.jsonl`, those of named endpoints in
-`outbox-endpoints.jsonl`: an older version of the action takes all of `outbox.jsonl` for its own, and leaves the other
-file as it is. Debts of an endpoint that no setting has any more stay until it is back.
+The facts that the endpoint of the single inputs is owed are in `outbox.jsonl`, everything else in
+`outbox-endpoints.jsonl`: an older version of the action takes all of `outbox.jsonl` for facts of its own, and leaves
+the other file as it is. Debts of an endpoint that no setting has any more stay until it is back.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Fact
@@ -23,28 +24,32 @@ MAX_BATCH_FACTS = 200
 """The number of facts and reports that a shape gets at once."""
 
 _REPORT = "report"
+_FIRST_YEAR, _END_YEAR = "1970", "9000"
 
 Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
-class OutboxEntry(msgspec.Struct, frozen=True):
+class OutboxEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A fact or report that an endpoint has not acknowledged.
 
     Attributes:
         id: of the fact; `report:weekly:2026-W47` for a report.
         month: of the fact, in case a run does not read that far; empty for a report, and if it is not known.
+        owed_at: the sequence of the ledger with which it was last owed, by which a newer debt of the same fact is told
+            from the one that was sent; 0 if it is not known.
+        refused: whether the endpoint refused it the last time.
     """
 
     id: str
     month: str = ""
+    owed_at: int = 0
+    refused: bool = False
 
 
-class _NamedEntry(msgspec.Struct, frozen=True):
+class _NamedEntry(OutboxEntry, frozen=True, kw_only=True, omit_defaults=True):
     """A line of `outbox-endpoints.jsonl`."""
 
     endpoint: str
-    id: str
-    month: str = ""
 
 
 Outbox = Mapping[str, Sequence[OutboxEntry]]
@@ -74,7 +79,7 @@ def reported_period(debt_id: str) -> tuple[PeriodKind, str] | None:
     prefix, _, rest = debt_id.partition(":")
     for kind in PERIOD_KINDS:
         name = rest.removeprefix(f"{kind}:")
-        if prefix == _REPORT and name != rest and end_of_named(kind, name):
+        if prefix == _REPORT and name != rest and _FIRST_YEAR <= name[:4] < _END_YEAR and end_of_named(kind, name):
             return kind, name
     return None
 
@@ -85,8 +90,7 @@ def read_outbox(files: Mapping[str, bytes]) -> dict[str, list[OutboxEntry]]:
     if single := list(_decoded(files.get(OUTBOX_FILE, b""), _decoder)):
         outbox[DEFAULT_ENDPOINT] = single
     for line in _decoded(files.get(ENDPOINTS_OUTBOX_FILE, b""), _named_decoder):
-        if line.endpoint != DEFAULT_ENDPOINT:
-            outbox.setdefault(line.endpoint, []).append(OutboxEntry(line.id, line.month))
+        outbox.setdefault(line.endpoint, []).append(OutboxEntry(line.id, line.month, line.owed_at, line.refused))
     return outbox
 
 
@@ -99,24 +103,43 @@ def _decoded(content: bytes, decoder: "msgspec.json.Decoder[Entry]") -> Iterator
 
 
 def with_entries(owed: Iterable[OutboxEntry], new: Iterable[OutboxEntry]) -> list[OutboxEntry]:
-    """Append debts. Each id is listed once, at its first position, with its newest month."""
+    """Append debts. Each id is listed once, at its first position, as it was last owed."""
     return list({entry.id: entry for entry in (*owed, *new)}.values())
 
 
-def remaining(owed: Iterable[OutboxEntry], settled: Collection[str], refused: Collection[str]) -> list[OutboxEntry]:
-    """Return the debts that are not settled; those that were refused come last."""
-    left = [entry for entry in owed if entry.id not in settled]
-    return sorted(left, key=lambda entry: entry.id in refused)
+def refused_last(owed: Iterable[OutboxEntry]) -> list[OutboxEntry]:
+    """Return debts in the order of sending: those that were refused the last time come after the others."""
+    return sorted(owed, key=lambda entry: entry.refused)
+
+
+def remaining(
+    owed: Iterable[OutboxEntry],
+    sent: Mapping[str, OutboxEntry],
+    settled: Collection[str],
+    refused: Collection[str],
+) -> list[OutboxEntry]:
+    """Return the debts that are left, those that were refused now as the last ones.
+
+    Args:
+        owed: the debts of the endpoint.
+        sent: by id, the debts that a run tried to settle. One that was owed again since stays as it is.
+        settled: the ids of those that are settled.
+        refused: the ids of those that were refused.
+    """
+    tried = {entry.id for entry in owed if sent.get(entry.id, entry).owed_at == entry.owed_at}
+    left = [entry for entry in owed if not (entry.id in tried and entry.id in settled)]
+    marked = [replace(each, refused=True) if each.id in refused and each.id in tried else each for each in left]
+    return sorted(marked, key=lambda entry: entry.id in refused)
 
 
 def outbox_files(outbox: Outbox) -> dict[str, bytes]:
     """Return the files of an outbox; empty content for one without debts."""
-    single = outbox.get(DEFAULT_ENDPOINT, ())
+    single = [entry for entry in outbox.get(DEFAULT_ENDPOINT, ()) if not is_report(entry.id)]
     named = (
-        _NamedEntry(name, entry.id, entry.month)
+        _NamedEntry(entry.id, entry.month, entry.owed_at, entry.refused, endpoint=name)
         for name, entries in outbox.items()
-        if name != DEFAULT_ENDPOINT
         for entry in entries
+        if name != DEFAULT_ENDPOINT or is_report(entry.id)
     )
     return {OUTBOX_FILE: _encoded(single), ENDPOINTS_OUTBOX_FILE: _encoded(named)}
 

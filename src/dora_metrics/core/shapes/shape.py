@@ -151,6 +151,8 @@ class Shape:
         is_owed: whether a change of a fact is sent; the endpoint's events are looked at before.
         owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed.
         sends_numbers: whether a run that owes no fact sends the numbers as well.
+        is_for_people: whether it gets all debts of a run at once, to sum up what is much, and nothing is said twice to
+            be sure that it arrived.
         token_headers: where its requests have the token.
         refusal: from a status from 200 to 299 and the body, why the request was refused; empty if it was accepted.
     """
@@ -161,6 +163,7 @@ class Shape:
     is_owed: Callable[[FactChange], bool] = is_any_change
     owes_judgements: bool = False
     sends_numbers: bool = False
+    is_for_people: bool = False
     token_headers: TokenHeaders = BEARER
     refusal: Callable[[int, bytes], str] = no_refusal
 

@@ -155,4 +155,4 @@ def _refusal(status: int, body: bytes) -> str:
     return "the answer is not `ok`, so it is probably not Slack's: check the address, and any proxy between"
 
 
-SLACK = Shape("slack", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal)
+SLACK = Shape("slack", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal, is_for_people=True)

@@ -140,4 +140,4 @@ def _refusal(status: int, body: bytes) -> str:
     return "the answer is not one of a Teams workflow: check the address, and any proxy between"
 
 
-TEAMS = Shape("teams", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal)
+TEAMS = Shape("teams", events=CHAT_EVENTS, requests=_requests, is_owed=is_news, refusal=_refusal, is_for_people=True)
