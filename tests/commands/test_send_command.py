@@ -1,17 +1,20 @@
 """`dora-metrics send`: the requests that an endpoint would get, printed to the byte or really sent; and bad input."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dora_metrics.cli import run
 from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES
 from dora_metrics.runtime import HttpLimits, Runtime
 from support.facts import at, change, deployment, failed_deployment, incident
@@ -77,7 +80,7 @@ def test_each_request_is_printed_with_its_line_headers_and_body() -> None:
     headers = parts(ran)[0][1]
     assert headers.keys() == {"Content-Type", "User-Agent", "Idempotency-Key"}
     assert ran.err.splitlines() == [
-        "dora-metrics: as of 2024-03-12T01:00:00Z, the time of the newest fact for this endpoint; --now sets another",
+        "dora-metrics: as of 2024-03-12T01:00:01Z, just after the newest fact for this endpoint; --now sets another",
         "dora-metrics: no --endpoint-url: https://endpoint.example is printed in its place",
         "dora-metrics: 4 requests about 4 of 4 facts; nothing was sent (--dry-run)",
     ]
@@ -132,6 +135,61 @@ def test_the_time_of_the_run_is_that_of_the_newest_fact_so_that_a_chat_has_news(
     ran = dry("--template", "slack")
     assert len(parts(ran)) == 1, "the deployment of the day; the one before is older than 24 hours"
     assert dry("--template", "slack", "--now", "2024-04-01T00:00:00Z").out == ""
+
+
+def test_each_message_counts_its_own_deployment(folder: Path) -> None:
+    facts = [deployment(number, f"03-{number + 9}") for number in (1, 2, 3)]
+    (folder / "facts.jsonl").write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+    for name in ("slack", "teams"):
+        *_, (_, _, body) = parts(dry("--template", name))
+        assert "The 3rd deployment in the last 30 days." in body
+    ((_, _, body),) = parts(dry("--template", "dora"))
+    (scope,) = json.loads(body)["metrics"]["scopes"]
+    assert scope["metrics"]["deployment_frequency"]["deployments"] == 3
+
+
+def test_facts_of_years_without_arithmetic_do_not_set_the_time(folder: Path) -> None:
+    years = [
+        msgspec.structs.replace(deployment(number), finished_at=moment)
+        for number, moment in ((2, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)), (3, datetime(1, 1, 1, tzinfo=UTC)))
+    ]
+    for facts in ((deployment(1, "03-10"), *years), years):
+        (folder / "facts.jsonl").write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+        for name in SHIPPED_SHAPES:
+            ran = dry("--template", name)
+            assert ran.code == 0, ran.err
+            is_after_fact = len(facts) > len(years)
+            basis = "00:00:01Z, just after" if is_after_fact else "00:00:00Z, the current time"
+            assert f"as of {'2024-03-10' if is_after_fact else '2024-04-01'}T{basis}" in ran.err
+
+
+def test_the_time_is_that_of_a_fact_that_the_endpoint_is_sent() -> None:
+    ran = send("--dry-run", "--template", "slack", "--facts", str(ROOT / "examples" / "facts"))
+    assert "as of 2026-03-24T15:00:01Z" in ran.err, "production; the newest fact is of staging"
+    assert "v1.4 was deployed to production" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "reason"),
+    [
+        ((), (), "there are no facts"),
+        ((change(1, merged_at="03-09"),), (), "no fact is of the endpoint's events (deployment, report)"),
+        (FACTS, ("--now", "2024-04-01T00:00:00Z"), "slack sends none of these facts as of 2024-04-01T00:00:00Z"),
+        ((deployment(1, "03-09", environment="staging"),), (), "slack sends none of these facts as of 2024-03-09T"),
+    ],
+)
+def test_without_a_request_the_reason_is_printed(
+    folder: Path, facts: Sequence[Fact], options: Sequence[str], reason: str
+) -> None:
+    (folder / "facts.jsonl").write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+    ran = dry("--template", "slack", "--repository", "acme/shop", *options)
+    assert (ran.code, ran.out) == (0, "")
+    assert f"dora-metrics: no request, as {'the template ' if 'slack' in reason else ''}{reason}" in ran.err
+
+
+def test_a_template_that_makes_no_request_of_its_facts_is_named(folder: Path) -> None:
+    (folder / "none.j2").write_text("{% if false %}{% request %}1{% endrequest %}{% endif %}", "utf-8")
+    assert "the template none.j2 makes no request of what it is sent about" in dry("--template", "none.j2").err
 
 
 def test_more_facts_than_a_batch_are_several_requests(folder: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from dora_metrics.core.shapes.shipped import shipped_shape
 from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.loading import INPUT, Layer, load_settings
 from support.paths import ROOT
@@ -41,7 +42,9 @@ def test_the_page_shows_the_lines_of_the_example() -> None:
 def test_each_endpoint_of_the_example_has_its_token() -> None:
     chat, datadog, events = endpoints_of_the_example()
     assert (chat.url, chat.token) == ("https://hooks.slack.com/services/SLACK_WEBHOOK_PATH", None)
-    assert (datadog.url, datadog.token) == ("https://api.datadoghq.eu", "DATADOG_API_KEY")
+    assert (datadog.url, datadog.token) == ("https://api.datadoghq.eu", "DATADOG_API_KEY:DATADOG_APPLICATION_KEY")
+    headers = shipped_shape("datadog").token_headers.of(datadog.token or "")
+    assert set(headers) == {"DD-API-KEY", "DD-APPLICATION-KEY"}, "verdicts need both"
     assert (events.events, events.token) == (frozenset({"deployment", "incident"}), "EVENTS_TOKEN")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +16,12 @@ from dora_metrics.core.facts.model import Fact, Incident
 from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT, MAX_BATCH_FACTS, report_entry
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PeriodKind, due_period
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.sandbox import TemplateError
 from dora_metrics.core.shapes.shape import FactChange, OwedReport, Shape, ShapedRequest, ShapeInput
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
+from dora_metrics.core.windows import is_supported
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github import console
 from dora_metrics.pipeline.endpoint_template import template_shape
@@ -56,7 +58,7 @@ class SendRequest:
         is_dry: whether requests are printed and not sent.
         config: a config file that was named.
         flags: settings of the command line.
-        now: the time of the run; None for that of the newest fact.
+        now: the time of the run; None for the second after the newest fact that is sent.
     """
 
     template: str | None
@@ -106,6 +108,8 @@ def run(request: SendRequest, source: FactSource, runtime: Runtime) -> int:
         console.write_line(runtime.stderr, f"dora-metrics: {note}")
     contents, inputs = recorded.report(request.report) if request.report else recorded.owed(shape)
     requests = [each for shape_input in inputs for each in _requests(shape, shape_input)]
+    if not requests:
+        console.write_line(runtime.stderr, f"dora-metrics: {_why_nothing(shape, recorded, inputs)}")
     endpoint = Endpoint(target.url, target.token, target.secret, runtime.http_limits, shape=shape)
     outgoing = _Outgoing(endpoint, requests, contents)
     return _print(outgoing, runtime) if request.is_dry else _send(outgoing, runtime)
@@ -166,13 +170,28 @@ class _EvaluatedFacts:
 def _read(
     request: SendRequest, source: FactSource, settings: Settings, interest: Interest, runtime: Runtime
 ) -> _EvaluatedFacts:
-    """Read the facts, and compute as of the newest one that the endpoint is sent about."""
+    """Read the facts, and compute as of the time of the run."""
     read = source(settings, runtime.now)
-    included = [fact for fact in read.facts if interest.includes(fact)] or read.facts
-    now = request.now or max(map(_last_time, included), default=runtime.now)
+    now = request.now or _second_after_news(read.facts, interest, settings.policy) or runtime.now
     results = evaluate(read.facts, settings, now)
     repository = _repository(request, read.facts, runtime)
     return _EvaluatedFacts(read.facts, read.notes, interest, results, settings, repository, request.event)
+
+
+def _second_after_news(facts: Sequence[Fact], interest: Interest, policy: Policy) -> datetime | None:
+    """Return the second after the newest fact that the endpoint would be sent; without one, after the newest fact.
+
+    Windows are half-open, so one that ended with the fact would not count it. A fact of a year that `--now` cannot have
+    is passed over. None if there is no other.
+    """
+    moments = {fact.id: _next_second(_last_time(fact)) for fact in facts if is_supported(_last_time(fact))}
+    changes = (FactChange(None, fact, moments[fact.id], policy) for fact in facts if fact.id in moments)
+    owed = (each.now for each in changes if interest.includes(each.after) and interest.is_owed(each))
+    return max(owed, default=max(moments.values(), default=None))
+
+
+def _next_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _place_in_time(fact: Fact) -> tuple[datetime, str]:
@@ -309,11 +328,26 @@ def _requests(shape: Shape, shape_input: ShapeInput) -> Sequence[ShapedRequest]:
 def _notes(request: SendRequest, target: EndpointSettings, recorded: _EvaluatedFacts) -> Iterator[str]:
     if request.now is None and recorded.facts:
         moment = f"{recorded.results.now:%Y-%m-%dT%H:%M:%SZ}"
-        yield f"as of {moment}, the time of the newest fact for this endpoint; --now sets another"
+        is_after_fact = any(is_supported(_last_time(fact)) for fact in recorded.facts)
+        basis = "just after the newest fact for this endpoint" if is_after_fact else "the current time"
+        yield f"as of {moment}, {basis}; --now sets another"
     if target.url == PLACEHOLDER_URL:
         yield f"no --endpoint-url: {PLACEHOLDER_URL} is printed in its place"
     if target.missing_token:
         yield f"ENDPOINT_TOKENS has no line '{target.missing_token}: TOKEN', so nothing could be sent"
+
+
+def _why_nothing(shape: Shape, recorded: _EvaluatedFacts, inputs: Sequence[ShapeInput]) -> str:
+    """Return why there is no request, and what to do."""
+    events = ", ".join(sorted(recorded.interest.events or ()))
+    if inputs:
+        return f"the template {shape.name} makes no request of what it is sent about; docs/endpoint.md has its rules"
+    if not recorded.facts:
+        return "no request, as there are no facts; --facts names files or a ledger with some"
+    if not any(map(recorded.interest.includes, recorded.facts)):
+        return f"no request, as no fact is of the endpoint's events ({events}); `events` of an endpoint sets others"
+    moment = f"{recorded.results.now:%Y-%m-%dT%H:%M:%SZ}"
+    return f"no request, as the template {shape.name} sends none of these facts as of {moment}; --now sets another time"
 
 
 def _print(outgoing: _Outgoing, runtime: Runtime) -> int:

@@ -170,9 +170,13 @@ def parse_http_date(text: str | None) -> datetime | None:
         return None
 
 
+def is_supported(moment: datetime) -> bool:
+    """Whether a time is between 1970 and 2199. Date arithmetic could overflow outside these years."""
+    return 1970 <= moment.year < 2200  # noqa: PLR2004 - the bounds are in the docstring
+
+
 def _check_supported_year(moment: datetime) -> datetime:
-    """Return a time between 1970 and 2199. Date arithmetic could overflow outside these years."""
-    if not 1970 <= moment.year < 2200:  # noqa: PLR2004 - the bounds are in the message
+    if not is_supported(moment):
         raise ValueError
     return moment
 
