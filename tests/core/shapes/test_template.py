@@ -203,7 +203,8 @@ def test_a_broken_template_is_a_reason_that_says_what_is_wrong(name: str) -> Non
     [
         "x", "//evil.example/x", "https://evil.example/x", "@evil.example", ":80@evil.example/", "/../x", "/a/../../x",
         "/%2e%2e/x", "/a/./b", "/a/%2E", "/a/.%2e/b", "/a\\b", "/a b", "/a\nb", "/a?token=1", "/a#b",
-        "/\N{LATIN SMALL LETTER E WITH ACUTE}", "/%", "/%zz", "/a//b", "/" + "a" * 2_001,
+        "/\N{LATIN SMALL LETTER E WITH ACUTE}", "/a%2f..%2f..%2fadmin", "/..;/admin", "/..%5cadmin", "/a%00",
+        "/a%0d%0aX:y", "/%", "/%zz", "/a//b", "/" + "a" * 2_001,
     ],
 )  # fmt: skip
 def test_a_path_stays_below_the_address_of_the_endpoint(path: str) -> None:
@@ -211,10 +212,16 @@ def test_a_path_stays_below_the_address_of_the_endpoint(path: str) -> None:
         requests("{% request 'POST', " + repr(path) + " %}{}{% endrequest %}")
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "../..", "a/../b", "%2e%2e", "\\..", "?x#y", "\n"])
+@pytest.mark.parametrize("value", ["", ".", "..", "../..", "a/../b", "%2e%2e", "\\..", "..;x", "?x#y", "\n", "a\x00b"])
 def test_no_value_spoils_a_path(value: str) -> None:
     (request,) = requests("{% request path='/a/' ~ " + repr(value) + "|urlpart ~ '/b' %}{}{% endrequest %}")
     assert re.fullmatch("/a/[^/]+/b", request.path)
+
+
+@pytest.mark.parametrize("body", ['{"a": 1e999}', '{"a": -1e999}', '{"a": "\\ud800"}'])
+def test_what_only_some_readers_take_for_json_is_refused(body: str) -> None:
+    with pytest.raises(TemplateError):
+        requests(body)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/a", "/a/", "/v1/x:y/@me/a%20b"])

@@ -15,6 +15,7 @@ may be of any kind; `tojson` and `urlpart` make a value safe for the two usual p
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isinf
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -239,10 +240,22 @@ def _checked_path(path: object) -> str:
         raise TemplateError(
             f"the path {_quoted(path)} is not valid; it begins with / and has no query; write values with `urlpart`"
         )
-    segments = [unquote(segment) for segment in path.split("/")[1:]]
-    if {".", ".."} & set(segments) or "" in segments[:-1]:
+    has_empty_part = "" in path.split("/")[1:-1]
+    if has_empty_part or _leads_elsewhere(unquote(path)):
         raise TemplateError(f"the path {_quoted(path)} has a part that is empty, or that leads elsewhere")
     return path
+
+
+_SEPARATOR = re.compile(r"([/\\;])")
+"""What some servers take for the end of a part, also where it is escaped; after `;` they read parameters."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_INSTEAD_OF_DOTS = {".": "_", "..": "__"}
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a server that decodes a path before it looks for its parts could leave the path, or end the line."""
+    return bool(_CONTROL.search(path) or _INSTEAD_OF_DOTS.keys() & set(_SEPARATOR.split(path)))
 
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -296,10 +309,15 @@ def _check_json(text: str, name: str) -> None:
         TemplateError: if it is not; the message has the place.
     """
     try:
-        json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(
+            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
+        )
+        json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno} of {name}"
         raise TemplateError(f"{place} is not valid JSON: {error.msg}; write values with `tojson`") from None
+    except UnicodeEncodeError:
+        raise TemplateError(f"{name} has half of a character (a lone surrogate)") from None
     except RecursionError:
         raise TemplateError(f"{name} is nested too deeply to be JSON") from None
     except ValueError as error:
@@ -313,6 +331,13 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
         duplicate = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"an object has {duplicate[:_MAX_QUOTED_CHARACTERS]!r} twice")
     return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:_MAX_QUOTED_CHARACTERS]} is larger than any number that readers know")
+    return number
 
 
 def _refuse_constant(name: str) -> object:
@@ -330,13 +355,11 @@ def _refuse_value(value: object) -> object:
     raise TypeError(f"`tojson` cannot write a {type(value).__name__}; a filtered list needs `list` before it")
 
 
-_INSTEAD_OF = {"": "_", ".": "_", "..": "__"}
-
-
 def _to_url_part(value: object) -> str:
     """The filter `urlpart`: a value as one part of a path, with everything escaped that has a meaning there.
 
     Dots alone would lead elsewhere, also as escapes, and a name of a stranger must not spoil a path.
     """
-    text = str(value)
-    return _INSTEAD_OF.get(text) or quote(text, safe="", errors="replace")
+    pieces = _SEPARATOR.split(_CONTROL.sub("_", str(value)))
+    text = "".join(_INSTEAD_OF_DOTS.get(piece, piece) for piece in pieces)
+    return quote(text, safe="", errors="replace") or "_"
