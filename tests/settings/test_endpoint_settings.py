@@ -199,7 +199,7 @@ UNUSABLE: dict[str, tuple[object, str]] = {
     ),
     "a name of a list": (
         {**STORE, "name": ["a"]},
-        "number 1: name: it is missing; write a name for it, such as team-chat",
+        "number 1: name: it is not a text; write a name for it, such as team-chat",
     ),
     "the name of the inputs": (
         {**STORE, "name": "default"},
@@ -308,6 +308,11 @@ class TestProblems:
         assert problems(STORE, {**STORE, "name": "other", "url": f"{STORE['url']}/", "events": "incident"}) == (
             f"{FILE}: endpoints: other: it has the same url and template as store; keep one, with the events of both",
         )
+
+    @pytest.mark.parametrize("url", ["https://METRICS.example/dora", "https://metrics.example:443/dora"])
+    def test_one_address_may_be_written_in_several_ways(self, url: str) -> None:
+        (problem,) = problems(STORE, {**STORE, "name": "other", "url": url})
+        assert "the same url and template" in problem
 
     def test_two_channels_or_accounts_behind_one_address_are_fine(self) -> None:
         other = {**CHAT, "name": "other", "token": "other"}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from dora_metrics.core.ledger.outbox import DEFAULT_ENDPOINT
 from dora_metrics.core.shapes.events import ENDPOINT_EVENTS, EndpointEvent
@@ -100,7 +101,19 @@ def _repetition_problems(endpoints: Sequence[EndpointSettings]) -> Iterator[str]
 
 def _target(endpoint: EndpointSettings) -> tuple[str, ...]:
     """What makes two endpoints one. Of two tokens, each may be for a channel or an account of its own."""
-    return endpoint.url.rstrip("/"), endpoint.template, endpoint.missing_token
+    return _comparable(endpoint.url), endpoint.template, endpoint.missing_token
+
+
+def _comparable(url: str) -> str:
+    """Return an address in the one form of its many: with a host in lower case, without the usual port."""
+    try:
+        parts = urlsplit(url)
+        usual_port = {"https": ":443", "http": ":80"}.get(parts.scheme.lower(), ":")
+        user, at, host = parts.netloc.rpartition("@")
+        netloc = user + at + host.lower().removesuffix(usual_port)
+        return urlunsplit(parts._replace(scheme=parts.scheme.lower(), netloc=netloc)).rstrip("/")
+    except ValueError:
+        return url
 
 
 def _path_problem(url: str, template: str) -> str:
@@ -201,5 +214,6 @@ def _parse_token_name(value: object) -> str:
 
 def _text(value: object, advice: str) -> str:
     if not isinstance(value, str | int) or not str(value).strip():
-        raise ValueError(f"it is missing; {advice}")
+        problem = "it is not a text" if value else "it is missing"
+        raise ValueError(f"{problem}; {advice}")
     return str(value).strip()
