@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import parse_ledger
 from dora_metrics.core.shapes.template import (
     MAX_BODY_BYTES,
@@ -36,9 +37,37 @@ def test_the_example_makes_a_request_for_each_production_deployment_and_each_inc
     requests = render_requests(EXAMPLE, template_values(shape_input_of(*facts)))
     assert [(each.method, each.path, each.delivers) for each in requests] == [
         ("PUT", "/deployments/github%3Adeployment%3A1", (facts[0].id,)),
-        ("POST", "/incidents", (facts[2].id,)),
+        ("PUT", "/incidents/github%3Aissue%3Aacme%2Fshop%233", (facts[2].id,)),
     ]
     assert json.loads(requests[0].body)["version"] == "v1"
+
+
+def methods(*facts: Fact) -> list[tuple[str, tuple[str, ...] | None]]:
+    """The method of each request of the example, and the fact that it is about."""
+    requests = render_requests(EXAMPLE, template_values(shape_input_of(*facts)))
+    return [(each.method, each.delivers) for each in requests]
+
+
+@pytest.mark.parametrize("environment", ["production", "prod", "live", None])
+def test_the_example_has_what_counts_as_production(environment: str | None) -> None:
+    fact = deployment(1, environment=environment)
+    assert methods(fact) == [("PUT", (fact.id,))]
+
+
+def test_the_example_leaves_out_cancelled_deployments_and_withdraws_what_is_retracted() -> None:
+    withdrawn, cause = deployment(2, retracted=True), incident(3, retracted=True)
+    left_out = (
+        deployment(1, status="cancelled"),
+        deployment(4, environment="staging", retracted=True),
+        change(5, retracted=True),
+    )
+    assert methods(*left_out, withdrawn, cause) == [("DELETE", (withdrawn.id,)), ("DELETE", (cause.id,))]
+
+
+def test_the_example_says_whether_a_deployment_succeeded() -> None:
+    facts = (deployment(1), deployment(2, status="failure"))
+    bodies = [json.loads(each.body) for each in render_requests(EXAMPLE, template_values(shape_input_of(*facts)))]
+    assert [body["succeeded"] for body in bodies] == [True, False]
 
 
 @pytest.mark.parametrize("name", CASES)
