@@ -94,7 +94,7 @@ def test_what_is_printed_is_what_a_server_gets() -> None:
     assert ran.code == 0, ran.err
     assert ran.out.splitlines() == [f"request {number} of 3: accepted (1 fact)" for number in (1, 2, 3)]
     assert [line for line, _, _ in printed] == [
-        f"{request.method} {server.url}{request.path}" for request in server.requests
+        f"{request.method} {server.url}{request.path.replace('?key=1', '?***')}" for request in server.requests
     ]
     for (_, headers, _), request in zip(printed, server.requests, strict=True):
         assert headers.items() <= request.headers.items()
@@ -238,6 +238,25 @@ def test_secrets_are_masks_in_what_is_printed() -> None:
     assert headers["Authorization"] == "Bearer ***"
     assert headers["X-Dora-Signature-256"] == "***"
     assert "s3cret" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("template", "address", "printed"),
+    [
+        ("slack", "https://hooks.example/services/s3cret", "https://hooks.example/***"),
+        ("teams", "https://x.example:8443/workflows/1?sig=s3cret", "https://x.example:8443/***?***"),
+        ("slack", "https://hooks.example", "https://hooks.example"),
+        ("dora", "https://a.example/x?key=s3cret", "https://a.example/x?***"),
+        ("each.j2", "https://a.example/x?key=s3cret", "https://a.example/x?***"),
+    ],
+)
+def test_an_address_that_is_a_secret_is_masked(folder: Path, template: str, address: str, printed: str) -> None:
+    by_option = dry("--template", template, "--endpoint-url", address)
+    (folder / ".github" / "dora.yml").write_text(f"endpoint-url: {address}\nendpoint-template: {template}\n", "utf-8")
+    by_name = dry("--endpoint", "default")
+    for ran in (by_option, by_name):
+        assert parts(ran)[0][0] == f"POST {printed}"
+        assert "s3cret" not in ran.out + ran.err
 
 
 ENDPOINTS = """

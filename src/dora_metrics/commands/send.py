@@ -42,6 +42,9 @@ PLACEHOLDER_URL = "https://endpoint.example"
 
 _MASK = "***"
 _TOKEN_VARIABLES = {"endpoint-token": "ENDPOINT_TOKEN", "endpoint-secret": "ENDPOINT_SECRET"}
+_WITH_SECRET_PATHS = frozenset({"slack", "teams"})
+"""Shapes whose webhooks have their secret in the path. An endpoint of a file has `${token}` there instead."""
+
 _SIGNATURE = "X-Dora-Signature-256"
 
 
@@ -80,11 +83,13 @@ class _Outgoing:
         endpoint: where they go, with credentials; masked ones in a dry run.
         requests: in the order in which they are sent.
         contents: what they are about, such as `2 facts`.
+        has_secret_path: whether the path of the address is a secret.
     """
 
     endpoint: Endpoint
     requests: Sequence[ShapedRequest]
     contents: str
+    has_secret_path: bool
 
     @property
     def text(self) -> str:
@@ -111,7 +116,8 @@ def run(request: SendRequest, source: FactSource, runtime: Runtime) -> int:
     if not requests:
         console.write_line(runtime.stderr, f"dora-metrics: {_why_nothing(shape, recorded, inputs)}")
     endpoint = Endpoint(target.url, target.token, target.secret, runtime.http_limits, shape=shape)
-    outgoing = _Outgoing(endpoint, requests, contents)
+    has_secret_path = target.name == DEFAULT_ENDPOINT and shape.name in _WITH_SECRET_PATHS
+    outgoing = _Outgoing(endpoint, requests, contents, has_secret_path)
     return _print(outgoing, runtime) if request.is_dry else _send(outgoing, runtime)
 
 
@@ -355,7 +361,7 @@ def _print(outgoing: _Outgoing, runtime: Runtime) -> int:
     for number, shaped in enumerate(outgoing.requests):
         if number:
             console.write_line(runtime.stdout, "")
-        for line in _head(outgoing.endpoint, shaped):
+        for line in _head(outgoing, shaped):
             console.write_line(runtime.stdout, line)
         console.write_line(runtime.stdout, "")
         _print_body(shaped, runtime)
@@ -363,10 +369,10 @@ def _print(outgoing: _Outgoing, runtime: Runtime) -> int:
     return 0
 
 
-def _head(endpoint: Endpoint, shaped: ShapedRequest) -> Iterator[str]:
+def _head(outgoing: _Outgoing, shaped: ShapedRequest) -> Iterator[str]:
     """Yield the lines before a body. Tokens are masks already; a signature says something about its key."""
-    message = endpoint.request_of(shaped)
-    yield f"{message.method} {_without_user(message.url)}"
+    message = outgoing.endpoint.request_of(shaped)
+    yield f"{message.method} {_printed_address(message.url, has_secret_path=outgoing.has_secret_path)}"
     prepared = PreparedRequest()
     prepared.prepare_headers(message.headers)
     if message.auth:
@@ -374,11 +380,13 @@ def _head(endpoint: Endpoint, shaped: ShapedRequest) -> Iterator[str]:
     yield from (f"{name}: {_MASK if name == _SIGNATURE else value}" for name, value in prepared.headers.items())
 
 
-def _without_user(address: str) -> str:
-    """Return an address whose user and password are masked."""
+def _printed_address(address: str, *, has_secret_path: bool) -> str:
+    """Return an address whose user and password, query and, if it is a secret, path are masked."""
     parts = urlsplit(address)
     user, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{_MASK}@{host}")) if at and user else address
+    netloc = f"{_MASK}@{host}" if at and user else parts.netloc
+    path = f"/{_MASK}" if has_secret_path and parts.path.strip("/") else parts.path
+    return urlunsplit((parts.scheme, netloc, path, parts.query and _MASK, parts.fragment and _MASK))
 
 
 def _print_body(shaped: ShapedRequest, runtime: Runtime) -> None:
