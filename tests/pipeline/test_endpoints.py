@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
@@ -23,7 +24,7 @@ from support.fake_endpoint import FakeEndpoint, Rule, accept, ids_in
 from support.property_cases import cases
 from support.runs import deployment_ids
 from support.servers import OK, Answer, Request
-from support.sink_payloads import deployment
+from support.sink_payloads import at, deployment
 
 DOWN, HANGING, LOST = Answer(503), Answer(hang=True), Answer(drop=True)
 LINE = '{{"endpoint":"{}","id":"github:deployment:{}","month":"facts/2026/11","owed_at":1}}\n'
@@ -135,6 +136,19 @@ def test_the_last_word_is_that_of_the_newest_facts_also_if_an_older_run_has_it(
     runs.run()
     runs.run()
     assert verdicts(runs) == [True, False, True]
+
+
+def test_an_old_state_that_arrives_after_a_newer_one_is_followed_by_the_newer_one(runs: EndpointRuns) -> None:
+    runs.names = ["archive"]
+    first = runs.record(deployment(1))
+    second = runs.record(replace(deployment(1), retracted=True, observed_at=at(0.1)))
+    for recorded in (second, first):
+        runs.deliver(recorded)
+    runs.run()
+    runs.run()
+    bodies = [json.loads(each.body)["facts"] for each in runs.fakes["archive"].accepted]
+    assert [facts[0]["retracted"] for facts in bodies if facts] == [True, False, True]
+    assert runs.owed_ids("archive") == []
 
 
 def test_acknowledgements_of_all_endpoints_are_one_write(runs: EndpointRuns) -> None:

@@ -69,6 +69,10 @@ class Delivery:
             parts.append(f"{counted} {'is' if len(left) == 1 else 'are'} {kept}")
         return "; ".join(parts)
 
+    def begin(self) -> None:
+        """Note that other debts follow: what was refused so far says nothing about them."""
+        self._refusals_in_a_row = 0
+
     def accept(self, request: ShapedRequest) -> None:
         """Note that a request was accepted."""
         self._refusals_in_a_row = 0
@@ -98,7 +102,7 @@ def send_in_batches(
 ) -> Delivery:
     """Send debts batch by batch; without any, send what the shape makes of the numbers alone.
 
-    What was refused the last time is in batches of its own, after all others: a request that has both would be refused.
+    What was refused the last time is sent after all others, each by itself: a request with several would be refused.
 
     Args:
         endpoint: the address, with its credentials and its time.
@@ -109,16 +113,17 @@ def send_in_batches(
     delivery = Delivery(ids)
     fresh, refused = ([each for each in ids if (each in refused_before) is is_refused] for is_refused in (False, True))
     if fresh or not refused:
-        _send_all(endpoint, fresh, make_input, delivery)
+        size = max(1, len(fresh)) if endpoint.shape.is_for_people else MAX_BATCH_FACTS
+        _send_all(endpoint, fresh, size, make_input, delivery)
     if refused and not delivery.problem and endpoint.deadline.seconds_left:
-        _send_all(endpoint, refused, make_input, delivery)
+        _send_all(endpoint, refused, 1, make_input, delivery)
     return delivery
 
 
-def _send_all(endpoint: Endpoint, ids: Sequence[str], make_input: MakeInput, delivery: Delivery) -> None:
-    """Send debts in batches, each of which is halved until the rest of it is accepted."""
-    waiting, largest = list(ids), max(1, len(ids)) if endpoint.shape.is_for_people else MAX_BATCH_FACTS
-    size = largest
+def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: MakeInput, delivery: Delivery) -> None:
+    """Send debts in batches of at most `largest`, each of which is halved until the rest of it is accepted."""
+    waiting, size = list(ids), largest
+    delivery.begin()
     while True:
         batch, later = waiting[:size], waiting[size:]
         try:

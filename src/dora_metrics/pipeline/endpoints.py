@@ -260,6 +260,7 @@ class EndpointRun:
             changes = snapshot.changed(_outbox_after(snapshot, shipments, deliveries, changed_ids))
             if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
                 return
+        raise LedgerError("other runs wrote to it each time")
 
     def _changed_ids(self, snapshot: Snapshot, facts: Mapping[str, Fact | None]) -> set[str]:
         """Return the ids of the facts that have changed since they were sent, and are therefore owed again."""
@@ -297,19 +298,22 @@ def _outbox_after(
         delivery, owed = deliveries[name], outbox.get(name, ())
         sent = {entry.id: entry for entry in shipment.owed}
         left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
-        outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed))
+        outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
     return outbox_files(outbox)
 
 
-def _overtaken(shipment: Shipment, delivery: Delivery, owed: Sequence[OutboxEntry]) -> list[OutboxEntry]:
-    """Return the debts that another run has settled while this one sent them.
+def _overtaken(
+    shipment: Shipment, delivery: Delivery, owed: Sequence[OutboxEntry], changed_ids: AbstractSet[str]
+) -> list[OutboxEntry]:
+    """Return the debts that another run has settled while this one sent them, if that may be about another state.
 
-    Whose word was the last one is unknown, so they are owed once more to a receiver that keeps one state of each.
+    Whose word was the last one is unknown, so it is owed once more. People are not told twice.
     """
-    if not shipment.shape.owes_judgements:
+    if shipment.shape.is_for_people:
         return []
-    owed_ids = {entry.id for entry in owed}
-    return [entry for entry in shipment.owed if entry.id in delivery.sent and entry.id not in owed_ids]
+    settled_ids = delivery.sent - {entry.id for entry in owed}
+    doubtful_ids = settled_ids if shipment.shape.owes_judgements else settled_ids & changed_ids
+    return [entry for entry in shipment.owed if entry.id in doubtful_ids]
 
 
 def _gets_every_run(endpoint: EndpointSettings, shape: Shape) -> bool:
