@@ -351,6 +351,8 @@ def test_an_endpoint_that_is_down_is_asked_once() -> None:
         (("--template", "dora"), "send: --facts is missing"),
         (("--facts", "nowhere.jsonl", "--template", "dora"), "nowhere.jsonl"),
         (("--facts", "facts.jsonl", "--template", "slak"), "--template 'slak' is not one of dora, "),
+        (("--facts", "facts.jsonl", "--template", ""), "--template '' is not one of dora, "),
+        (("--facts", "facts.jsonl", "--template", "x" * 5000), f"--template {'x' * 100!r} is not one of dora, "),
         (("--facts", "facts.jsonl", "--endpoint", "chat"), "--endpoint 'chat' is not in the settings; they have none"),
         (("--facts", "facts.jsonl", "--template", "dora", "--report", "daily"), "'daily' is not one of 'weekly'"),
         (("--facts", "facts.jsonl", "--template", "dora", "--repository", "x"), "--repository 'x' is not OWNER/NAME"),
