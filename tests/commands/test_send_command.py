@@ -374,7 +374,7 @@ def test_bad_input_is_a_problem_that_says_what_to_do(arguments: tuple[str, ...],
     [
         (b"", "it renders nothing"),
         (b"{{ fakt }}", "line 1: 'fakt' is undefined"),
-        (b"{\n  nope", "line 2, column 3 of the body is not valid JSON"),
+        (b"{\n  nope", "the body is not valid JSON (its line 2, column 3: "),
         (b"\xff", "it is not UTF-8"),
         (b"x" * 1_000_001, "it has more than 1,000,000 bytes"),
     ],

@@ -298,8 +298,8 @@ def _check_json(text: str, name: str) -> None:
     try:
         json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno} of {name}"
-        raise TemplateError(f"{place} is not valid JSON: {error.msg}; write values with `tojson`") from None
+        place = f"its line {error.lineno}, column {error.colno}"
+        raise TemplateError(f"{name} is not valid JSON ({place}: {error.msg}); write values with `tojson`") from None
     except RecursionError:
         raise TemplateError(f"{name} is nested too deeply to be JSON") from None
     except ValueError as error:
