@@ -42,6 +42,8 @@ PLACEHOLDER_URL = "https://endpoint.example"
 
 _MASK = "***"
 _TOKEN_VARIABLES = {"endpoint-token": "ENDPOINT_TOKEN", "endpoint-secret": "ENDPOINT_SECRET"}
+_MAX_QUOTED_CHARACTERS = 100
+
 _WITH_SECRET_PATHS = frozenset({"slack", "teams"})
 """Shapes whose webhooks have their secret in the path. An endpoint of a file has `${token}` there instead."""
 
@@ -301,11 +303,20 @@ def _shape(request: SendRequest, target: EndpointSettings) -> Shape:
         return shipped_shape(target.template)
     if request.template is None:
         return template_shape(target.template, partial(read_template, Path()))
-    file = Path(request.template).resolve()
-    if not file.exists():
-        choices = ", ".join(SHIPPED_SHAPES)
-        raise SettingsError(f"--template {request.template!r} is not one of {choices}, and there is no such file")
+    file = _existing_file(request.template)
+    if file is None:
+        choices, name = ", ".join(SHIPPED_SHAPES), request.template[:_MAX_QUOTED_CHARACTERS]
+        raise SettingsError(f"--template {name!r} is not one of {choices}, and there is no such file")
     return template_shape(request.template, lambda _: read_template(file.parent, Path(file.name)))
+
+
+def _existing_file(path: str) -> Path | None:
+    """Return the whole path of a file; None if there is none, also if no file can have such a name."""
+    try:
+        file = Path(path).resolve()
+        return file if path and file.exists() else None
+    except OSError:
+        return None
 
 
 def _last_time(fact: Fact) -> datetime:

@@ -132,9 +132,16 @@ BROKEN = {
     "empty": ("", "it renders nothing"),
     "blank": (" \n{# a comment #}\n", "it renders nothing"),
     "nothing for these facts": ('{% for fact in facts if fact.kind == "x" %}1{% endfor %}', "it renders nothing"),
-    "not JSON": ('{\n"a": }', r"line 2, column 6 of the body is not valid JSON: .* write values with `tojson`"),
-    "JSON with a quotation mark too many": ('{"title": "{{ facts[2].title }}"}', "line 1, column .* not valid JSON"),
-    "two bodies": ("{}{}", "line 1, column 3 of the body"),
+    "not JSON": ('{\n"a": }', r"body is not valid JSON \(its line 2, column 6: .*\); write values with `tojson`"),
+    "JSON with a quotation mark too many": (
+        '{"title": "{{ facts[2].title }}"}',
+        r"the body is not valid JSON \(its line 1, column ",
+    ),
+    "a request of no JSON": (
+        "\n\n{% request %}\n{nope}{% endrequest %}",
+        r"^line 3: request 1 is not valid JSON \(its line 1, column 2: ",
+    ),
+    "two bodies": ("{}{}", r"the body is not valid JSON \(its line 1, column 3: "),
     "a name twice": ('{"a": 1, "b": {"a": 1, "a": 2}}', "an object has 'a' twice"),
     "NaN": ('{"a": NaN}', "NaN is not a JSON value"),
     "Infinity": ('{"a": -Infinity}', "-Infinity is not a JSON value"),
@@ -154,7 +161,7 @@ BROKEN = {
     "another file": ('{% include "weekly.md.j2" %}', "it includes 'weekly.md.j2', which does not exist"),
     "the second request": (
         "{% request %}{}{% endrequest %}{% request %}[{% endrequest %}",
-        "column 2 of request 2 is not valid JSON",
+        r"request 2 is not valid JSON \(its line 1, column 2: ",
     ),
     "text outside": ("hello\n{% request %}{}{% endrequest %}", r"outside of its request blocks \('hello'\)"),
     "an empty request": ("{% request %} {% endrequest %}", "request 1 is empty"),

@@ -314,8 +314,8 @@ def _check_json(text: str, name: str) -> None:
         )
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno} of {name}"
-        raise TemplateError(f"{place} is not valid JSON: {error.msg}; write values with `tojson`") from None
+        place = f"its line {error.lineno}, column {error.colno}"
+        raise TemplateError(f"{name} is not valid JSON ({place}: {error.msg}); write values with `tojson`") from None
     except UnicodeEncodeError:
         raise TemplateError(f"{name} has half of a character (a lone surrogate)") from None
     except RecursionError:
