@@ -643,6 +643,18 @@ def test_a_server_that_repeats_the_token_does_not_make_us_show_it(
     assert TOKEN not in repr(sink)
 
 
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize(
+    "body", [b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}", b'{"location":"\xff"}'], ids=["nested", "not UTF-8"]
+)
+def test_an_answer_that_cannot_be_read_is_a_failure(fake: FakeBigQuery, body: bytes, status: int) -> None:
+    fake.faults = [lambda _: Answer(status, body)]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert "is a proxy in between?" in outcome.detail or status == 403
+    assert fake.uploaded_bytes == 0
+
+
 @pytest.mark.parametrize(
     "cells",
     [

@@ -97,6 +97,8 @@ class BigQueryApi:
             return msgspec.json.decode(response.body or b"{}", type=answer_type)
         except msgspec.MsgspecError as problem:
             raise undocumented(f"the answer to {call.method}", problem) from None
+        except (UnicodeDecodeError, RecursionError) as problem:  # their texts may quote the answer
+            raise SendError(f"the answer to {call.method} cannot be read: {_UNREADABLE[type(problem)]}") from None
 
     def _response(self, call: Call) -> HttpResponse:
         exchange = partial(self.session.exchange, self._request(call), lambda _: True)
@@ -120,6 +122,12 @@ class BigQueryApi:
             headers["Content-Type"] = call.content_type
         url = f"{self.address}/{service}/{call.path}{query}"
         return HttpRequest(call.method, url, call.content, headers, BearerAuth(self.token))
+
+
+_UNREADABLE: dict[type[Exception], str] = {
+    UnicodeDecodeError: "it is not UTF-8; is a proxy in between?",
+    RecursionError: "it is nested too deeply; is a proxy in between?",
+}
 
 
 def _describe(response: HttpResponse) -> str:
@@ -148,5 +156,5 @@ def _is_retried(response: HttpResponse | ExchangeFailure) -> bool:
 def _error_answer(response: HttpResponse) -> ErrorAnswer:
     try:
         return msgspec.json.decode(response.body, type=ErrorAnswer)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ErrorAnswer()
