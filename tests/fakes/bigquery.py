@@ -54,6 +54,13 @@ def answer(value: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
+def result_page(rows: Sequence[Sequence[object]], total: int, next_token: str | None = None) -> Answer:
+    """Some of the rows of a query's result, and how many there are."""
+    page = [{"f": [{"v": None if value is None else str(value)} for value in row]} for row in rows]
+    token = {"pageToken": next_token} if next_token else {}
+    return answer({"jobComplete": True, "totalRows": str(total), "rows": page, **token})
+
+
 class JobFailedError(Exception):
     """A job's failure, with its first errors."""
 
@@ -258,8 +265,7 @@ class FakeBigQuery(ListeningFake):
         rows = self._jobs[job_id].rows
         start = int(query.get("pageToken", ["0"])[0])
         end = start + self.page_size
-        page = [{"f": [{"v": None if value is None else str(value)} for value in row]} for row in rows[start:end]]
-        return answer({"jobComplete": True, "rows": page, **({"pageToken": str(end)} if end < len(rows) else {})})
+        return result_page(rows[start:end], len(rows), str(end) if end < len(rows) else None)
 
     def _run(self, configuration: JsonObject, content: bytes) -> Sequence[Sequence[object]]:
         if "load" in configuration:

@@ -15,7 +15,7 @@ from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.bigquery import progress
 from dora_metrics.sinks.bigquery.contents import Contents
 from dora_metrics.sinks.bigquery.statements import Names, forget_digests
-from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, answer, bigquery, refusal
+from fakes.bigquery import TOKEN, FakeBigQuery, JobFailedError, answer, bigquery, refusal, result_page
 from support.facts import incident
 from support.property_cases import cases
 from support.servers import Answer, Request, listen
@@ -643,6 +643,37 @@ def test_a_server_that_repeats_the_token_does_not_make_us_show_it(
     assert TOKEN not in repr(sink)
 
 
+@pytest.mark.parametrize("index", range(2))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"jobComplete":false}',
+        b'{"jobComplete":true,"totalRows":"9"}',
+        b'{"jobComplete":true,"totalRows":"9","pageToken":"1"}',
+        b'{"jobComplete":true,"totalRows":"0","rows":[{"f":[{"v":"x"}]}]}',
+    ],
+    ids=["empty", "not complete", "no rows", "one page for ever", "more rows than there are"],
+)
+def test_a_result_that_is_not_whole_is_a_failure_and_removes_nothing(
+    fake: FakeBigQuery, body: bytes, index: int
+) -> None:
+    """Else rows of another ledger would be taken for rows that nobody has sent, and replaced."""
+    send(fake, contents(deployments(SHOP, 4), ledger="branch:other@acme/metrics"))
+    before = fake.state
+    results = iter(range(1_000))
+
+    def answer_another(request: Request) -> Answer | None:
+        is_result = request.method == "GET" and "/queries/" in request.path
+        return Answer(200, body) if is_result and next(results) >= index else None
+
+    fake.faults = [answer_another]
+    outcome = send(fake, contents(deployments(SHOP, 2)))
+    assert outcome.status == "failed", outcome
+    assert "is a proxy in between?" in outcome.detail
+    assert fake.state == before
+
+
 @pytest.mark.parametrize("status", [200, 403])
 @pytest.mark.parametrize(
     "body", [b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}", b'{"location":"\xff"}'], ids=["nested", "not UTF-8"]
@@ -670,8 +701,8 @@ def test_an_answer_that_cannot_be_read_is_a_failure(fake: FakeBigQuery, body: by
     ids=["none", "few", "many", "null", "no number", "a long number", "negative", "a fraction"],
 )
 def test_a_row_of_loads_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str | None]) -> None:
-    rows = answer({"rows": [{"f": [{"v": cell} for cell in cells]}]})
-    fake.faults = [lambda request: rows if "/queries/" in request.path else None]
+    page = result_page([cells], 1)
+    fake.faults = [lambda request: page if "/queries/" in request.path else None]
     outcome = send(fake, older())
     assert outcome.status == "failed"
     assert outcome.detail.startswith("a row of the result is not as documented (")
@@ -680,7 +711,7 @@ def test_a_row_of_loads_of_another_shape_is_a_failure(fake: FakeBigQuery, cells:
 
 @pytest.mark.parametrize("cells", [[PAY, SHOP, "1", "x"], [PAY, SHOP, "1"], ["acme/unknown", SHOP, "1", "1"]])
 def test_a_comparison_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str]) -> None:
-    pages = iter([answer({}), answer({"rows": [{"f": [{"v": cell} for cell in cells]}]})])
+    pages = iter([result_page([], 0), result_page([cells], 1)])
     fake.faults = [lambda request: next(pages) if "/queries/" in request.path else None]
     outcome = send(fake, older())
     assert outcome.status == "failed"
@@ -700,6 +731,13 @@ def test_a_job_is_asked_for_by_our_name_of_it(fake: FakeBigQuery) -> None:
     assert {
         request.path.rpartition("/")[2].partition("_")[0] for request in fake.requests if "/jobs/" in request.path
     } == {"dora"}
+
+
+def test_a_dataset_in_the_place_of_a_table_is_not_a_table_without_columns(fake: FakeBigQuery) -> None:
+    fake.faults = [lambda request: answer({"location": "EU"}) if request.path.endswith("/tables/loads") else None]
+    outcome = send(fake, older())
+    assert outcome.status == "failed"
+    assert "`type`" in outcome.detail
 
 
 @pytest.mark.parametrize("body", [b"<html>proxy</html>", b"[]", b'{"location": 5}', b""])

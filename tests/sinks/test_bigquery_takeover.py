@@ -258,16 +258,24 @@ def test_a_ledger_that_has_both_the_renamed_and_another_of_its_name_sends_both(f
     assert send(fake, both).detail == "nothing has changed; 0 rows sent"
 
 
-def test_repositories_with_the_same_commits_and_chosen_names_are_two(fake: FakeBigQuery) -> None:
-    """As a mirror, and as people who number their deployments."""
+@pytest.mark.parametrize(("names", "days_ago"), [("dispatch:{}", 3), ("dispatch:{}", 2), ("github:push:{}", 2)])
+def test_repositories_with_the_same_commits_and_chosen_names_are_two(
+    fake: FakeBigQuery, names: str, days_ago: float
+) -> None:
+    """As a mirror, as people who number their deployments, and as one pipeline that deploys several repositories."""
 
     def facts(repository: str, days_ago: float) -> list[Fact]:
-        named = deployment(1, days_ago, id="dispatch:1", repository=repository)
-        return [named, direct_commit(1, "2026-11-01", repository=repository, service="x")]
+        named = [
+            deployment(number, days_ago + number, id=names.format(number), repository=repository) for number in (1, 2)
+        ]
+        return [*named, direct_commit(1, "2026-11-01", repository=repository, service="x")]
 
-    send(fake, contents(facts(API, 3), ledger=FORMER))
-    assert send(fake, contents(facts(CORE, 2), ledger=NEW)).status == "done"
-    assert deployments_by_name(fake) == {API: 1, CORE: 1}
+    is_mirror = names.startswith("github:")
+    for sequence in (1, 2):
+        assert send(fake, contents(facts(API, 2), sequence, ledger=FORMER)).status == "done"
+        core_facts = facts(CORE, 2.5 if is_mirror else days_ago)
+        assert send(fake, contents(core_facts, sequence, ledger=NEW)).status == "done"
+        assert deployments_by_name(fake) == {API: 2, CORE: 2}
 
 
 def test_facts_of_many_repositories_are_compared_in_parts(fake: FakeBigQuery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,9 @@ SHA_LENGTH = 40
 MAX_LENGTH = 300
 """Characters of an id."""
 
+GITHUB_PREFIX = "github:"
+"""How the ids begin of what is on GitHub. GitHub gives its numbers once, to one repository."""
+
 DISPATCH = "dispatch"
 """How the ids begin of what a dispatch reports under a name without a system."""
 
@@ -325,7 +328,7 @@ def number(fact_id: str) -> str | None:
 
 def is_github(fact_id: str) -> bool:
     """Whether a fact is about something on GitHub."""
-    return fact_id.startswith("github:")
+    return fact_id.startswith(GITHUB_PREFIX)
 
 
 def without_commit_prefix(change_id: str) -> str:

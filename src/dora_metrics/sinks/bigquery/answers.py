@@ -50,7 +50,7 @@ class TableAnswer(Struct, frozen=True, rename="camel"):
     `creation_time` is in milliseconds since 1970, as text.
     """
 
-    type: str = "TABLE"
+    type: str
     schema: TableSchema = TableSchema()
     creation_time: _Milliseconds | int = "0"
 
@@ -98,8 +98,13 @@ class ResultRow(Struct, frozen=True):
 
 
 class QueryResultPage(Struct, frozen=True, rename="camel"):
-    """A page of a query's result. Without `page_token` it is the last one."""
+    """A page of a query's result. Without `page_token` it is the last one.
 
+    `total_rows` are those of all pages, as text. Only the answer to a query that has ended has it, so that an answer
+    without rows is never taken for an empty result.
+    """
+
+    total_rows: _Digits
     rows: tuple[ResultRow, ...] = ()
     page_token: str = ""
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.rows.tables import WarehouseTable
 
@@ -41,8 +42,9 @@ class FactNames(Struct, frozen=True):
     Attributes:
         repository: its name.
         ids: of all facts, without the name of the repository.
-        deployments: of its deployments, with their times. Two repositories may have a commit in common, and people give
-            the same names twice; a deployment at the same time with the same id is the same.
+        deployments: of its deployments on GitHub, with their times. Two repositories may have a commit in common, so a
+            deployment is the same only at the same time. Names that people give prove nothing: one pipeline may report
+            one name at one time for several repositories.
     """
 
     repository: str
@@ -50,12 +52,14 @@ class FactNames(Struct, frozen=True):
     deployments: AbstractSet[str]
 
     @classmethod
-    def of(cls, repository: str, ids: Iterable[str], deployments: Mapping[str, datetime]) -> "FactNames":
+    def of(cls, repository: str, fact_ids: Iterable[str], deployments: Mapping[str, datetime]) -> "FactNames":
         """Take the ids of facts, and the times of those that are deployments."""
         return cls(
             repository,
-            frozenset(_digest(each.replace(f":{repository}#", ":#")) for each in ids),
-            frozenset(_digest(f"{each} {_microseconds(time)}") for each, time in deployments.items()),
+            frozenset(_digest(each.replace(f":{repository}#", ":#")) for each in fact_ids),
+            frozenset(
+                _digest(f"{each} {_microseconds(time)}") for each, time in deployments.items() if ids.is_github(each)
+            ),
         )
 
 

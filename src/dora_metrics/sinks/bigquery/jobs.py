@@ -58,12 +58,22 @@ class Jobs:
             SendError: if the query fails, or its result cannot be read.
         """
         self._run(statement.configuration)
+        row_count = 0
+        for page in self._pages():
+            row_count += len(page.rows)
+            _check_count(row_count, page)
+            yield from (_typed(row, row_type) for row in page.rows)
+
+    def _pages(self) -> Iterator[QueryResultPage]:
+        """Yield the pages of the result of the job that was started last."""
         job_id, page_token = self._job_id, ""
         while True:
             page = self._page(job_id, page_token)
-            yield from (_typed(row, row_type) for row in page.rows)
-            if not page.page_token or page.page_token == page_token:
+            yield page
+            if not page.page_token:
                 return
+            if page.page_token == page_token:
+                raise SendError("a page of a result names itself as the next; is a proxy in between?")
             page_token = page.page_token
 
     @property
@@ -146,6 +156,17 @@ def fields_of(table: WarehouseTable) -> Sequence[Field]:
     return [
         Field(column.name, column.type, "REQUIRED" if column.is_required else "NULLABLE") for column in table.columns
     ]
+
+
+def _check_count(row_count: int, page: QueryResultPage) -> None:
+    """Refuse a result with other rows than it is said to have: what is missing would be taken for what nobody sent.
+
+    Raises:
+        SendError: if rows are missing after the last page, or there are too many after any.
+    """
+    total = int(page.total_rows)
+    if row_count > total or (row_count < total and not page.page_token):
+        raise SendError(f"{row_count:,} of the {total:,} rows of a result were answered; is a proxy in between?")
 
 
 def _typed(row: ResultRow, row_type: type[T]) -> T:

@@ -5,6 +5,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from dora_metrics.core.facts.ids import GITHUB_PREFIX
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.sinks.bigquery.contents import DIGEST_LENGTH, FactNames
 
@@ -137,8 +138,8 @@ def tables_with_ids(tables: Iterable[WarehouseTable]) -> Sequence[WarehouseTable
 def compare_facts(names: Names, ledger: str, tables: Sequence[WarehouseTable], ours: Iterable[FactNames]) -> Statement:
     """Count what other ledgers have sent of our repositories, and how much of that is ours.
 
-    A repository is recognised by its name, or because the same deployments are there under another one. Each row has
-    our name, the name there, the number of facts there, and how many of these we have.
+    A repository is recognised by its name, or because the same deployments on GitHub are there under another one. Each
+    row has our name, the name there, the number of facts there, and how many of these we have.
     """
     sql = (
         "WITH ours AS (\n"
@@ -304,12 +305,13 @@ def complete_load(names: Names, completion: Completion) -> Statement:
 
 
 def _sent_twice(names: Names, tables: Sequence[WarehouseTable]) -> str:
-    """Return the query of our repositories whose deployments another ledger has sent under another name."""
+    """Return the query of our repositories whose deployments on GitHub another ledger has sent under another name."""
     return "\n  UNION ALL ".join(
         f"SELECT ours.repository FROM {_deployments(names, table)} AS ours\n"
         f"    JOIN {_deployments(names, table)} AS theirs\n"
         "    ON theirs.id = ours.id AND theirs.deployed_at = ours.deployed_at\n"
-        "    WHERE ours.repository IN UNNEST(@compared) AND theirs.repository <> ours.repository\n"
+        f"    WHERE STARTS_WITH(ours.id, '{GITHUB_PREFIX}')\n"
+        "      AND ours.repository IN UNNEST(@compared) AND theirs.repository <> ours.repository\n"
         f"      AND theirs.repository IN ({_names_of_others(names, table)})"
         for table in tables
         if _DEPLOYMENT_TIMES[table.name] != _NO_TIME
