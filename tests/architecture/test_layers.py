@@ -45,6 +45,7 @@ LAYERS = {
 """Each layer, and the other layers that it may import. A run goes down this table."""
 
 CORE = (
+    ("json_errors",),
     ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "shards", "statistics", "wildcards"),
     ("repository_patterns", "scope", "selection", "versions", "windows"),
     ("alertmanager", "covered_repositories", "gitops", "periods", "services", "targets", "teams"),

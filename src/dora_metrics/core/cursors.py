@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from dora_metrics.core.json_errors import UNREADABLE_JSON
+
 _Time = Annotated[datetime, Meta(tz=True)]
 _FIRST_YEAR = 1970
 NEWS = "news"
@@ -85,7 +87,7 @@ def decode_cursors(content: bytes, latest: datetime) -> Cursors:
 def _decode(content: bytes) -> Cursors:
     try:
         return msgspec.json.decode(content or b"{}", type=Cursors)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return {}
 
 

@@ -22,6 +22,7 @@ from dora_metrics.core.cursors import (
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts, reconcile, relinked_facts
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Repository, Vulnerability
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.counting import comparable_facts
@@ -622,7 +623,7 @@ def _services_in(selecting_settings: str) -> object:
     """Return `services` in the settings that a cursor remembers; None if they cannot be read."""
     try:
         return msgspec.json.decode(selecting_settings, type=dict[str, object]).get("services")
-    except msgspec.DecodeError:
+    except UNREADABLE_JSON:
         return None
 
 

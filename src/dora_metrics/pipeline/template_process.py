@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.reports.sandbox import TemplateError
 
 T = TypeVar("T")
@@ -117,7 +118,7 @@ def _decode_result(content: bytes, limits: TemplateLimits) -> _RenderResult | No
         return None
     try:
         return msgspec.json.decode(content, type=_RenderResult)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return None
 
 

@@ -24,6 +24,7 @@ from dora_metrics.core.facts.model import (
     StoredFact,
     UnknownRecord,
 )
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 
 _fact_decoder = msgspec.json.Decoder(StoredFact)
 _object_decoder = msgspec.json.Decoder(dict[str, object])
@@ -88,7 +89,7 @@ def canonical_line(line: bytes) -> bytes:
     """
     try:
         fields = _object_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return line
     for name in _ALL_TIME_FIELDS & fields.keys():
         try:
@@ -106,7 +107,7 @@ def decode_line(line: bytes) -> FactRecord:
     """
     try:
         return _with_times_in_utc(_fact_decoder.decode(line))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+    except (*UNREADABLE_JSON, OverflowError) as error:
         return _decode_unknown(line, error)
 
 
@@ -142,7 +143,7 @@ def _decode_all_at_once(chunk: bytes) -> list[FactRecord] | None:
     """
     try:
         facts: list[FactRecord] = [_with_times_in_utc(fact) for fact in _fact_decoder.decode_lines(chunk)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+    except (*UNREADABLE_JSON, OverflowError):
         return None
     text = chunk.strip()
     is_one_per_line = text.count(b"\n") == text.count(b"}\n{") == len(facts) - 1
@@ -205,7 +206,7 @@ def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
     """
     try:
         fields = _object_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as json_error:
+    except UNREADABLE_JSON as json_error:
         raise NotAFactError(_describe_json_error(line, json_error)) from None
     kind, version, kinds = fields.get("kind"), fields.get("v", RECORD_VERSION), _fact_kinds()
     is_newer = isinstance(version, int) and version > RECORD_VERSION

@@ -15,6 +15,7 @@ import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Fact, Repository
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.checkpoint import Checkpoint
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, NEW_CHECKPOINT_FILE, git_blob_sha
 from dora_metrics.core.metrics.high_water_marks import MAX_MARK
@@ -159,7 +160,7 @@ def _decode(content: bytes) -> _CheckpointFile | None:
     """Decode one of the files; None if it is missing or invalid."""
     try:
         file = msgspec.json.decode(content, type=_CheckpointFile)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
+    except (*UNREADABLE_JSON, OverflowError):
         return None
     return None if file.until.tzinfo is None else file
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.layout import COUNTERS_FILE, NEW_COUNTERS_FILE
 from dora_metrics.core.metrics.high_water_marks import MAX_MARK, NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, SUM_PART, Series, Totals
@@ -79,7 +80,7 @@ def decode_marks(content: bytes) -> HighWaterMarks:
     """Decode `counters.json`. A file that is missing or invalid, or has other buckets, has no marks."""
     try:
         file = msgspec.json.decode(content, type=_CountersFile)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return NO_MARKS
     if file.buckets_seconds != list(BUCKETS_SECONDS):
         return NO_MARKS

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.layout import ENDPOINTS_OUTBOX_FILE, OUTBOX_FILE
 from dora_metrics.core.ledger.month_files import month_of_time
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, end_of_named
@@ -98,7 +99,7 @@ def _decoded(content: bytes, decoder: "msgspec.json.Decoder[Entry]") -> Iterator
     for line in content.splitlines():
         try:
             yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE_JSON:
             continue
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.layout import REMOTE_WRITE_FILE
 from dora_metrics.core.metrics.high_water_marks import MAX_MARK
 from dora_metrics.core.metrics.totals import Series
@@ -87,7 +88,7 @@ def read_past_marks(files: Mapping[str, bytes], latest: datetime) -> PastMarks:
     """
     try:
         marks = msgspec.json.decode(files.get(REMOTE_WRITE_FILE) or b"{}", type=PastMarks)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return {}
     return {
         target: {repository: mark for repository, mark in by_repository.items() if mark.is_plausible(latest)}

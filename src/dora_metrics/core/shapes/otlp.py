@@ -17,6 +17,7 @@ from prometheus_client.samples import Sample
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import EPOCH
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.shapes.shape import Shape, ShapedRequest, ShapeInput, content_key
 
 ProtoJson = dict[str, Any]
@@ -154,7 +155,7 @@ def _refusal(_status: int, body: bytes) -> str:
     """
     try:
         answer = msgspec.json.decode(body, type=_ExportAnswer, strict=False)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return ""  # the status of a success says all, and some receivers answer with protobuf
     rejected = answer.partial_success.rejected_data_points if answer.partial_success else 0
     return f"the receiver rejected {rejected} data points; its log says why" if rejected else ""

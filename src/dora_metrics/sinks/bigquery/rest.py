@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.http_session import (
     BearerAuth,
     ExchangeFailure,
@@ -156,5 +157,5 @@ def _is_retried(response: HttpResponse | ExchangeFailure) -> bool:
 def _error_answer(response: HttpResponse) -> ErrorAnswer:
     try:
         return msgspec.json.decode(response.body, type=ErrorAnswer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return ErrorAnswer()

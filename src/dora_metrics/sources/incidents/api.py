@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urljoin
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.markdown import storable
 from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
@@ -210,7 +211,7 @@ def _retry_after_seconds(response: HttpResponse | ExchangeFailure, now: datetime
 
 
 def _decode(body: bytes) -> Any:  # noqa: ANN401 - JSON
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    with suppress(*UNREADABLE_JSON):
         return msgspec.json.decode(body)
     try:
         return _storable(json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant))

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from dora_metrics.core.json_errors import UNREADABLE_JSON
+
 MAX_FILE_BYTES = 64_000_000
 """Of one file. A Kustomization that applies 100 objects has about 10,000."""
 
@@ -167,7 +169,7 @@ def _head_of(text: bytes) -> _Head:
     """Return what an object says about itself; nothing if that has another shape, which hides no other object."""
     try:
         return msgspec.json.decode(text, type=_Head)
-    except msgspec.DecodeError:
+    except UNREADABLE_JSON:
         return _Head()
 
 
@@ -184,7 +186,7 @@ def name_in(text: bytes) -> str:
     """Return `namespace/name` of an object of any shape, as far as it has one."""
     try:
         name = msgspec.json.decode(text, type=_Named).metadata
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return "without a name"
     return f"{name.namespace}/{name.name}"[:_MAX_SHOWN_NAME]
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.gitops.occurrence import NoOccurrence, Occurrence
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.markdown import storable
 from dora_metrics.sources.kubernetes.application import read_application
 from dora_metrics.sources.kubernetes.artefacts import SOURCE_KINDS, Artefact, Artefacts, SourceKey, read_source
@@ -90,7 +90,7 @@ class _ObjectReadings:
     def _named_problems(self, text: ObjectText) -> Iterator[None]:
         try:
             yield
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE_JSON as error:
             self.unread.append(f"{text.kind} {name_in(text.text)}: {_problem_text(error)}")
 
     @property

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.windows import parse_http_date
 from dora_metrics.http_session import (
     TRANSIENT_FAILURES,
@@ -227,7 +228,7 @@ def _duration(duration: timedelta) -> str:
 def _decode(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         raise PrometheusError(_OTHER_SHAPE) from None
 
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import CLOCK_SKEW, CLOCK_TOLERANCE
+from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.periods import Period, end_of_named
 from dora_metrics.core.scope import Scope
 
@@ -75,7 +76,7 @@ def decode_claims(content: bytes) -> RepositoryClaims:
     """Decode the claims in a ledger; empty if they are invalid, since issues can also be found by their markers."""
     try:
         return msgspec.json.decode(content, type=RepositoryClaims)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE_JSON:
         return {}
 
 
