@@ -21,6 +21,8 @@ from support.github_history import deploy
 from support.reporting_shop import MONDAY, ReportingShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 from support.servers import Answer, Listener, listen
+from support.shard_ledgers import write_ledger
+from support.sink_payloads import deployment
 
 CONFIG = ".github/dora.yml"
 ENDPOINT_SECRETS = {"endpoint-token": "endpoint-t0ken", "endpoint-secret": "hm4c-k3y"}
@@ -477,6 +479,21 @@ def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) ->
     assert shop.run("ledger: dir:ledger", {"ledger": ""}).code == 0
     assert (shop.folder / "ledger" / "facts").is_dir()
     assert "GitObjects" not in shop.requested_operations
+
+
+def test_what_a_checkouts_own_ledger_says_goes_to_the_endpoints_of_the_default_branch_only(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    """Its numbers are as true as its author. SECURITY.md tells whoever checks out a stranger's pull request."""
+    default_branch = f"endpoint-url: {outside.url}"
+    with listen() as stranger:
+        checkout = f"ledger: dir:ledger\nendpoint-url: {stranger.url}"
+        forged = [deployment(number, id=f"dispatch:forged-{number}") for number in range(5)]
+        write_ledger(shop.folder / "ledger", forged)
+        assert shop.run(checkout, {"ledger": "", **ENDPOINT_SECRETS}, default_branch).code == 0
+    assert stranger.requests == []
+    (body,) = (json.loads(request.body) for request in outside.requests)
+    assert body["metrics"]["scopes"][0]["metrics"]["deployment_frequency"]["deployments"] == 6
 
 
 # Other repositories
