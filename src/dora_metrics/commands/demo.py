@@ -27,6 +27,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import INPUT, Layer
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
+from dora_metrics.sources.paths import is_file, is_link
 from dora_metrics.templates import load_template
 
 NOW = "2026-11-21T09:05:00Z"
@@ -114,7 +115,7 @@ def _weekly_report(ledger: Path, runtime: Runtime) -> str:
 
 def _is_demo_ledger(ledger: Path) -> bool:
     """Whether a ledger began as the sample; one of the user's own is of the same form."""
-    if ledger.is_symlink():
+    if is_link(ledger):
         return False
     with as_file(files("dora_metrics") / "sample" / "ledger") as sample:
         names = [file.relative_to(sample) for file in sample.rglob("*.jsonl")]
@@ -122,7 +123,7 @@ def _is_demo_ledger(ledger: Path) -> bool:
 
 
 def _begins_with(file: Path, content: bytes) -> bool:
-    return file.is_file() and file.read_bytes().startswith(content)
+    return is_file(file) and file.read_bytes().startswith(content)
 
 
 def _remove(paths: _Paths) -> None:

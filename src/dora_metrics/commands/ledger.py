@@ -17,6 +17,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.flags import LEDGER_DEFAULTS
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY
+from dora_metrics.sources.paths import exists
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
     request = read_request(runtime)
     ledger = request.access_settings.ledger
     kind, _, place = ledger.partition(":")
-    if kind == "dir" and not request.names_shard_ledgers and not (request.workspace / place).exists():
+    if kind == "dir" and not request.names_shard_ledgers and not exists(request.workspace / place):
         raise SettingsError(
             f"{ledger}: there is no ledger. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
+from dora_metrics.sources.paths import exists, is_folder, is_link
+
 _WRITTEN_BY_GIT = ("HEAD", "FETCH_HEAD", "config", "index")
 """What a clone, a fetch and a checkout write in git's folder; each writes some of them, and gives each one name."""
 
@@ -25,7 +27,7 @@ def checkout_folder(workspace: Path, path: str) -> Path:
         path: the file, from the workspace; it need not exist.
     """
     folders_inside = takewhile(lambda folder: folder != workspace, (workspace / path).parents)
-    return next((folder for folder in folders_inside if (folder / ".git").exists()), workspace)
+    return next((folder for folder in folders_inside if exists(folder / ".git")), workspace)
 
 
 def has_checkout_of_job(folder: Path, event_path: str) -> bool:
@@ -38,7 +40,7 @@ def has_checkout_of_job(folder: Path, event_path: str) -> bool:
     git = folder / ".git"
     began_at = _job_start(Path(event_path)) if event_path else None
     if began_at is None:
-        return git.exists()
+        return exists(git)
     statuses = _statuses(_files_of_git(git))
     # an earlier job can give a second name to a file that the runner writes in each job
     written_times = (_writing_time(status) for status in statuses if status.st_nlink <= 1)
@@ -52,14 +54,14 @@ def _job_start(event_path: Path) -> float | None:
     writes the file again before each step, which does not change the time of the folder:
     https://github.com/actions/runner/blob/main/src/Runner.Worker/ExecutionContext.cs (`WriteWebhookPayload`)
     """
-    if not os.path.exists(event_path):  # noqa: PTH110 - of a name that is too long, Path.exists raises an error
+    if not exists(event_path):
         return None
     return min((status.st_mtime for status in _statuses((event_path, event_path.parent))), default=None)
 
 
 def _files_of_git(git: Path) -> Iterator[Path]:
     """Yield what git writes in its folder. In place of the folder, a worktree or a submodule has a file."""
-    if git.is_dir() and not git.is_symlink():
+    if is_folder(git) and not is_link(git):
         yield from (git / name for name in _WRITTEN_BY_GIT)
     else:
         yield git  # an earlier job can make it name a folder that this job has written

@@ -26,6 +26,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
 from dora_metrics.settings.loading import Layer, label, load_settings
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, default_text
+from dora_metrics.sources.paths import exists
 from dora_metrics.storage.base import NoStorage, Storage
 from dora_metrics.storage.directory import DirectoryStorage
 
@@ -374,7 +375,7 @@ class RunContext:
 
     def _directory(self, root: Path) -> Storage:
         is_in_workspace = self.request.workspace.resolve() in root.resolve().parents
-        if self.request.is_in_container and not root.exists() and not is_in_workspace:
+        if self.request.is_in_container and not exists(root) and not is_in_workspace:
             raise LedgerError(
                 f"dir:{root} is not visible in the container; use a folder in the workspace or set `runtime: python`"
             )

@@ -14,6 +14,7 @@ from dora_metrics.github.runner import Runner, append_whole
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.sources.paths import exists, is_file
 
 _FILE = "unrecorded-facts.jsonl"
 _MAX_COMMANDS = 10
@@ -84,7 +85,7 @@ def _append(facts: tuple[Fact, ...], folder: Path | None) -> str:
     if not facts or folder is None:
         return ""
     path = folder / "dora-metrics" / _FILE
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    if exists(path) and not is_file(path):  # a pipe would be waited for
         return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

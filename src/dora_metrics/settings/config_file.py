@@ -70,7 +70,7 @@ def _resolve_within(folder: Path, path: Path) -> Path:
 def _has_broken_link(path: Path, folder: Path) -> bool:
     """Whether a path below a folder leads to nothing by way of a link."""
     below = [path, *(parent for parent in path.parents if parent != folder and parent.is_relative_to(folder))]
-    return any(part.is_symlink() for part in below)
+    return any(os.path.islink(part) for part in below)  # noqa: PTH114 - Path.is_symlink may raise an error
 
 
 def _read(path: Path) -> bytes:

@@ -1,12 +1,14 @@
 """Facts from files: one file, all `*.jsonl` below a folder (the root of a ledger works), or standard input."""
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.jsonl import BadLine, decode_line, decode_lines, numbered_lines
@@ -110,12 +112,28 @@ def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:
 
 
 def _files_at(path: Path) -> list[Path]:
-    """Return the files with facts in a folder, or the file itself. Links are followed: a person names the path."""
-    if not path.exists():
-        raise FactsError(f"{path}: no such file or folder")
-    if not path.is_dir():
+    """Return the files with facts in a folder, or the file itself. Links are followed: a person names the path.
+
+    Raises:
+        OSError: if it, or a folder in it, cannot be read.
+        FactsError: if nothing is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FactsError(f"{path}: no such file or folder") from None
+    if not stat.S_ISDIR(mode):
         return [path]
-    return sorted(file for file in path.rglob("*.jsonl") if file.is_file() and file.name not in NON_FACT_FILES)
+    files = (Path(folder) / name for folder, _, names in os.walk(path, onerror=_raise) for name in names)
+    return sorted(file for file in files if _holds_facts(file.name) and file.is_file())
+
+
+def _holds_facts(name: str) -> bool:
+    return name.endswith(".jsonl") and name not in NON_FACT_FILES
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _decode_chunks(stream: _FactStream) -> Iterator[tuple[list[FactRecord], list[BadLine]]]:

@@ -15,7 +15,7 @@ from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
-from dora_metrics.sources.git.repository import is_folder
+from dora_metrics.sources.paths import is_folder
 from dora_metrics.templates import load_template
 
 

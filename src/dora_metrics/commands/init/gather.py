@@ -37,7 +37,8 @@ from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, https_url, identify_repository, is_folder
+from dora_metrics.sources.git.repository import Git, https_url, identify_repository
+from dora_metrics.sources.paths import is_file, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_FILES = 200
@@ -206,7 +207,7 @@ def _publishing_actions(
     """Yield the checkout's composite actions that publish something, by the name that workflows use."""
     steps = (step for workflow in workflow_files for job in workflow.jobs for step in job.steps)
     names = sorted({step.local_action for step in steps if step.local_action})
-    paths = dict.fromkeys(path for name in names for path in _action_files(name) if _is_file(root / path))
+    paths = dict.fromkeys(path for name in names for path in _action_files(name) if is_file(root / path))
     contents = dict(_read_within_limits(root, [*paths], problems))
     for name in names:
         for path in _action_files(name):
@@ -225,7 +226,7 @@ def _action_files(name: str) -> tuple[str, ...]:
 
 def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, frozenset[str]]:
     """Return the settings of the config file and which it has, or the defaults if there is none that can be used."""
-    if _is_file(root / ".github" / "dora.yaml"):
+    if is_file(root / ".github" / "dora.yaml"):
         problems.append(f".github/dora.yaml: the action does not read this name; it reads {CONFIG_PATH}")
     try:
         config_layer = read_config_file(root / CONFIG_PATH, root)
@@ -253,12 +254,12 @@ def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
         names = [
             folder.name
             for folder in _subfolders(root / parent)
-            if any(_is_file(folder / manifest) for manifest in _MANIFESTS)
+            if any(is_file(folder / manifest) for manifest in _MANIFESTS)
         ]
         if len(names) > 1:
             yield from ((name, f"{parent}/{name}") for name in names)
             return
-    images = (folder.name for folder in _subfolders(root) if _is_file(folder / "Dockerfile"))
+    images = (folder.name for folder in _subfolders(root) if is_file(folder / "Dockerfile"))
     names = [name for name in images if _NOT_SERVICE_WORDS.isdisjoint(words_of(name))]
     if len(names) > 1:
         yield from ((name, name) for name in names)
@@ -270,13 +271,6 @@ def _subfolders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return [folder for folder in folders if not folder.name.startswith(".")][:_MAX_FOLDERS]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # not accessible to this user, or too long a name
-        return False
 
 
 # --- git ---

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
 from dora_metrics.errors import GitError
+from dora_metrics.sources.paths import is_folder
 
 _CHUNK_BYTES = 1 << 18
 
@@ -141,14 +142,6 @@ class Git:
             return _DUBIOUS_OWNERSHIP.format(self.path, match[1].strip() if match else self.path)
         messages = re.findall(r"^(?:fatal|error): (.+)$", stderr_text, re.MULTILINE)
         return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it gives no reason'}"
-
-
-def is_folder(path: Path | str) -> bool:
-    """Whether there is a folder at a path that this user may see."""
-    try:
-        return Path(path).is_dir()
-    except (OSError, ValueError):  # not accessible to this user, or not a valid file name
-        return False
 
 
 def _first_special_file(path: Path) -> Path | None:
