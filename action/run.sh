@@ -58,11 +58,12 @@ run_in_container() {
   find_image || return 0
   collect_mounts
   collect_variables
-  # --network host: a Pushgateway on the runner's localhost is meant to be reached.
-  run_until_cancelled "$engine" run --rm --pull never --network host --cap-drop ALL \
-    --security-opt no-new-privileges --user "$(container_user)" --workdir "$GITHUB_WORKSPACE" \
+  # --network host: a Pushgateway on the runner's localhost is meant to be reached. label=disable and --userns host: the
+  # runner's files can be used, also where the engine separates containers by SELinux or by a range of users.
+  run_until_cancelled "$engine" run --rm --pull never --network host --userns host --cap-drop ALL \
+    --security-opt no-new-privileges --security-opt label=disable --user "$(container_user)" --workdir "$GITHUB_WORKSPACE" \
     "${mounts[@]}" "${variables[@]}" "$image" action
-  # 125 to 127 are the engine's own, and the program uses none of them:
+  # 125 to 127 are the engine's own; the program ends with 126 where it cannot use the runner's files after all:
   # https://docs.docker.com/engine/containers/run/#exit-status
   if [[ $cancelled == true ]] || ((status < 125 || status > 127)); then exit "$status"; fi
 }

@@ -454,9 +454,19 @@ class TestContainer:
         options = runner.run_options()
         assert values_after("--cap-drop", options) == ["ALL"]
         assert values_after("--cap-add", options) == []
-        assert values_after("--security-opt", options) == ["no-new-privileges"]
+        assert values_after("--security-opt", options) == ["no-new-privileges", "label=disable"]
         assert "--privileged" not in options
         assert not any("docker.sock" in word for word in options)
+
+    def test_reaches_the_runners_files_whatever_separates_containers(self, runner: FakeRunner) -> None:
+        """SELinux, which Docker and Podman both know, and Docker's `userns-remap`; both options change nothing else."""
+        runner.add_engine()
+
+        runner.run_script()
+
+        options = runner.run_options()
+        assert values_after("--userns", options) == ["host"]
+        assert "label=disable" in values_after("--security-opt", options)
 
     def test_writes_as_the_runners_user(self, runner: FakeRunner) -> None:
         runner.add_engine()

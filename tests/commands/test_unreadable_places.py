@@ -82,17 +82,15 @@ def test_a_ledger_behind_a_folder_that_may_not_be_entered_is_not_there(tmp_path:
 def run_event(folder: Path, ledger: str = "dir:ledger", **variables: str) -> "subprocess.CompletedProcess[str]":
     event = folder / "event.json"
     event.write_text(json.dumps(deployment_status()), "utf-8")
-    return run(
-        folder,
-        "action",
-        GITHUB_ACTIONS="true",
-        GITHUB_EVENT_NAME="deployment_status",
-        GITHUB_EVENT_PATH=str(event),
-        GITHUB_REPOSITORY="acme/shop",
-        GITHUB_WORKSPACE=str(folder),
-        DORA_INPUTS=json.dumps({"ledger": ledger, "environment": "production"}),
-        **variables,
-    )
+    of_runner = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "deployment_status",
+        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_WORKSPACE": str(folder),
+        "DORA_INPUTS": json.dumps({"ledger": ledger, "environment": "production"}),
+    }
+    return run(folder, "action", **{**of_runner, **variables})
 
 
 @pytest.mark.parametrize("place", [".github", ".git"])
@@ -114,3 +112,19 @@ def test_a_temporary_folder_that_may_not_be_entered_costs_only_the_file_of_unrec
     assert result.returncode == 0
     assert "locked/ledger" in result.stdout
     assert "unrecorded-facts" in (tmp_path / "out").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["GITHUB_EVENT_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_container_that_cannot_use_the_runners_files_gives_way_to_the_runners_python(
+    tmp_path: Path, name: str
+) -> None:
+    """As on a host with SELinux. The exit code is one of those after which action/run.sh goes on with Python."""
+    (tmp_path / "locked").mkdir()
+    file = tmp_path / "locked" / "file"
+    file.write_text("{}", "utf-8")
+    with locked(tmp_path / "locked"):
+        result = run_event(tmp_path, DORA_IN_CONTAINER="true", **{name: str(file)})
+    assert result.returncode == 126
+    assert f"{file} cannot be used in the container" in result.stdout
+    assert "Set `runtime: python`" in result.stdout
+    assert not (tmp_path / "ledger").exists()

@@ -6,7 +6,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.targets.thresholds import ThresholdResult
 from dora_metrics.errors import CancelledError, SettingsError, UnreadSettingsError
-from dora_metrics.github.runner import Runner
+from dora_metrics.github.runner import Runner, unreachable_file
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.ended_early import publish_cancelled, publish_unread_settings, shown_if_cancelled
 from dora_metrics.pipeline.evaluate import check_thresholds
@@ -34,9 +34,11 @@ def run(
 
     Returns:
         0 if it is done, also with failed sinks; 1 if something failed and `strict` is on, or if a threshold of
-        `fail-on` is violated; 2 if the settings are wrong.
+        `fail-on` is violated; 2 if the settings are wrong; 126 if this is a container that cannot reach the runner.
     """
     runner = runner or Runner.of(runtime.environment, runtime.stdout)
+    if (file := unreachable_file(runtime.environment)) is not None:
+        return _leave_container(file, runner)
     try:
         request = read_request(runtime)
         try:
@@ -60,6 +62,16 @@ def run(
     context.outcomes += _totals(context, thresholds)
     is_published = publish_run(context, result, thresholds.violations, unrecorded)
     return _exit_code(context, thresholds, is_published=is_published)
+
+
+_UNUSABLE_CONTAINER = 126
+"""As an engine's own exit code for a command that cannot be started: `action/run.sh` then takes the runner's Python."""
+
+
+def _leave_container(file: str, runner: Runner) -> int:
+    reason = f"{file} cannot be used in the container; usually SELinux or the engine's user mapping forbids it"
+    runner.annotate("warning", "dora-metrics: container", f"{reason}. Set `runtime: python` to do without a container.")
+    return _UNUSABLE_CONTAINER
 
 
 _OF_FORK = "a run for a pull request from a fork sends nothing"

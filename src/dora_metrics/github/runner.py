@@ -29,6 +29,15 @@ def append_whole(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def unreachable_file(environment: Mapping[str, str]) -> str | None:
+    """Return the file of a runner that a container may not use; None if there is none, or outside of a container."""
+    if environment.get("DORA_IN_CONTAINER") != "true":
+        return None
+    accesses = {"GITHUB_EVENT_PATH": os.R_OK, "GITHUB_OUTPUT": os.W_OK, "GITHUB_STEP_SUMMARY": os.W_OK}
+    files = ((environment.get(name, ""), access) for name, access in accesses.items())
+    return next((file for file, access in files if file and not os.access(file, access)), None)
+
+
 @dataclass(frozen=True)
 class Runner:
     """The log and the files in which a step leaves its results; a path is None if there is no such file.
