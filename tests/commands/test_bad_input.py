@@ -158,14 +158,19 @@ def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
     assert "DORA_INPUTS is not a JSON object" in ran.log
 
 
-def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
-    ran = run_action(
-        tmp_path,
-        "deployment_status",
-        deployment_status(),
-        environment={"INPUT_WINDOW": "7d", "INPUT_REPOSITORY": "of another step"},
-    )
+def test_whoever_runs_the_image_directly_sets_a_variable_for_each_input(tmp_path: Path) -> None:
+    variables = {"DORA_INPUTS": "", "INPUT_WINDOW": "7d", "INPUT_REPOSITORY": "of another step"}
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), environment=variables)
     assert json.loads(ran.outputs["metrics"])["window"]["days"] == 7
+
+
+def test_variables_of_the_job_are_no_inputs_of_the_action(tmp_path: Path) -> None:
+    """GitHub's advice against text of others in scripts makes `INPUT_ENVIRONMENT` a common variable of jobs."""
+    variables = {"INPUT_WINDOW": "7d", "INPUT_ENVIRONMENT": "production", "INPUT_MODE": "fast"}
+    ran = run_action(tmp_path, "push", {"ref": "refs/heads/feature"}, environment=variables)
+    assert ran.code == 0
+    assert json.loads(ran.outputs["metrics"])["window"]["days"] == 30
+    assert ran.outputs["deployment-frequency"] == ""
 
 
 def test_a_folder_with_a_readme_of_its_own_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:

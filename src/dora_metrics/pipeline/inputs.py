@@ -80,7 +80,7 @@ class RunRequest:
             SettingsError: with every variable that is missing or broken.
         """
         environment = runtime.environment
-        layers = (_separate_inputs(environment), _json_inputs(environment))
+        layers = (_inputs(environment),)
         needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
         if missing := [name for name in needed if not environment.get(name)]:
             raise SettingsError(
@@ -112,7 +112,7 @@ class RunRequest:
             SettingsError: if inputs in the environment are broken.
         """
         environment = runtime.environment
-        layers = (_separate_inputs(environment), _json_inputs(environment), flags)
+        layers = (_inputs(environment), flags)
         run = _run(environment, "workflow_dispatch", repository, runtime.now)
         request = cls._of(environment, layers, run)
         return replace(
@@ -337,10 +337,20 @@ def _only(names: Iterable[str], values: Mapping[str, object]) -> dict[str, objec
     return {name: values[name] for name in names if name in values}
 
 
-def _json_inputs(environment: Mapping[str, str]) -> Layer:
+def _inputs(environment: Mapping[str, str]) -> Layer:
+    """The inputs of the action, or those of people who run the image directly.
+
+    Beside the action's own, `INPUT_*` are variables of the job: many set `INPUT_ENVIRONMENT` and the like for steps of
+    their own, as GitHub advises against text of others in scripts.
+    """
+    inputs = environment.get("DORA_INPUTS")
+    return _json_inputs(inputs) if inputs else _separate_inputs(environment)
+
+
+def _json_inputs(text: str) -> Layer:
     """`DORA_INPUTS`: all inputs as one JSON object, so that none can be forgotten on the way."""
     try:
-        inputs = json.loads(environment.get("DORA_INPUTS") or "{}")
+        inputs = json.loads(text)
     except (ValueError, RecursionError):
         raise SettingsError("DORA_INPUTS is not valid JSON; set it to `${{ toJSON(inputs) }}`") from None
     if not isinstance(inputs, dict):
@@ -349,7 +359,7 @@ def _json_inputs(environment: Mapping[str, str]) -> Layer:
 
 
 def _separate_inputs(environment: Mapping[str, str]) -> Layer:
-    """`INPUT_*`, for people who run the image directly; other steps' variables of that kind are ignored."""
+    """`INPUT_*`: an input each; those of other names are ignored."""
     values = {}
     for name in INPUTS:
         upper = name.upper()
