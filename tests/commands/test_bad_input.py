@@ -21,6 +21,14 @@ def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path
     assert ran.summary == ""
 
 
+def test_a_ledger_in_a_home_folder_needs_the_whole_path(tmp_path: Path) -> None:
+    """Else the folder `~` in the workspace would be made, which the next checkout removes."""
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), {"ledger": "dir:~/dora"})
+    assert ran.code == 2
+    assert "write the whole path" in ran.log
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
     check_out(tmp_path, {CONFIG: "window: 30d\nbenchmark: ["})
     ran = run_action(tmp_path, "deployment_status", deployment_status())

@@ -89,6 +89,8 @@ def _check_ledger(value: str) -> str:
         raise ValueError(
             f"{value!r} is not a valid ledger; write branch:NAME, branch:NAME@owner/repo, dir:PATH or none"
         )
+    if value.startswith("dir:~"):
+        raise ValueError(f"{value!r} begins with a home folder, which only a shell knows; write the whole path")
     return value
 
 

@@ -186,3 +186,11 @@ def test_a_number_that_no_id_holds_is_named(event: str) -> None:
     payload = PAYLOADS[event]()
     payload[field]["id"] = 10**200
     assert problems_of(event, payload) == (f"{field}.id: expected a smaller number, but it is another number",)
+
+
+def test_what_a_job_deployed_is_observed_beside_an_event_that_cannot_be_read() -> None:
+    observation = observe_event("release", {"action": "published"}, environment="production")
+    (fact,) = observation.facts
+    assert isinstance(fact, Deployment)
+    assert fact.environment == "production"
+    assert any(problem.startswith("release: ") for problem in observation.problems)

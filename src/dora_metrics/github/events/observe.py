@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.selection import better_source
 from dora_metrics.core.windows import parse_instant
+from dora_metrics.errors import EventError
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
 from dora_metrics.github.observation import (
@@ -61,13 +62,15 @@ def observe(
     rollout only if it is new.
 
     Raises:
-        EventError: one problem per invalid field of the payload.
+        EventError: one problem per invalid field of the payload, unless a job says what it deployed.
     """
-    observation = _observe_event(run, payload, settings, recorded)
     if settings.environment:
-        observation = _observe_job(run, payload, settings, settings.environment, observation)
-    elif run.event != "repository_dispatch":
-        observation = filter_by_source(observation, settings.deployment_source, known_sources)
+        event = _observe_beside_job(run, payload, settings, recorded)
+        observation = _observe_job(run, payload, settings, settings.environment, event)
+    else:
+        observation = _observe_event(run, payload, settings, recorded)
+        if run.event != "repository_dispatch":
+            observation = filter_by_source(observation, settings.deployment_source, known_sources)
     return replace(
         observation,
         facts=tuple(prepare_fact(fact, settings) for fact in observation.facts),
@@ -128,6 +131,14 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, Recorded], Ob
         run, parse_payload(DispatchEvent, payload), settings, recorded
     ),
 }
+
+
+def _observe_beside_job(run: Run, payload: Mapping[str, object], settings: Settings, recorded: Recorded) -> Observation:
+    """Return what an event reports beside the deployment of a job, which does not depend on it."""
+    try:
+        return _observe_event(run, payload, settings, recorded)
+    except EventError as error:
+        return Observation((), "", problems=tuple(error.problems))
 
 
 def _observe_job(
