@@ -138,7 +138,7 @@ collect_mounts() {
   done
   # The certificate authority of a GitHub Enterprise Server.
   for file in "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}"; do
-    if [[ -f $file ]]; then mount "$file" readonly; fi
+    if [[ -e $file ]]; then mount "$file" readonly; fi
   done
 }
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -435,10 +435,13 @@ class TestContainer:
             "--mount", runner.run_options()
         )
 
-    def test_mounts_a_certificate_authority_once_and_read_only(self, runner: FakeRunner) -> None:
+    @pytest.mark.parametrize("make", [Path.touch, Path.mkdir], ids=["a file", "a folder"])
+    def test_mounts_a_certificate_authority_once_and_read_only(
+        self, runner: FakeRunner, make: Callable[[Path], None]
+    ) -> None:
         runner.add_engine()
-        certificates = runner.root / "ca.pem"
-        certificates.write_text("")
+        certificates = runner.root / "certificates"
+        make(certificates)
         runner.variables |= {"SSL_CERT_FILE": str(certificates), "REQUESTS_CA_BUNDLE": str(certificates)}
 
         runner.run_script()
