@@ -1,6 +1,11 @@
 """How many cases a property tries: few in each run, many in the nightly one (`make deep`)."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from hypothesis import settings
+
+T = TypeVar("T")
 
 QUICK, MUTANTS, DEEP = "quick", "mutants", "deep"
 FACTORS = {QUICK: 1, MUTANTS: 4, DEEP: 20}
@@ -19,3 +24,8 @@ def register_profiles() -> None:
 def cases(quick: int) -> int:
     """Cases of a property that needs another number than most, or of a history that is made from a seed."""
     return quick * FACTORS.get(settings.get_current_profile_name(), 1)
+
+
+def some(items: Sequence[T], of_each: int, first: int = 0) -> Sequence[T]:
+    """One item of each so many, beginning with the `first`; all in the nightly run."""
+    return items[first % of_each :: of_each] if cases(1) == 1 else items
