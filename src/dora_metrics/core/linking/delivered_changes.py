@@ -265,10 +265,9 @@ class _Deliveries:
         change = self.index.changes_by_id.get(change_id)
         if change is None or not change.commits or change_id in self.change_ids:
             return False
-        return all(
-            self._is_delivered(change, sha) or self._is_of_another(change, sha, listed)
-            for sha in self._remaining(change)
-        )
+        if not self._is_from_others(change, change.commits[0].sha, listed):  # as of nearly all pull requests
+            return False
+        return all(self._is_from_others(change, sha, listed) for sha in self._remaining(change))
 
     def _remaining(self, change: Change) -> Sequence[str]:
         """Return the shas of a change without the last ones that are delivered. Those are looked at only once."""
@@ -280,7 +279,9 @@ class _Deliveries:
     def _is_delivered(self, change: Change, sha: str) -> bool:
         return (change.repository, sha) in self.deployments_by_commit
 
-    def _is_of_another(self, change: Change, sha: str, listed: Mapping[str, None]) -> bool:
+    def _is_from_others(self, change: Change, sha: str, listed: Mapping[str, None]) -> bool:
+        if self._is_delivered(change, sha):
+            return True
         owner_id = self.index.owner_id(change.repository, sha)
         return owner_id != change.id and owner_id in listed
 
