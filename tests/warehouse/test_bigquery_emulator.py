@@ -13,16 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.rows.judged import JudgedFacts
 from dora_metrics.core.windows import Window
-from dora_metrics.pipeline.warehouse import contents_of
+from dora_metrics.pipeline.warehouse import SentLedger, contents_of
 from dora_metrics.runtime import Deadline
+from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.bigquery.warehouse import BigQuery, DatasetName
 from support.paths import ROOT
 from support.servers import free_port, running
 from support.tools import leave_out
 from support.warehouse import Database, Question, Row, compare, differing, view_texts
-from support.warehouse_contents import LEDGER, LIMITS, PARTS
+from support.warehouse_contents import LEDGER, LIMITS
 from support.warehouse_questions import QUESTIONS
 
 PYTHON = ROOT / "build" / "emulator" / "bin" / "python"
@@ -50,7 +52,7 @@ class Emulated(Database):
             question.evaluation, question.facts, question.policy, question.window_spec, question.now
         )
         sink = BigQuery(DatasetName(PROJECT, DATASET), "any", None, LIMITS, Deadline(300), self._address)
-        outcome = sink.send(contents_of(judged, PARTS, LEDGER, self.sequence))
+        outcome = sink.send(contents_of(judged, Settings(), SentLedger(LEDGER, self.sequence, RepositoryNames())))
         assert outcome.status == "done", outcome
         return outcome.detail
 

@@ -174,6 +174,11 @@ class RepositoryNames(Struct, frozen=True, dict=True):
     def _present_names_by_stable_name(self) -> Mapping[str, str]:
         return self.present_by_stable_name()
 
+    def repository_id(self, present_name: str) -> str | None:
+        """Return the id of the repository with a present name; None if its number is not known."""
+        repository = self._repositories_by_present_name.get(present_name.casefold())
+        return repository.id if repository else None
+
     def has_had_other_holder(self, name: str) -> bool:
         """Return whether several repositories have or had a name."""
         return len(self._holders.get(name.casefold(), ())) > 1

@@ -27,6 +27,9 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
         loaded_at: when it was complete.
         version: of the program.
         policy: a fingerprint of the settings that the numbers depend on.
+        repository_id: the repository by its number on GitHub, which no rename changes, as ledgers have it:
+            `github:repository:12`. Null if the ledger does not know the number, if there are no rows because another
+            name has replaced this one, and for `week_starts`.
     """
 
     repository: str
@@ -40,6 +43,7 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
     loaded_at: datetime | None
     version: str
     policy: str
+    repository_id: str | None
 
 
 LOADS = WarehouseTable("loads", LoadRow, ("repository", "table_name"), None, ("repository",))
