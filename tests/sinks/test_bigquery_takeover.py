@@ -31,7 +31,7 @@ from support.warehouse_questions import SAMPLE, facts_at
 API, CORE, PAY = "acme/api", "acme/core", "acme/pay"
 NUMBER = 12
 """Of acme/api on GitHub, which acme/core is after a rename."""
-FORMER, NEW = "branch:dora-metrics-1of3@acme/metrics", "branch:dora-metrics-2of5@acme/metrics"
+FORMER, NEW = "branch:dora-metrics-1of3@acme/metrics", "branch:dora-metrics-2of5@acme/metrics@1002"
 LEFT = "left to another ledger, which has all of these facts: "
 DISPUTED = "the dataset has facts from another ledger that this one does not have, so nothing was sent or deleted there"
 
@@ -151,7 +151,7 @@ def test_a_table_that_is_missing_is_not_compared(fake: FakeBigQuery, table: str)
 def test_the_statement_of_the_page_gives_older_facts_up(fake: FakeBigQuery) -> None:
     """Facts of dispatches cannot be read again."""
     send(fake, former())
-    sent = contents(of(API, range(2, 6)), ledger="branch:dora-metrics-2of5@acme/metrics")
+    sent = contents(of(API, range(2, 6)), ledger="branch:dora-metrics-2of5@acme/metrics@1002")
     assert DISPUTED in send(fake, sent).detail
     (statement,) = re.findall(
         r"'(UPDATE dora\.loads SET ledger = .*)'", (ROOT / "docs/warehouse.md").read_text("utf-8")

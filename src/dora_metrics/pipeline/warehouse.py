@@ -100,11 +100,12 @@ def _address(emulator: str) -> str:
 def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
     """Return a name of the ledger that no other ledger has and that stays the same, also if its repository is renamed.
 
-    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it.
+    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it, and
+    its number: another repository may get its name.
     """
     kind, _, place = settings.ledger.partition(":")
     path, _, of_branch = place.partition("@") if kind == "branch" else (place, "", "")
-    return f"{kind}:{path}@{result.merge.after.names.stable_name(of_branch or run.repository)}"
+    return f"{kind}:{path}@{result.merge.after.names.numbered_name(of_branch or run.repository)}"
 
 
 class SentLedger(NamedTuple):

@@ -21,7 +21,7 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
             claimed the rows while they were replaced.
         claimed_digest: of the rows that the newest load brings.
         load_id: the load, and the middle of the names of its staging tables.
-        ledger: where the facts come from, such as `branch:dora-metrics@acme/shop`.
+        ledger: where the facts come from, such as `branch:dora-metrics@acme/shop@12`.
         sequence: how often that ledger had changed. A load of an earlier version of it replaces nothing.
         claimed_at: when the load began, or when the ledger took over rows that another one had sent.
         loaded_at: when it was complete.
