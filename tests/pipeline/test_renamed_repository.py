@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -14,9 +15,11 @@ from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from fakes.repository import Repository
+from support.fake_endpoint import FakeEndpoint, accept
 from support.github_history import NOW, at, deploy
 from support.prometheus_text import counter_values
 from support.runs import ActionRun, deployment_status, incident_issue, run_action
+from support.servers import Answer, Request, listening
 from support.sync_shop import facts_on_branch, names_on_branch
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -396,3 +399,28 @@ def test_the_jobs_of_deployments_before_a_rename_are_found(team: Repositories, n
     assert scope["metrics"]["deployment_frequency"]["deployments"] == 1
     assert scope["metrics"]["pipeline"]["failed_runs"] == 0
     assert "Nightly backup (1)" in ran.summary
+
+
+def answer_all(answer: Answer, _: Request) -> Answer:
+    return answer
+
+
+@NEW_NAMES
+def test_what_an_endpoint_is_owed_stays_owed_and_is_sent_once(team: Repositories, new_name: str) -> None:
+    """The ids of pull requests and issues have the name of the repository in them."""
+    pull_request = team.shop.pull("Pull", files={"1.txt": "x"}, created_at=at(24))
+    team.shop.merge_pull(pull_request, method="squash", at=at(28))
+    deploy(team.shop, 30)
+    team.shop.issue("Checkout answers 500", labels=("incident",), created_at=NOW - 3 * HOUR)
+    with listening(FakeEndpoint(rule=lambda _: Answer(503))) as endpoint:
+        inputs: dict[str, Any] = {"endpoint-url": endpoint.url}
+        team.sync(**inputs)
+        team.rename(new_name)
+        for answer in (Answer(503), Answer(400)):
+            endpoint.rule = partial(answer_all, answer)
+            team.sync(now=NOW + HOUR, **inputs)
+        endpoint.rule = accept
+        team.sync(now=NOW + 2 * HOUR, **inputs)
+    sent = endpoint.accepted_ids
+    assert len(sent) == len(set(sent))
+    assert {each for each in sent if "#" in each} == {f"github:pull:{new_name}#1", f"github:issue:{new_name}#2"}

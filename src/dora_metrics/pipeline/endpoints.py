@@ -24,6 +24,7 @@ from dora_metrics.core.ledger.outbox import (
     with_entries,
 )
 from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.prometheus import LedgerCollector
@@ -157,7 +158,11 @@ class EndpointRun:
 
     @cached_property
     def _outbox(self) -> Outbox:
-        return read_outbox(self.result.snapshot.files) if self._is_persistent else {}
+        return read_outbox(self.result.snapshot.files, self._names) if self._is_persistent else {}
+
+    @property
+    def _names(self) -> RepositoryNames:
+        return self.result.merge.after.names
 
     def _read_facts(self, shipments: Sequence[Shipment]) -> tuple[Snapshot, Mapping[str, Fact | None]]:
         """Return the facts to send by id, None for one that the ledger lacks, and the ledger read as far back.
@@ -220,7 +225,7 @@ class EndpointRun:
         period = periods.named_period(*named, self.settings.zone, self.settings.report_day) if named else None
         if period is None:
             return None
-        present_name = self.result.merge.after.names.present_name(self.run.repository)
+        present_name = self._names.present_name(self.run.repository)
         repository = EVERY_REPOSITORY if self.settings.covers_several_repositories else present_name
         inputs = report_inputs(self.result.results, repository, period, self._page)
         return OwedReport(debt_id, inputs) if inputs else None
@@ -257,14 +262,31 @@ class EndpointRun:
             if attempt:
                 snapshot = self.result.storage.read(snapshot.months)
                 changed_ids = self._changed_ids(snapshot, facts)
-            changes = snapshot.changed(_outbox_after(snapshot, shipments, deliveries, changed_ids))
+            changes = snapshot.changed(self._outbox_after(snapshot, shipments, deliveries, changed_ids))
             if not changes or self.result.storage.write(snapshot, changes, _ACKNOWLEDGED):
                 return
         raise LedgerError("other runs wrote to it each time")
 
+    def _outbox_after(
+        self,
+        snapshot: Snapshot,
+        shipments: Sequence[Shipment],
+        deliveries: Mapping[str, Delivery],
+        changed_ids: AbstractSet[str],
+    ) -> dict[str, bytes]:
+        """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays."""
+        outbox = read_outbox(snapshot.files, self._names)
+        for shipment in shipments:
+            name = shipment.endpoint.name
+            delivery, owed = deliveries[name], outbox.get(name, ())
+            sent = {entry.id: entry for entry in shipment.owed}
+            left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
+            outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
+        return outbox_files(outbox)
+
     def _changed_ids(self, snapshot: Snapshot, facts: Mapping[str, Fact | None]) -> set[str]:
         """Return the ids of the facts that have changed since they were sent, and are therefore owed again."""
-        contents = layout.parse_ledger(snapshot.files, known=self.result.merge.after.names)
+        contents = layout.parse_ledger(snapshot.files, known=self._names)
         return {each for each, fact in facts.items() if contents.fact_by_id(each) != fact}
 
     def _outcome(self, shipment: Shipment, delivery: Delivery | None, problem: str) -> Outcome:
@@ -283,23 +305,6 @@ def _shape_of(template: str, read_template: ReadTemplate) -> Shape:
     from dora_metrics.pipeline.endpoint_template import template_shape  # noqa: PLC0415 - loads what only it needs
 
     return template_shape(template, read_template)
-
-
-def _outbox_after(
-    snapshot: Snapshot,
-    shipments: Sequence[Shipment],
-    deliveries: Mapping[str, Delivery],
-    changed_ids: AbstractSet[str],
-) -> dict[str, bytes]:
-    """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays."""
-    outbox = read_outbox(snapshot.files)
-    for shipment in shipments:
-        name = shipment.endpoint.name
-        delivery, owed = deliveries[name], outbox.get(name, ())
-        sent = {entry.id: entry for entry in shipment.owed}
-        left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
-        outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
-    return outbox_files(outbox)
 
 
 def _overtaken(

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.ledger.outbox import (
+    Outbox,
     OutboxEntry,
     entry_of,
     outbox_files,
@@ -24,6 +25,8 @@ from dora_metrics.core.shapes.events import EndpointEvent, event_of
 from dora_metrics.core.shapes.shape import FactChange, Shape, is_any_change
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
 from dora_metrics.settings.endpoints import EndpointSettings
+
+__all__ = ["Interest", "News", "claimed_reports", "fact_changes", "new_judgements", "outbox_with", "read_outbox"]
 
 
 class News(Struct, frozen=True):
@@ -80,22 +83,20 @@ class Interest(Struct, frozen=True):
             yield from news.reports
 
 
-def outbox_with(
-    files: Mapping[str, bytes], endpoints: Iterable[EndpointSettings], news: News, sequence: int
-) -> dict[str, bytes]:
+def outbox_with(outbox: Outbox, endpoints: Iterable[EndpointSettings], news: News, sequence: int) -> dict[str, bytes]:
     """Return the files of the outbox after some news.
 
     Args:
-        files: of the ledger before.
+        outbox: of the ledger before.
         endpoints: those that are owed the news. Debts of others stay as they are.
         news: what a run has recorded.
         sequence: of the ledger with the news.
     """
-    outbox = read_outbox(files)
+    after = dict(outbox)
     for endpoint in endpoints:
         new = (replace(entry, owed_at=sequence) for entry in Interest.of(endpoint).entries(news))
-        outbox[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), new)
-    return outbox_files(outbox)
+        after[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), new)
+    return outbox_files(after)
 
 
 def fact_changes(

@@ -259,7 +259,8 @@ def _outbox(
         owed.claimed_reports(snapshot.files, gathered.claims),
     )
     sequence = (snapshot.sequence or 0) + 1
-    return snapshot.changed(owed.outbox_with(snapshot.files, settings.all_endpoints, news, sequence))
+    outbox = owed.read_outbox(snapshot.files, gathered.merge.after.names)
+    return snapshot.changed(owed.outbox_with(outbox, settings.all_endpoints, news, sequence))
 
 
 def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:

@@ -5,6 +5,7 @@ The facts that the endpoint of the single inputs is owed are in `outbox.jsonl`, 
 the other file as it is. Debts of an endpoint that no setting has any more stay until it is back.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.json_errors import UNREADABLE_JSON
 from dora_metrics.core.ledger.layout import ENDPOINTS_OUTBOX_FILE, OUTBOX_FILE
 from dora_metrics.core.ledger.month_files import month_of_time
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, end_of_named
 
 DEFAULT_ENDPOINT = "default"
@@ -85,14 +87,20 @@ def reported_period(debt_id: str) -> tuple[PeriodKind, str] | None:
     return None
 
 
-def read_outbox(files: Mapping[str, bytes]) -> dict[str, list[OutboxEntry]]:
-    """Return the debts of each endpoint. Lines that are not valid are skipped, because `sync` sends missing facts."""
-    outbox: dict[str, list[OutboxEntry]] = {}
-    if single := list(_decoded(files.get(OUTBOX_FILE, b""), _decoder)):
-        outbox[DEFAULT_ENDPOINT] = single
+def read_outbox(files: Mapping[str, bytes], names: RepositoryNames = NO_NAMES) -> dict[str, list[OutboxEntry]]:
+    """Return the debts of each endpoint, by the present ids of facts: a repository may have been renamed since.
+
+    Lines that are not valid are skipped, because `sync` sends missing facts.
+    """
+    outbox: defaultdict[str, list[OutboxEntry]] = defaultdict(list)
+    outbox[DEFAULT_ENDPOINT] += _decoded(files.get(OUTBOX_FILE, b""), _decoder)
     for line in _decoded(files.get(ENDPOINTS_OUTBOX_FILE, b""), _named_decoder):
-        outbox.setdefault(line.endpoint, []).append(OutboxEntry(line.id, line.month, line.owed_at, line.refused))
-    return outbox
+        outbox[line.endpoint].append(OutboxEntry(line.id, line.month, line.owed_at, line.refused))
+    return {name: _with_present_ids(entries, names) for name, entries in outbox.items() if entries}
+
+
+def _with_present_ids(entries: Iterable[OutboxEntry], names: RepositoryNames) -> list[OutboxEntry]:
+    return with_entries((), (replace(entry, id=names.present_id(entry.id)) for entry in entries))
 
 
 def _decoded(content: bytes, decoder: "msgspec.json.Decoder[Entry]") -> Iterator[Entry]:
