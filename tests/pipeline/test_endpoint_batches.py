@@ -209,6 +209,15 @@ def test_a_shape_that_raises_sends_nothing_and_keeps_everything() -> None:
     )
 
 
+def test_without_time_no_request_is_made() -> None:
+    def unexpected(_: ShapeInput) -> Sequence[ShapedRequest]:
+        raise AssertionError("a template would take time")
+
+    delivery = send("http://127.0.0.1:9", IDS[:2], Shape("slow", None, unexpected), seconds=0)
+    assert (delivery.outcome_status, delivery.settled) == ("failed", set())
+    assert delivery.text(IDS[:2], has_ledger=True).endswith("2 facts are kept for the next run")
+
+
 def test_reports_and_facts_are_counted_apart() -> None:
     with mocked(Answer(503)) as host:
         delivery = send(host.url, IDS[:1])

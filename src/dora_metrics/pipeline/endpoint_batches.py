@@ -12,6 +12,8 @@ from dora_metrics.sinks.endpoint import Endpoint, SendFailure
 MAX_REFUSALS_IN_A_ROW = 10
 """After these, the endpoint would probably refuse the rest as well, so a run sends it nothing more."""
 
+_NO_TIME = "no time was left for it, because the sinks before it took all that they share"
+
 MakeInput = Callable[[Sequence[str]], ShapeInput]
 """From the ids of debts to what a shape makes requests from."""
 
@@ -111,11 +113,14 @@ def send_in_batches(
         refused_before: the ids of those that were refused the last time.
     """
     delivery = Delivery(ids)
+    if not endpoint.deadline.seconds_left:
+        delivery.problem = _NO_TIME
+        return delivery
     fresh, refused = ([each for each in ids if (each in refused_before) is is_refused] for is_refused in (False, True))
     if fresh or not refused:
         size = max(1, len(fresh)) if endpoint.shape.is_for_people else MAX_BATCH_FACTS
         _send_all(endpoint, fresh, size, make_input, delivery)
-    if refused and not delivery.problem and endpoint.deadline.seconds_left:
+    if refused and not delivery.problem:
         _send_all(endpoint, refused, 1, make_input, delivery)
     return delivery
 
@@ -124,7 +129,7 @@ def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: 
     """Send debts in batches of at most `largest`, each of which is halved until the rest of it is accepted."""
     waiting, size = list(ids), largest
     delivery.begin()
-    while True:
+    while endpoint.deadline.seconds_left:
         batch, later = waiting[:size], waiting[size:]
         try:
             requests = endpoint.shape.requests(make_input(batch))
@@ -137,7 +142,7 @@ def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: 
         else:
             size = min(largest, 2 * size)
         waiting = [*(delivery.left_of(batch) if refusal else ()), *later]
-        if delivery.problem or not waiting or not endpoint.deadline.seconds_left:
+        if delivery.problem or not waiting:
             return
 
 

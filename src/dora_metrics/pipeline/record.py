@@ -114,7 +114,7 @@ def record(context: RunContext, request: RecordRequest) -> RunResult:
         SettingsError: if the window is not valid at the run's time.
     """
     for storage in _storages(context):
-        recorder = Recorder(storage, context.settings, context.run.now, context.pause_between_writes)
+        recorder = Recorder(storage, context.settings, context.run.now, context.pause_between_writes, context.tenant)
         try:
             with context.recording_time(is_persistent=storage.is_persistent):
                 result = recorder.record(request)
@@ -146,12 +146,14 @@ class Recorder:
         settings: what the numbers depend on, and how far back to read.
         now: the time of the run.
         sleep: waits for some seconds.
+        tenant: the run's repository, if the ledger is that of another one, which others may write too; else empty.
     """
 
     storage: Storage
     settings: Settings
     now: datetime
     sleep: Callable[[float], None]
+    tenant: str = ""
 
     def record(self, request: RecordRequest) -> RunResult:
         """Record what a run observed, and compute the numbers.
@@ -250,7 +252,8 @@ class Recorder:
             missing = view.missing_months(merge)
             if missing is None:
                 union = request.other_ledgers.united_with(merge) if request.other_ledgers else None
-                return Gathered(view, observation, facts, merge, claims, union)
+                tenant = merge.after.names.stable_name(self.tenant)
+                return Gathered(view, observation, facts, merge, claims, union, tenant)
             view = self._extend(view, missing)
 
     def _extend(self, view: LedgerView, months: MonthSelection) -> LedgerView:
@@ -293,6 +296,7 @@ class Recorder:
             snapshot=snapshot,
             is_new_ledger=not view.snapshot.files and bool(snapshot.files),
             notes=(*notes, *view.notes),
+            tenant=gathered.tenant,
         )
 
 
