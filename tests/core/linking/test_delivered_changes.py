@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import Change, Commit, Deployment
+from dora_metrics.core.facts.model import GIT_SOURCE, Change, Commit, Deployment
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, deliver_changes
 from support.facts import (
     at,
@@ -52,6 +52,33 @@ def test_a_pull_request_that_was_never_deployed_or_opened_later_takes_no_commit_
     later = [*deployments, deployment(2, THIRD, changes=[7])]
     opened_later = pull(7, 1, 2, opened_at="03-05T12:00", merged_at="03-06")
     assert delivered(later, opened_later, direct_commit(1)) == {**expected, pull_id(7): deployment_id(2)}
+
+
+def test_a_pull_request_opened_for_commits_that_were_all_deployed_before_is_no_second_change() -> None:
+    deployments = [
+        deployment(1, FIRST, changes=[commit_id(1), commit_id(2)], previous=deployment_id(0)),
+        deployment(2, THIRD, changes=[7, 8]),
+    ]
+    opened_later = pull(7, 1, 2, opened_at="03-05T12:00", merged_at="03-06")
+    other = pull(8, 3, opened_at="03-05T12:00", merged_at="03-06")
+    changes = ChangeIndex({each.id: each for each in (opened_later, other, direct_commit(1), direct_commit(2))})
+    deliveries = deliver_changes(deployments, changes, {})
+    assert {each.change_id: each.deployment.id for each in deliveries.changes} == {
+        commit_id(1): deployment_id(1),
+        commit_id(2): deployment_id(1),
+        pull_id(8): deployment_id(2),
+    }
+    assert deliveries.deployments[1].changes == (pull_id(8),)
+    assert deliveries.parts[pull_id(7)].deployment.id == deployment_id(1), "where a revert of it looks"
+
+
+def test_a_direct_commit_of_a_git_history_belongs_to_its_pull_request_whenever_it_was_tagged() -> None:
+    deployments = [
+        deployment(1, SECOND, changes=[commit_id(1)], previous=deployment_id(0)),
+        deployment(2, THIRD, changes=[7]),
+    ]
+    merged_before = replace(pull(7, 1, opened_at="03-04", merged_at="03-05"), source=GIT_SOURCE, opened_at=None)
+    assert delivered(deployments, merged_before, direct_commit(1)) == {pull_id(7): deployment_id(1)}
 
 
 def test_a_fork_with_the_same_commits_takes_nothing_away() -> None:

@@ -89,3 +89,53 @@ def test_a_hotfix_branch_that_is_tagged_before_its_merge_is_a_hotfix(
     main = repository.commit("Other (#8)", start, at="03-01T04:00")
     repository.release("v1.1.0", merge_message(7, "acme/hotfix/till"), main, fix, at="03-05")
     assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
+
+
+def test_a_branch_that_is_tagged_after_its_merge_counts_once_at_its_tag(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    """Who tags once everything is merged tags the same commits."""
+    bump = repository.commit("Bump", start, at="03-02")
+    merged = repository.commit(merge_message(7, "acme/release/1.1"), start, bump, at="03-03")
+    repository.tag("v1.1.0", bump, "03-04")
+    repository.release("v1.2.0", "Other (#8)", merged, at="03-05")
+    found = report(repository.folder)
+    assert found.changes["v1.1.0"] == ["#7"]
+    assert found.lead_time_hours == {"#7": 48, "#8": 0}
+
+
+def test_a_hotfix_branch_that_is_tagged_after_its_merge_is_a_hotfix(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    fix = repository.commit("Mend", start, at="03-01T03:00")
+    main = repository.commit(merge_message(7, "acme/hotfix/till"), start, fix, at="03-01T04:00")
+    repository.tag("v1.0.1", fix, "03-01T05:00")
+    repository.release("v1.1.0", "Other (#8)", main, at="03-05")
+    assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
+
+
+def test_a_hotfix_branch_that_is_merged_into_two_lines_counts_once(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    develop = repository.commit("Feature (#6)", start, at="03-02", committer=GITHUB)
+    fix = repository.commit("Mend", start, at="03-03")
+    main = repository.commit(merge_message(7, "acme/hotfix/till"), start, fix, at="03-03T01:00")
+    back = repository.commit(merge_message(8, "acme/hotfix/till"), develop, fix, at="03-03T02:00")
+    repository.tag("v1.0.1", fix, "03-03T03:00")
+    repository.release("v1.1.0", merge_message(9, "acme/develop"), main, back, at="03-05")
+    found = report(repository.folder)
+    assert found.changes["v1.0.1"] == ["#7"]
+    assert found.lead_time_hours == {"#7": 3, "#6": 72}
+
+
+def test_a_release_does_not_start_with_what_a_merge_into_it_had_delivered_before(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    """Main's own commit came to users with v1.1.0, and then to develop by a pull request."""
+    bump = repository.release("v1.1.0", "Bump", start, at="03-02")
+    develop = repository.commit("Feature (#6)", start, at="03-03", committer=GITHUB)
+    back = repository.commit(merge_message(7, "acme/main"), develop, bump, at="03-03")
+    cut = repository.commit("Bump again", back, at="03-04")
+    repository.release("v1.2.0", merge_message(8, "acme/release/1.2"), bump, cut, at="03-05")
+    found = report(repository.folder)
+    assert found.lead_time_hours == {"#7": 0, "#6": 48, "#8": 48}

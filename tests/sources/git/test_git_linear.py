@@ -100,6 +100,7 @@ def test_what_is_only_behind_a_branch_is_what_git_lists_there(
                 listed = set(repository.git("rev-list", tip, "--not", main).split())
                 assert {each.sha for each in reached.only_behind([tip], main)} == listed
             assert {sha for sha in reached.shas if reached.is_surely_behind(sha, main)} <= behind
+            assert {sha for sha in reached.shas if reached.is_behind(sha, main)} == behind
 
 
 def expected_deployments(tagged: list[tuple[int, int]], counts: dict[str, int]) -> list[tuple[str, int]]:

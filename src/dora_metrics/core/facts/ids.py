@@ -51,6 +51,8 @@ _MAX_PART_LENGTH = 64
 _MAX_KEY_LENGTH = 250
 
 _COMMIT = "commit:"
+_LANDING = r"(?::[0-9a-f]{40})?"
+"""How a pull request's id ends if an earlier one has its number: with the commit that landed it."""
 _PULL_REQUEST = "github:pull:"
 _REPOSITORY = "github:repository:"
 _ALERT_OCCURRENCE = "alertmanager:"
@@ -128,6 +130,11 @@ def push(sha: str, service: str | None) -> str:
 def pull_request(repository: str, number: int | str) -> str:
     """A merged pull request."""
     return f"{_PULL_REQUEST}{repository}#{number}"
+
+
+def repeated_pull_request(pull_request_id: str, sha: str) -> str:
+    """A merged pull request whose number an earlier one in the same git history has, by the commit that landed it."""
+    return f"{pull_request_id}:{sha}"
 
 
 def pull_request_copy(pull_request_id: str, sha: str) -> str:
@@ -322,7 +329,8 @@ def is_secret_scanning_alert(vulnerability_id: str) -> bool:
 
 def number(fact_id: str) -> str | None:
     """The number of a pull request, issue or alert as `#12`; None for any other id."""
-    match = re.fullmatch(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", fact_id, re.DOTALL)
+    kinds = "pull|issue|dependabot|code-scanning|secret-scanning"
+    match = re.fullmatch(rf"github:(?:{kinds}):.*(#\d+){_LANDING}", fact_id, re.DOTALL)
     return match[1] if match else None
 
 
@@ -338,8 +346,8 @@ def without_commit_prefix(change_id: str) -> str:
 
 def short(fact_id: str) -> str:
     """An id as people write it: `#12` for a pull request or issue, seven digits of a commit; any other as it is."""
-    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", fact_id):
-        return f"#{fact_id.rpartition('#')[2]}"
+    if match := re.fullmatch(rf"github:(?:pull|issue):.*(#\d+){_LANDING}", fact_id):
+        return match[1]
     return without_commit_prefix(fact_id)[:7] if is_commit(fact_id) else fact_id
 
 

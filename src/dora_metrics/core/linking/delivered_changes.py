@@ -1,26 +1,27 @@
 """Which change each deployment of a scope delivered first.
 
 Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
-deployed before its pull request was merged belongs to that pull request, and a pull request that only carried the
-commits of others (develop into main) is not a change. A copy of a pull request on another line of releases is
-none either, but a revert of that copy has to find the deployment that brought it.
+deployed before its pull request was merged belongs to that pull request, and a pull request that only carried what
+others delivered (develop into main) is not a change. A copy of a pull request on another line of releases is none
+either. But a revert of such a pull request or copy has to find the deployment that brought it.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment
 
 
 class DeliveredChange(NamedTuple):
@@ -41,7 +42,8 @@ class Deliveries(NamedTuple):
     """What the deployments of a scope delivered, in order.
 
     `parts` has, by sha, the first success with a commit that is not a change itself: one of a branch that was
-    deployed before it was merged, or a copy of a pull request on another line of releases.
+    deployed before it was merged, or a copy of a pull request on another line of releases. It also has, by id and by
+    sha, the first success with all of a pull request that only carried what others delivered.
     """
 
     deployments: list[Deployment]
@@ -56,7 +58,7 @@ class ChangeIndex:
     changes_by_id: Mapping[str, Change]
 
     def pull_with_commit(self, commit_id: str, deployment: Deployment) -> Change | None:
-        """Return the pull request that was open with a direct commit when that was deployed; None if there was none."""
+        """Return the pull request that a direct commit was part of when that was deployed; None if there was none."""
         commit = deployment.repository, ids.without_commit_prefix(commit_id)
         if commit not in self._pulls_by_commit:
             return None
@@ -64,30 +66,10 @@ class ChangeIndex:
             self._open_pulls_by_commit[commit] = _OpenPulls.of(self._pulls_by_commit[commit])
         return self._open_pulls_by_commit[commit].first_at(deployment.finished_at)
 
-    def carried_change_ids(self, change: Change) -> frozenset[str]:
-        """Return the ids of the other pull requests that all commits of this one belong to; empty if it has its own."""
-        if change.id not in self._carried_ids:
-            self._carried_ids[change.id] = self._owners_of_commits(change)
-        return self._carried_ids[change.id]
-
-    def _owners_of_commits(self, change: Change) -> frozenset[str]:
-        owner_ids: set[str] = set()
-        for commit in change.commits or ():
-            owner_id = self._owner_id(change.repository, commit.sha)
-            if owner_id is None or owner_id == change.id:
-                return frozenset()
-            owner_ids.add(owner_id)
-        return frozenset(owner_ids)
-
-    def _owner_id(self, repository: str, sha: str) -> str | None:
+    def owner_id(self, repository: str, sha: str) -> str | None:
         """Return the pull request that made a commit by its merge, otherwise the first one that contains it."""
         pulls = self._pulls_by_commit.get((repository, sha))
         return self._pull_id_by_merge.get((repository, sha)) or (pulls[0].id if pulls else None)
-
-    @cached_property
-    def _carried_ids(self) -> dict[str, frozenset[str]]:
-        """What `carried_change_ids` has returned, by id of the change."""
-        return {}
 
     @cached_property
     def _open_pulls_by_commit(self) -> "dict[tuple[str, str], _OpenPulls]":
@@ -114,7 +96,10 @@ class ChangeIndex:
 
 
 class _OpenPulls(NamedTuple):
-    """Which of some merged pull requests was open, at any time; of several, the first merged one.
+    """Which of some merged pull requests had not brought a commit yet, at any time; of several, the first merged one.
+
+    Such a pull request was open. In a git history, no time is asked: what it lists as a direct commit was reached
+    without the merge, though it may have been tagged after that.
 
     Attributes:
         since: the times at which that may have changed, in order.
@@ -135,7 +120,7 @@ class _OpenPulls(NamedTuple):
         for time in since:
             while unopened and opened_at[unopened[-1]] <= time:
                 heappush(opened, unopened.pop())
-            while opened and not _is_merged_after(pulls[opened[0]], time):
+            while opened and not _is_apart_from_merge(pulls[opened[0]], time):
                 heappop(opened)
             first_open.append(pulls[opened[0]] if opened else None)
         return cls(since, first_open)
@@ -149,8 +134,9 @@ class _OpenPulls(NamedTuple):
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
-def _is_merged_after(pull: Change, time: datetime) -> bool:
-    return pull.merged_at is not None and time < pull.merged_at
+def _is_apart_from_merge(pull: Change, time: datetime) -> bool:
+    """Whether a direct commit of a pull request came to a deployment of that time otherwise than by the merge."""
+    return pull.source == GIT_SOURCE or (pull.merged_at is not None and time < pull.merged_at)
 
 
 def _merge_order(pull: Change) -> tuple[datetime, str]:
@@ -191,8 +177,8 @@ class _Contents:
 class _Deliveries:
     """What the successes of one scope have delivered so far.
 
-    `deployments` are all of the scope, and `contents` what they list. `delivered_commits` are the commits of the
-    delivered changes. `parts` are those of `Deliveries`.
+    `deployments` are all of the scope, and `contents` what they list. `deployments_by_commit` has those that
+    delivered the commits of changes, by repository and sha. `parts` are those of `Deliveries`.
     """
 
     index: ChangeIndex
@@ -200,10 +186,10 @@ class _Deliveries:
     contents: _Contents
     shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
-    delivered_commits: set[str] = field(default_factory=set)
+    deployments_by_commit: dict[tuple[str, str], Deployment] = field(default_factory=dict)
     pending_ids: list[str] = field(default_factory=list)
     parts: dict[str, DeliveredChange] = field(default_factory=dict)
-    _carried_ids: dict[str, list[str]] = field(default_factory=dict)
+    _remaining_shas: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def listed_ids(self) -> AbstractSet[str]:
@@ -225,7 +211,7 @@ class _Deliveries:
         own_ids = {ids.split_copy(each)[0] for each in deployment.changes or ()}
         contained_ids = self._changes_of(deployment, listed_ids)
         brought = [each for each in contained_ids if each in own_ids or each not in self.change_ids]
-        return _with_changes(deployment, brought), [*pending, *self._add(brought)]
+        return _with_changes(deployment, brought), [*pending, *self._add(brought, deployment)]
 
     def _take_pending(self, deployment: Deployment) -> list[tuple[str, Change | None]]:
         """Return what attempts without success have left for the next one.
@@ -236,7 +222,7 @@ class _Deliveries:
             return []
         pending_ids, self.pending_ids = self.pending_ids, []
         self._add_parts(deployment, pending_ids)
-        return self._add(self._changes_of(deployment, pending_ids))
+        return self._add(self._changes_of(deployment, pending_ids), deployment)
 
     def _changes_of(self, deployment: Deployment, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
@@ -244,7 +230,10 @@ class _Deliveries:
         if any(map(ids.is_commit, listed)):
             changes = (self._delivered_id(change_id, deployment) for change_id in listed)
             listed = dict.fromkeys(filter(None, changes))
-        return [change_id for change_id in listed if not self._is_carrier(change_id, listed)]
+        carriers = {change_id for change_id in listed if self._is_carrier(change_id, listed)}
+        for change_id in carriers:
+            self._add_carrier(self.index.changes_by_id[change_id], deployment)
+        return [change_id for change_id in listed if change_id not in carriers]
 
     def _delivered_id(self, change_id: str, deployment: Deployment) -> str | None:
         """Return what a listed change is: of an open branch, the last commit stands for its pull request."""
@@ -271,39 +260,55 @@ class _Deliveries:
                 change = self.index.changes_by_id.get(change_id)
                 self.parts.setdefault(sha, DeliveredChange(change_id, change, deployment, is_baseline=False))
 
-    def _is_carrier(self, change_id: str, delivered: Mapping[str, None]) -> bool:
-        """Whether a pull request has no commits of its own, and those that it carried are delivered."""
+    def _is_carrier(self, change_id: str, listed: Mapping[str, None]) -> bool:
+        """Whether all commits of a pull request are delivered by others: before it, or by what is listed beside it."""
         change = self.index.changes_by_id.get(change_id)
-        if change is None or not change.commits:
+        if change is None or not change.commits or change_id in self.change_ids:
             return False
-        carried_ids = self.index.carried_change_ids(change)
-        return bool(carried_ids) and all(each in delivered for each in self._undelivered(change, carried_ids))
+        if not self._is_from_others(change, change.commits[0].sha, listed):  # as of nearly all pull requests
+            return False
+        return all(self._is_from_others(change, sha, listed) for sha in self._remaining(change))
 
-    def _undelivered(self, carrier: Change, carried_ids: Iterable[str]) -> Iterator[str]:
-        """Yield the carried pull requests that are not delivered yet. Those that are, are looked at only once."""
-        remaining = self._carried_ids.setdefault(carrier.id, list(carried_ids))
-        while remaining and remaining[-1] in self.change_ids:
-            remaining.pop()
-        return (each for each in reversed(remaining) if each not in self.change_ids)
+    def _remaining(self, change: Change) -> Sequence[str]:
+        """Return the shas of a change without the last ones that are delivered. Those are looked at only once."""
+        shas = self._remaining_shas.setdefault(change.id, [commit.sha for commit in change.commits or ()])
+        while shas and self._is_delivered(change, shas[-1]):
+            shas.pop()
+        return shas
 
-    def _add(self, change_ids: Iterable[str]) -> list[tuple[str, Change | None]]:
+    def _is_delivered(self, change: Change, sha: str) -> bool:
+        return (change.repository, sha) in self.deployments_by_commit
+
+    def _is_from_others(self, change: Change, sha: str, listed: Mapping[str, None]) -> bool:
+        if self._is_delivered(change, sha):
+            return True
+        owner_id = self.index.owner_id(change.repository, sha)
+        return owner_id != change.id and owner_id in listed
+
+    def _add_carrier(self, change: Change, deployment: Deployment) -> None:
+        """Keep where the last came of what a pull request carried; by the given success, if not before it."""
+        if change.id not in self.parts:
+            shas = (commit.sha for commit in change.commits or ())
+            sources = (self.deployments_by_commit.get((change.repository, sha), deployment) for sha in shas)
+            last = max(sources, key=attrgetter("finished_at"))
+            self.parts[change.id] = DeliveredChange(change.id, change, last, is_baseline=False)
+
+    def _add(self, change_ids: Iterable[str], deployment: Deployment) -> list[tuple[str, Change | None]]:
         """Return those of a success's changes that it is the first to deliver."""
         first = [change_id for change_id in change_ids if change_id not in self.change_ids]
         self.change_ids.update(first)
-        return [(change_id, self._own_part(change_id)) for change_id in first]
+        return [(change_id, self._own_part(change_id, deployment)) for change_id in first]
 
-    def _own_part(self, change_id: str) -> Change | None:
+    def _own_part(self, change_id: str, deployment: Deployment) -> Change | None:
         """Return a change without the commits that others have delivered before: it starts with its own first one."""
         change = self.index.changes_by_id.get(change_id)
         if change is None:
             return None
-        if not change.commits:
-            self.delivered_commits.update(filter(None, [change.sha]))
-            return change
-        own = tuple(commit for commit in change.commits if commit.sha not in self.delivered_commits)
-        self.delivered_commits.update(commit.sha for commit in own)
-        self.delivered_commits.update(filter(None, (change.sha,)))
-        if not own or len(own) == len(change.commits):
+        own = tuple(commit for commit in change.commits or () if not self._is_delivered(change, commit.sha))
+        for sha in (*(commit.sha for commit in own), change.sha):
+            if sha:
+                self.deployments_by_commit.setdefault((change.repository, sha), deployment)
+        if not own or len(own) == len(change.commits or ()):
             return change
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 

@@ -85,9 +85,10 @@ def new_history(tip: str, reached: Reached) -> NewHistory:
         context, sha, commit, change = pending.pop()
         if commit is not None:
             reached.finish(commit)
-            if change and change.early_tips:
-                _add_early_commits(change, reached)
-            _attribute_commit(history, commit, change, context)
+            if change:
+                _land_change(history, change, context, reached)
+            else:
+                _attribute_commit(commit, context)
         elif sha in shas:
             if context.pull_request:
                 _note_early_tip(commits[sha], context.pull_request, reached)
@@ -164,16 +165,21 @@ def _add_early_commits(pull: LandedChange, reached: Reached) -> None:
             pull.add_commit(commit)
 
 
-def _attribute_commit(
-    history: NewHistory, commit: GitCommit, change: LandedChange | None, context: _MergeContext
-) -> None:
-    """Add a commit to its change, and the change to the history if this commit landed it."""
-    if change:
-        if not commit.is_merge:
-            change.add_commit(commit)
-        if context.pull_request:
-            context.pull_request.include_start(change.first_authored_at)
-        if change.commits:
-            history.changes.append(change)
-    elif context.pull_request and not commit.is_merge:
+def _attribute_commit(commit: GitCommit, context: _MergeContext) -> None:
+    if context.pull_request and not commit.is_merge:
         context.pull_request.add_commit(commit)
+
+
+def _land_change(history: NewHistory, change: LandedChange, context: _MergeContext, reached: Reached) -> None:
+    """Add a change to the history, unless it only carried the commits of others.
+
+    The pull request that it came with starts no later, but what was deployed before is no part of that one.
+    """
+    if not change.commit.is_merge:
+        change.add_commit(change.commit)
+    if context.pull_request:
+        context.pull_request.include_start(change.first_authored_at)
+    if change.early_tips:
+        _add_early_commits(change, reached)
+    if change.commits:
+        history.changes.append(change)

@@ -60,6 +60,15 @@ class Reached:
             if (place := self._places.get(parent)) is not None:
                 self._merges[place // _PLACES_PER_LINE] = place, merge_place
 
+    def is_behind(self, sha: str, tip: str) -> bool:
+        """Whether a commit is reachable from `tip`, which must have been reached."""
+        if sha not in self._places:
+            return False
+        if self.is_surely_behind(sha, tip):
+            return True
+        self._learn_what_is_behind(tip)
+        return self._is_behind(sha, self._places[tip])
+
     def is_surely_behind(self, sha: str, tip: str) -> bool:
         """Whether a commit is on the line of first parents from `tip`, by itself or by merges; if not, it may be."""
         place, tip_place = self._places.get(sha, -1), self._places.get(tip, -1)

@@ -319,6 +319,7 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
             f"In the whole history, {pull_requests} {verb} squash-merged, so {lacks} not in the history. "
             f"{starts} when the squashed commit was authored, so a median that includes {they} may be too low."
         )
+    yield from _repeated_number_notes(deployments.changes.repeated_number_count)
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()
     ):
@@ -326,6 +327,17 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
         yield f"{count} dated before 1990 or after 2199 {'has' if undated_count == 1 else 'have'} no lead time."
     if deployments.settings.lead_time_start == "opened":
         yield "A git history does not record when a pull request was opened, so merged ones have no lead time."
+
+
+def _repeated_number_notes(repeated_count: int) -> Iterator[str]:
+    """Say how many pull requests have a number that another one has."""
+    if repeated_count:
+        pull_requests = formatting.count(repeated_count, "pull request")
+        has, counts = ("has", "It counts by itself") if repeated_count == 1 else ("have", "Each counts by itself")
+        yield (
+            f"In the whole history, {pull_requests} {has} the number of an earlier one that the same line contains. "
+            f"{counts}: the repository was moved, or titles name issues."
+        )
 
 
 def _not_counted_text(tag_names: Sequence[str], reason: str) -> str:

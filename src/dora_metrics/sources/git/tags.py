@@ -27,6 +27,7 @@ from dora_metrics.sources.git.commits import (
     parse_seconds,
 )
 from dora_metrics.sources.git.landed import LandedChange, NewHistory, new_history
+from dora_metrics.sources.git.pull_numbers import PullNumbers
 from dora_metrics.sources.git.reached import Reached
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
 
@@ -180,15 +181,21 @@ class ChangeCollector:
         self.facts: dict[str, Change] = {}
         self.squashed_count = 0
         self._identity, self._service, self._log = identity, service, log
-        self._change_ids: set[str] = set()
+        self._pull_numbers = PullNumbers(identity)
         self._change_id_by_sha: dict[str, str] = {}
 
-    def add(self, landed_changes: Iterable[LandedChange], deployed_at: datetime) -> tuple[str, ...]:
+    @property
+    def repeated_number_count(self) -> int:
+        """Pull requests whose number an earlier one behind them has."""
+        return self._pull_numbers.repeated_count
+
+    def add(self, landed_changes: Sequence[LandedChange], deployed_at: datetime, reached: Reached) -> tuple[str, ...]:
         """Add the changes of one deployment, and return their ids and those of copies of earlier ones."""
+        self._pull_numbers.add(landed_changes, reached)
         landed_by_id: dict[str, LandedChange] = {}
         listed_ids: dict[str, None] = {}
         for landed in landed_changes:
-            change_id = self._change_id(landed)
+            change_id = self._pull_numbers.change_id(landed)
             if landed.pull_number is None:
                 listed_ids[change_id] = None
                 self._change_id_by_sha.setdefault(landed.commit.sha, change_id)
@@ -197,7 +204,6 @@ class ChangeCollector:
             if change_id in landed_by_id:
                 landed_by_id[change_id].merge_later(landed)
             landed_by_id.setdefault(change_id, landed)
-        self._change_ids.update(landed_by_id)
         new = {change_id: landed for change_id, landed in landed_by_id.items() if change_id not in self.facts}
         for change_id, landed in new.items():
             self.squashed_count += landed.is_squashed
@@ -218,16 +224,10 @@ class ChangeCollector:
             self._change_id_by_sha.setdefault(sha, change_id)
         return {change_id: None}
 
-    def _change_id(self, landed: LandedChange) -> str:
-        return (
-            ids.commit(landed.commit.sha)
-            if landed.pull_number is None
-            else self._identity.pull_request_id(landed.pull_number)
-        )
-
     def _change(self, change_id: str, landed: LandedChange, deployed_at: datetime) -> Change:
         commit, is_pull_request = landed.commit, landed.pull_number is not None
-        page = ("pull", landed.pull_number) if is_pull_request else ("commit", commit.sha)
+        is_on_github = change_id == self._identity.pull_request_id(landed.pull_number or 0)
+        page = ("pull", landed.pull_number) if is_on_github else ("commit", commit.sha)
         first_commit_at, merged_at = to_datetime(landed.first_authored_at), to_datetime(commit.committed_at)
         title = _change_title(landed)
         return Change(
@@ -292,12 +292,11 @@ class ChangeCollector:
 
         The name in the text differs if it is the upstream of a fork, or if this repository has no remote.
         """
-        own_id = self._identity.pull_request_id(int(pull_request_id.rpartition("#")[2]))
-        return own_id if own_id in self._change_ids else pull_request_id
+        return self._pull_numbers.newest_id(int(pull_request_id.rpartition("#")[2])) or pull_request_id
 
     def _reverted_in_title(self, title: str) -> list[str]:
         match = _REVERT_TITLE.match(title)
-        return [self._identity.pull_request_id(int(match[1] or match[2]))] if match else []
+        return [self._own_pull_request(self._identity.pull_request_id(int(match[1] or match[2])))] if match else []
 
 
 def to_datetime(seconds: int | None) -> datetime | None:
@@ -350,7 +349,8 @@ class DeploymentCollector:
         previous: TagRelease | None = None
         for release in releases:
             history = new_history(release.commit, reached)
-            change_ids = self.changes.add(history.changes, release.at) if edge.is_complete(history) else None
+            is_complete = edge.is_complete(history)
+            change_ids = self.changes.add(history.changes, release.at, reached) if is_complete else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
             previous = release
