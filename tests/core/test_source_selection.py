@@ -2,7 +2,13 @@
 
 import pytest
 
-from dora_metrics.core.selection import GITOPS_SOURCES, SOURCES_BEST_FIRST, SourceSelection, better_source
+from dora_metrics.core.selection import (
+    GITOPS_SOURCES,
+    SOURCES_BEST_FIRST,
+    SourceSelection,
+    better_source,
+    lesser_sources,
+)
 
 AUTO = ("auto",)
 
@@ -115,3 +121,12 @@ class TestGitOps:
     )
     def test_what_auto_prefers(self, source: str, known: set[str], better: str | None) -> None:
         assert better_source(source, known) == better
+
+
+def test_lesser_sources_are_those_that_auto_does_not_use() -> None:
+    assert lesser_sources(["auto"], {"deployments"}) == ["releases", "workflow-runs", "pushes"]
+    assert lesser_sources(["auto"], {"workflow-runs"}) == ["pushes"]
+    assert lesser_sources(["auto"], {"flux"}) == ["releases", "workflow-runs", "pushes"]
+    assert not lesser_sources(["auto"], {"dispatch"})
+    assert lesser_sources(["auto", "pushes"], {"deployments"}) == ["releases", "workflow-runs"]
+    assert not lesser_sources(["deployments"], {"deployments"})

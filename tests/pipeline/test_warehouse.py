@@ -1,23 +1,27 @@
 """Which runs send rows to a warehouse, and what of a ledger they send."""
 
 import shutil
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 
 from dora_metrics import cli
+from dora_metrics.core.shards import Shard
 from dora_metrics.runtime import Runtime
 from fakes.bigquery import NAME, TOKEN, FakeBigQuery, bigquery
+from fakes.repository import Repository
 from support.github_history import NOW as HISTORY_NOW
 from support.ledger_writer import record_facts
+from support.many_repositories import add_merged_pull
 from support.runs import ActionRun, check_out, deployment_status, run_action
 from support.sink_payloads import NOW
 from support.sync_shop import SyncShop
 from support.warehouse_contents import LIMITS, deployments
 
+DAY = timedelta(days=1)
 CONFIG = ".github/dora.yml"
 INPUTS = {"bigquery-dataset": NAME, "bigquery-token": TOKEN, "ledger": "dir:ledger"}
 
@@ -77,11 +81,11 @@ def test_a_run_over_shards_leaves_the_rows_to_the_shards(tmp_path: Path, fake: F
     assert fake.requests == []
 
 
-def sync(shop: SyncShop, fake: FakeBigQuery, repository: str = "acme/shop") -> ActionRun:
+def sync(shop: SyncShop, fake: FakeBigQuery, repository: str = "acme/shop", number: int | None = None) -> ActionRun:
     environment = {
         "GITHUB_API_URL": shop.github.api_url,
         "GITHUB_REPOSITORY": repository,
-        "GITHUB_REPOSITORY_ID": str(shop.repository.database_id),
+        "GITHUB_REPOSITORY_ID": str(number or shop.repository.database_id),
         "BIGQUERY_EMULATOR_HOST": fake.url,
     }
     inputs = {**INPUTS, "ledger": "branch:dora-metrics", "github-token": shop.github.token, "report": "off"}
@@ -92,7 +96,9 @@ def sync(shop: SyncShop, fake: FakeBigQuery, repository: str = "acme/shop") -> A
 def test_a_sync_sends_rows(sync_shop: SyncShop, fake: FakeBigQuery) -> None:
     assert "BigQuery ✓" in sync(sync_shop, fake).summary
     assert (len(fake.rows("deployments")), len(fake.rows("lead_times"))) == (6, 5)
-    assert {row[5] for row in fake.rows("loads")} == {"branch:dora-metrics@acme/shop"}
+    assert {row[5] for row in fake.rows("loads")} == {
+        f"branch:dora-metrics@acme/shop@{sync_shop.repository.database_id}"
+    }
 
 
 def test_rows_under_the_former_name_of_a_repository_are_replaced(sync_shop: SyncShop, fake: FakeBigQuery) -> None:
@@ -102,6 +108,122 @@ def test_rows_under_the_former_name_of_a_repository_are_replaced(sync_shop: Sync
     assert "BigQuery ✓" in sync(sync_shop, fake, "acme/store").summary
     assert {row[0] for row in fake.rows("deployments")} == {"acme/store"}
     assert {row[2] for row in fake.rows("facts")} == {"acme/store"}
+
+
+def night(shop: SyncShop, fake: FakeBigQuery, now: datetime, shards: int) -> list[str]:
+    """What each shard of all repositories says about BigQuery."""
+    runs = [shard(shop, fake, now, f"{number}/{shards}") for number in range(1, shards + 1)]
+    return [part.strip() for ran in runs for part in ran.summary.split(" · ") if part.startswith("BigQuery")]
+
+
+def shard(shop: SyncShop, fake: FakeBigQuery, now: datetime, number: str) -> ActionRun:
+    environment = {
+        "GITHUB_API_URL": shop.github.api_url,
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_REPOSITORY_ID": str(shop.repository.database_id),
+        "BIGQUERY_EMULATOR_HOST": fake.url,
+    }
+    inputs = {
+        **INPUTS,
+        "ledger": f"branch:dora-{number.replace('/', 'of')}",
+        "github-token": shop.github.token,
+        "report": "off",
+        "repositories": "acme/*",
+        "shard": number,
+        "since": "all",
+    }
+    event = {"schedule": "17 5 * * *"}
+    folder = shop.folder / f"{number.replace('/', 'of')}-{len(list(shop.folder.iterdir()))}"
+    folder.mkdir()
+    return run_action(folder, "schedule", event, inputs, now=now, environment=environment, limits=LIMITS)
+
+
+def merge_before_the_first_deployment(api: Repository) -> None:
+    add_merged_pull(api, "First", HISTORY_NOW - DAY)
+
+
+def push_directly_before_the_first_deployment(api: Repository) -> None:
+    for days in (4, 2):
+        add_merged_pull(api, f"Pull {days}", HISTORY_NOW - days * DAY)
+        api.commit({"by-hand.txt": str(days)}, message="By hand", author_date=HISTORY_NOW - (days - 1) * DAY)
+    add_merged_pull(api, "Last", HISTORY_NOW - DAY / 2)
+
+
+def release_before_the_first_deployment(api: Repository) -> None:
+    add_merged_pull(api, "First", HISTORY_NOW - 3 * DAY)
+    api.release("v1", published_at=HISTORY_NOW - DAY)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        merge_before_the_first_deployment,
+        push_directly_before_the_first_deployment,
+        release_before_the_first_deployment,
+    ],
+)
+def test_after_another_number_of_shards_what_a_new_ledger_never_reads_disputes_nothing(
+    sync_shop: SyncShop, fake: FakeBigQuery, begin: Callable[[Repository], None]
+) -> None:
+    api = sync_shop.github.repository("acme/api")
+    begin(api)
+    now = HISTORY_NOW
+    night(sync_shop, fake, now, 1)
+    now += DAY
+    api.deployment(at=now - DAY / 2, finished_at=now - DAY / 2)
+    night(sync_shop, fake, now, 1)
+    for number in range(2):
+        now += DAY
+        add_merged_pull(api, f"Later {number}", now - DAY / 2)
+        api.deployment(at=now - DAY / 3, finished_at=now - DAY / 3)
+        assert all("✓" in text for text in night(sync_shop, fake, now, 2))
+    assert all("of2@" in str(row[5]) for row in fake.rows("loads") if row[1] == "facts")
+    assert sum(row[0] == "acme/api" for row in fake.rows("deployments")) == 3
+    assert all("nothing has changed" in text for text in night(sync_shop, fake, now, 2))
+
+
+def test_an_incident_whose_label_was_removed_disputes_nothing(sync_shop: SyncShop, fake: FakeBigQuery) -> None:
+    api = sync_shop.github.repository("acme/api")
+    api.deployment(at=HISTORY_NOW - 2 * DAY, finished_at=HISTORY_NOW - 2 * DAY)
+    issue = api.issue("Not one", labels=["incident"], created_at=HISTORY_NOW - DAY)
+    night(sync_shop, fake, HISTORY_NOW, 1)
+    api.unlabel(issue, "incident", at=HISTORY_NOW + DAY / 2)
+    night(sync_shop, fake, HISTORY_NOW + DAY, 1)
+    assert sum("issue" in str(row[0]) for row in fake.rows("facts")) == 1
+    api.deployment(at=HISTORY_NOW + 1.5 * DAY, finished_at=HISTORY_NOW + 1.5 * DAY)
+    assert all("✓" in text for text in night(sync_shop, fake, HISTORY_NOW + 2 * DAY, 2))
+    assert sum(row[0] == "acme/api" for row in fake.rows("deployments")) == 2
+
+
+def test_a_tracker_that_is_renamed_into_another_shard_is_there_once(sync_shop: SyncShop, fake: FakeBigQuery) -> None:
+    tracker = sync_shop.github.repository("acme/incidents")
+    issue = tracker.issue("Down", labels=["incident"], created_at=HISTORY_NOW - 9 * DAY)
+    night(sync_shop, fake, HISTORY_NOW, 3)
+    former = next(number for number in (1, 2, 3) if Shard(number, 3).holds("acme/incidents"))
+    name = next(name for name in map("acme/ops{}".format, range(50)) if not Shard(former, 3).holds(name))
+    sync_shop.github.state.rename("acme/incidents", name)
+    tracker.close(issue, at=HISTORY_NOW + DAY / 2)
+    for number in (1, 2):
+        assert all("✓" in text for text in night(sync_shop, fake, HISTORY_NOW + number * DAY, 3))
+        rows = [row for row in fake.rows("incidents") if row[0] != "acme/shop"]
+        assert [(row[0], row[9] is None) for row in rows] == [(name, False)]
+
+
+def test_a_new_repository_with_the_name_of_a_renamed_one_has_a_ledger_of_its_own(
+    sync_shop: SyncShop, fake: FakeBigQuery
+) -> None:
+    """Each has its own workflow. Neither takes the rows of the other for those of one that has left."""
+    old = sync_shop.repository
+    sync(sync_shop, fake)
+    sync_shop.github.state.rename("acme/shop", "acme/legacy")
+    sync(sync_shop, fake, "acme/legacy")
+    new = sync_shop.github.repository("acme/shop")
+    for days in (3, 2, 1):
+        new.deployment(at=HISTORY_NOW - days * DAY, finished_at=HISTORY_NOW - days * DAY)
+        for name, repository in (("acme/shop", new), ("acme/legacy", old)):
+            assert "BigQuery ✓" in sync(sync_shop, fake, name, repository.database_id).summary
+            assert sum(row[0] == "acme/legacy" for row in fake.rows("deployments")) == 6
+    assert sum(row[0] == "acme/shop" for row in fake.rows("deployments")) == 3
 
 
 @pytest.mark.parametrize("ledger", ["none", "branch:dora-metrics"], ids=["none", "a branch without a token"])

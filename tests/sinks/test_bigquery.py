@@ -100,7 +100,7 @@ def test_a_changed_rule_sends_what_is_judged_differently(fake: FakeBigQuery) -> 
     changed = uploaded(fake)
     assert b'"failed":true' in changed
     assert b'"kind":"deployment"' not in changed, "facts are the same"
-    assert {row[-1] for row in fake.state["loads"]} == {
+    assert {row[-2] for row in fake.state["loads"]} == {
         contents(facts).policy, contents(facts, count_failed_runs=True).policy,
     }  # fmt: skip
 
@@ -691,12 +691,12 @@ def test_an_answer_that_cannot_be_read_is_a_failure(fake: FakeBigQuery, body: by
     [
         [],
         [SHOP, "facts"],
-        ["1"] * 12,
-        [None] * 8,
-        [SHOP, "facts", "l", "d", LEDGER, "abc", "1", "1"],
-        [SHOP, "facts", "l", "d", LEDGER, "9" * 5_000, "1", "1"],
-        [SHOP, "facts", "l", "d", LEDGER, "1", "-1", "1"],
-        [SHOP, "facts", "l", "d", LEDGER, "1", "1", "1.5E12"],
+        ["1"] * 13,
+        [None] * 9,
+        [SHOP, "facts", "l", "d", LEDGER, "abc", None, "1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "9" * 5_000, None, "1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "1", None, "-1", "1"],
+        [SHOP, "facts", "l", "d", LEDGER, "1", None, "1", "1.5E12"],
     ],
     ids=["none", "few", "many", "null", "no number", "a long number", "negative", "a fraction"],
 )
@@ -709,7 +709,9 @@ def test_a_row_of_loads_of_another_shape_is_a_failure(fake: FakeBigQuery, cells:
     assert fake.uploaded_bytes == 0
 
 
-@pytest.mark.parametrize("cells", [[PAY, SHOP, "1", "x"], [PAY, SHOP, "1"], ["acme/unknown", SHOP, "1", "1"]])
+@pytest.mark.parametrize(
+    "cells", [[PAY, SHOP, "1", "1", "x"], [PAY, SHOP, "1", "1"], ["acme/unknown", SHOP, "1", "1", "1"]]
+)
 def test_a_comparison_of_another_shape_is_a_failure(fake: FakeBigQuery, cells: list[str]) -> None:
     pages = iter([result_page([], 0), result_page([cells], 1)])
     fake.faults = [lambda request: next(pages) if "/queries/" in request.path else None]

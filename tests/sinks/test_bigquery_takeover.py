@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -20,7 +20,7 @@ from dora_metrics.sinks.bigquery.contents import Contents
 from dora_metrics.sinks.bigquery.statements import tables_with_ids
 from dora_metrics.sinks.bigquery.takeover import Holding, Judgement, Ruling, judged
 from fakes.bigquery import FakeBigQuery, bigquery
-from support.facts import change, direct_commit
+from support.facts import change, direct_commit, incident
 from support.paths import ROOT
 from support.property_cases import cases
 from support.servers import Request
@@ -29,7 +29,9 @@ from support.warehouse_contents import contents, deployments, send, sink_to
 from support.warehouse_questions import SAMPLE, facts_at
 
 API, CORE, PAY = "acme/api", "acme/core", "acme/pay"
-FORMER, NEW = "branch:dora-metrics-1of3@acme/metrics", "branch:dora-metrics-2of5@acme/metrics"
+NUMBER = 12
+"""Of acme/api on GitHub, which acme/core is after a rename."""
+FORMER, NEW = "branch:dora-metrics-1of3@acme/metrics", "branch:dora-metrics-2of5@acme/metrics@1002"
 LEFT = "left to another ledger, which has all of these facts: "
 DISPUTED = "the dataset has facts from another ledger that this one does not have, so nothing was sent or deleted there"
 
@@ -55,12 +57,17 @@ def of(repository: str, numbers: range, **fields: object) -> list[Fact]:
     return [*(deployment(number, 30 - number, repository=repository, **fields) for number in numbers), *pulls]
 
 
+def on_github(numbers: range) -> list[Fact]:
+    """Deployments of GitHub's API."""
+    return of(API, numbers, source="deployments")
+
+
 def former(numbers: range = range(4), repository: str = API, sequence: int = 7) -> Contents:
-    return contents(of(repository, numbers), sequence, ledger=FORMER)
+    return contents(of(repository, numbers), sequence, ledger=FORMER, numbers={repository: NUMBER})
 
 
 def new(numbers: range = range(5), repository: str = API, sequence: int = 1) -> Contents:
-    return contents(of(repository, numbers), sequence, ledger=NEW)
+    return contents(of(repository, numbers), sequence, ledger=NEW, numbers={repository: NUMBER})
 
 
 def deployments_by_name(fake: FakeBigQuery) -> dict[str | None, int]:
@@ -144,7 +151,7 @@ def test_a_table_that_is_missing_is_not_compared(fake: FakeBigQuery, table: str)
 def test_the_statement_of_the_page_gives_older_facts_up(fake: FakeBigQuery) -> None:
     """Facts of dispatches cannot be read again."""
     send(fake, former())
-    sent = contents(of(API, range(2, 6)), ledger="branch:dora-metrics-2of5@acme/metrics")
+    sent = contents(of(API, range(2, 6)), ledger="branch:dora-metrics-2of5@acme/metrics@1002")
     assert DISPUTED in send(fake, sent).detail
     (statement,) = re.findall(
         r"'(UPDATE dora\.loads SET ledger = .*)'", (ROOT / "docs/warehouse.md").read_text("utf-8")
@@ -157,7 +164,7 @@ def test_the_statement_of_the_page_gives_older_facts_up(fake: FakeBigQuery) -> N
 
 def test_the_statement_of_the_page_gives_up_what_is_under_a_former_name(fake: FakeBigQuery) -> None:
     send(fake, former())
-    sent = contents(of(CORE, range(2, 6)), ledger=NEW)
+    sent = new(range(2, 6), CORE)
     assert DISPUTED in send(fake, sent).detail
     (statement,) = re.findall(
         r"'(UPDATE dora\.loads SET ledger = .*)'", (ROOT / "docs/warehouse.md").read_text("utf-8")
@@ -166,6 +173,57 @@ def test_the_statement_of_the_page_gives_up_what_is_under_a_former_name(fake: Fa
     assert send(fake, sent).status == "done"
     assert deployments_by_name(fake) == {CORE: 4}
     assert_each_fact_is_there_once(fake)
+
+
+UNNEEDED = {
+    "a push before the first deployment": deployment(90, 40, id="github:push:90", repository=API, source="pushes"),
+    "a release before it": deployment(91, 41, id="github:release:91", repository=API, source="releases"),
+    "an incident that was withdrawn": incident(
+        92, "2026-11-02", id=f"github:issue:{API}#92", repository=API, retracted=True
+    ),
+    "a commit that such a push delivered": direct_commit(93, "2026-11-01", repository=API, service="api"),
+}
+"""Facts that a new ledger never reads, although it reads everything."""
+
+
+@pytest.mark.parametrize("fact", UNNEEDED.values(), ids=UNNEEDED.keys())
+def test_what_does_not_count_with_the_facts_of_both_ledgers_is_not_compared(fake: FakeBigQuery, fact: Fact) -> None:
+    def of_former(sequence: int) -> Contents:
+        return contents([*on_github(range(4)), fact], sequence, ledger=FORMER, numbers={API: NUMBER})
+
+    send(fake, of_former(7))
+    sent = contents(on_github(range(5)), ledger=NEW, numbers={API: NUMBER})
+    assert send(fake, sent).status == "done"
+    assert deployments_by_name(fake) == {API: 5}
+    assert LEFT in send(fake, of_former(8)).detail, "the former shard, if it still runs"
+    assert send(fake, sent).detail == "nothing has changed; 0 rows sent"
+
+
+def test_a_new_ledger_with_a_better_source_takes_over_what_the_former_one_counted(fake: FakeBigQuery) -> None:
+    """The first deployment came after the last run of the former shard."""
+    push = deployment(90, 40, id="github:push:90", repository=API, source="pushes")
+    send(fake, contents([push], 7, ledger=FORMER, numbers={API: NUMBER}))
+    assert send(fake, contents(on_github(range(1)), ledger=NEW, numbers={API: NUMBER})).status == "done"
+    assert {row[3] for row in fake.rows("deployments")} == {"github:deployment:0"}
+
+
+@pytest.mark.parametrize("source", ["deployments, pushes", "pushes", "none"])
+def test_sources_that_the_settings_name_are_compared(fake: FakeBigQuery, source: str) -> None:
+    push = deployment(90, 40, id="github:push:90", repository=API, source="pushes")
+    send(fake, contents([*on_github(range(4)), push], 7, ledger=FORMER, numbers={API: NUMBER}))
+    sent = contents(on_github(range(5)), ledger=NEW, numbers={API: NUMBER}, deployment_source=source)
+    assert DISPUTED in send(fake, sent).detail
+    assert deployments_by_name(fake) == {API: 5}
+
+
+def test_a_lesser_source_is_compared_as_long_as_there_is_no_better_one(fake: FakeBigQuery) -> None:
+    pushes = [
+        deployment(number, 40 - number, id=f"github:push:{number}", repository=API, source="pushes")
+        for number in range(4)
+    ]
+    send(fake, contents(pushes, 7, ledger=FORMER, numbers={API: NUMBER}))
+    assert LEFT in send(fake, contents(pushes[1:], ledger=NEW, numbers={API: NUMBER})).detail
+    assert deployments_by_name(fake) == {API: 4}
 
 
 def test_ids_of_rows_are_ids_of_facts() -> None:
@@ -226,10 +284,12 @@ def test_a_renamed_repository_without_its_older_facts_is_not_sent_until_they_are
 
 
 @pytest.mark.parametrize("later", [range(6), range(3, 6)], ids=["all facts", "some of them"])
-def test_facts_that_a_sync_reads_later_show_that_two_names_are_one_repository(fake: FakeBigQuery, later: range) -> None:
-    """As after a first sync that did not reach back to a deployment under the former name."""
+def test_a_number_that_a_ledger_learns_later_shows_that_two_names_are_one_repository(
+    fake: FakeBigQuery, later: range
+) -> None:
+    """As after a run without a sync."""
     send(fake, former())
-    assert send(fake, new(range(4, 6), CORE)).status == "done"
+    assert send(fake, contents(of(CORE, range(4, 6)), ledger=NEW)).status == "done"
     assert deployments_by_name(fake) == {API: 4, CORE: 2}
     outcome = send(fake, new(later, CORE, 2))
     assert_each_fact_is_there_once(fake)
@@ -240,10 +300,49 @@ def test_facts_that_a_sync_reads_later_show_that_two_names_are_one_repository(fa
     assert deployments_by_name(fake) == {CORE: 6}
 
 
+def only_incidents(repository: str, count: int) -> list[Fact]:
+    """As a repository that is a tracker of incidents."""
+    return [
+        incident(number, f"2026-11-{number:02}", id=f"github:issue:{repository}#{number}", repository=repository)
+        for number in range(1, count + 1)
+    ]
+
+
+def only_rollouts(repository: str, count: int) -> list[Fact]:
+    return [
+        deployment(number, 20 - number, id=f"flux:apps/api:main@{number}:{number}", repository=repository)
+        for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("facts_of", [only_incidents, only_rollouts])
+def test_a_repository_without_deployments_on_github_is_there_once_after_a_rename(
+    fake: FakeBigQuery, facts_of: Callable[[str, int], list[Fact]]
+) -> None:
+    send(fake, contents(facts_of(API, 3), ledger=FORMER, numbers={API: NUMBER}))
+    sent = contents(facts_of(CORE, 4), ledger=NEW, numbers={CORE: NUMBER})
+    assert send(fake, sent).status == "done"
+    rows = [*fake.rows("incidents"), *fake.rows("deployments")]
+    assert Counter(row[0] for row in rows) == {CORE: 4}
+    assert len(fake.rows("facts")) == 4
+    assert LEFT in send(fake, contents(facts_of(API, 3), 2, ledger=FORMER, numbers={API: NUMBER})).detail
+    assert send(fake, sent).detail == "nothing has changed; 0 rows sent"
+
+
+def test_rows_whose_number_was_not_known_get_it_without_being_sent(fake: FakeBigQuery) -> None:
+    send(fake, contents(of(API, range(4)), ledger=FORMER))
+    assert send(fake, former(sequence=2)).detail == "nothing has changed; 0 rows sent"
+    assert fake.uploaded_bytes == 0
+    assert {row[-1] for row in fake.rows("loads") if row[0] == API} == {f"github:repository:{NUMBER}"}
+    assert send(fake, new(repository=CORE)).status == "done"
+    assert deployments_by_name(fake) == {CORE: 5}
+    assert {row[-1] for row in fake.rows("loads") if row[0] == API} == {None}, "no rows have this name now"
+
+
 def test_another_repository_that_gets_the_former_name_is_sent(fake: FakeBigQuery) -> None:
     send(fake, former())
     send(fake, new(repository=CORE))
-    assert send(fake, former(range(20, 22), sequence=8)).status == "done"
+    assert send(fake, contents(of(API, range(20, 22)), 8, ledger=FORMER, numbers={API: 99})).status == "done"
     assert deployments_by_name(fake) == {CORE: 5, API: 2}
     assert send(fake, new(repository=CORE)).detail == "nothing has changed; 0 rows sent"
     assert deployments_by_name(fake) == {CORE: 5, API: 2}
@@ -252,15 +351,16 @@ def test_another_repository_that_gets_the_former_name_is_sent(fake: FakeBigQuery
 def test_a_ledger_that_has_both_the_renamed_and_another_of_its_name_sends_both(fake: FakeBigQuery) -> None:
     """The former name is free only once the rows under it are taken over, so the second round sends the other."""
     send(fake, former())
-    both = contents([*of(CORE, range(5)), *of(API, range(20, 22))], ledger=NEW)
+    both = contents([*of(CORE, range(5)), *of(API, range(20, 22))], ledger=NEW, numbers={CORE: NUMBER, API: 99})
     assert send(fake, both).status == "done"
     assert deployments_by_name(fake) == {CORE: 5, API: 2}
     assert send(fake, both).detail == "nothing has changed; 0 rows sent"
 
 
+@pytest.mark.parametrize("are_known", [True, False], ids=["known numbers", "unknown numbers"])
 @pytest.mark.parametrize(("names", "days_ago"), [("dispatch:{}", 3), ("dispatch:{}", 2), ("github:push:{}", 2)])
 def test_repositories_with_the_same_commits_and_chosen_names_are_two(
-    fake: FakeBigQuery, names: str, days_ago: float
+    fake: FakeBigQuery, names: str, days_ago: float, *, are_known: bool
 ) -> None:
     """As a mirror, as people who number their deployments, and as one pipeline that deploys several repositories."""
 
@@ -272,18 +372,21 @@ def test_repositories_with_the_same_commits_and_chosen_names_are_two(
 
     is_mirror = names.startswith("github:")
     for sequence in (1, 2):
-        assert send(fake, contents(facts(API, 2), sequence, ledger=FORMER)).status == "done"
+        api = contents(facts(API, 2), sequence, ledger=FORMER, numbers={API: NUMBER} if are_known else {})
+        assert send(fake, api).status == "done"
         core_facts = facts(CORE, 2.5 if is_mirror else days_ago)
-        assert send(fake, contents(core_facts, sequence, ledger=NEW)).status == "done"
+        core = contents(core_facts, sequence, ledger=NEW, numbers={CORE: 99} if are_known else {})
+        assert send(fake, core).status == "done"
         assert deployments_by_name(fake) == {API: 2, CORE: 2}
 
 
 def test_facts_of_many_repositories_are_compared_in_parts(fake: FakeBigQuery, monkeypatch: pytest.MonkeyPatch) -> None:
     many = [fact for number in range(6) for fact in of(f"acme/r{number}", range(10 * number, 10 * number + 2))]
-    send(fake, contents(many, ledger=FORMER))
-    monkeypatch.setattr(takeover, "MAX_COMPARED_BYTES", 200)
+    send(fake, contents(many, ledger=FORMER, numbers={f"acme/r{number}": number for number in range(6)}))
+    monkeypatch.setattr(takeover, "MAX_COMPARED_BYTES", 100)
     renamed = [fact for number in range(6) for fact in of(f"acme/n{number}", range(10 * number, 10 * number + 2))]
-    assert send(fake, contents(renamed, ledger=NEW)).status == "done"
+    numbers = {f"acme/n{number}": number for number in range(6)}
+    assert send(fake, contents(renamed, ledger=NEW, numbers=numbers)).status == "done"
     assert deployments_by_name(fake) == {f"acme/n{number}": 2 for number in range(6)}
     assert sum(b"@ours" in request.body for request in fake.requests) == 6
 
@@ -392,23 +495,23 @@ def assert_once_and_settled(fake: FakeBigQuery, pair: tuple[Contents, Contents],
 
 # The rule alone
 
-COVERED, PART = Holding(CORE, 3, 3), Holding(CORE, 5, 2)
+COVERED, PART = Holding(CORE, 3, 3, 3), Holding(CORE, 5, 2, 2)
 
 
 @pytest.mark.parametrize(
     ("count", "holdings", "is_of_other", "expected"),
     [
         (3, [], False, Judgement(Ruling.SENT)),
-        (4, [Holding(API, 3, 3)], True, Judgement(Ruling.SENT)),
-        (3, [Holding(API, 3, 3)], True, Judgement(Ruling.SENT)),
+        (4, [Holding(API, 3, 3, 3)], True, Judgement(Ruling.SENT)),
+        (3, [Holding(API, 3, 3, 3)], True, Judgement(Ruling.SENT)),
         (4, [COVERED], False, Judgement(Ruling.SENT, (CORE,))),
         (3, [COVERED], False, Judgement(Ruling.SENT, (CORE,))),
         (3, [COVERED], True, Judgement(Ruling.LEFT)),
         (4, [COVERED], True, Judgement(Ruling.SENT, (CORE,))),
         (2, [PART], False, Judgement(Ruling.LEFT)),
         (3, [PART], False, Judgement(Ruling.DISPUTED)),
-        (4, [COVERED, Holding(PAY, 2, 1)], False, Judgement(Ruling.DISPUTED)),
-        (4, [COVERED, Holding(PAY, 2, 2)], False, Judgement(Ruling.SENT, (CORE, PAY))),
+        (4, [COVERED, Holding(PAY, 2, 1, 1)], False, Judgement(Ruling.DISPUTED)),
+        (4, [COVERED, Holding(PAY, 2, 2, 2)], False, Judgement(Ruling.SENT, (CORE, PAY))),
     ],
 )
 def test_who_sends_a_repository(count: int, holdings: list[Holding], expected: Judgement, *, is_of_other: bool) -> None:
@@ -416,7 +519,7 @@ def test_who_sends_a_repository(count: int, holdings: list[Holding], expected: J
 
 
 def test_a_name_that_another_repository_of_ours_frees_is_sent_later() -> None:
-    holdings = {API: [Holding(API, 3, 0)], CORE: [Holding(API, 3, 3)]}
+    holdings = {API: [Holding(API, 3, 0, 0)], CORE: [Holding(API, 3, 3, 3)]}
     assert judged({API: 2, CORE: 4}, holdings, {API}) == {
         API: Judgement(Ruling.LATER),
         CORE: Judgement(Ruling.SENT, (API,)),

@@ -161,6 +161,13 @@ def better_source(source: str, known: Collection[str]) -> str | None:
     return next((name for name in better if name in known), None)
 
 
+def lesser_sources(setting: Collection[str], known: Collection[str]) -> Sequence[str]:
+    """Return GitHub's sources that a setting does not use, since it is `auto` and a better source is known."""
+    if "auto" not in setting:
+        return ()
+    return [source for source in SOURCES_BEST_FIRST if source not in setting and better_source(source, known)]
+
+
 _ABSENT_WORDING = {
     "deployments": "no production deployment",
     "releases": "no published release",

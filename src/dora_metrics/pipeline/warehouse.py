@@ -2,25 +2,28 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace as replace_fields
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.facts.model import EPOCH, Deployment
+from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.ledger.layout import ALL_MONTHS
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.rows.judged import JudgedFacts
 from dora_metrics.core.rows.ndjson import encode_rows
 from dora_metrics.core.rows.tables import TABLES, WarehouseTable
+from dora_metrics.core.selection import lesser_sources
 from dora_metrics.core.windows import Window, local_date
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.record import production_sources
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.settings.hosts import Origin
 from dora_metrics.settings.model import Settings
@@ -77,7 +80,8 @@ def send_to_bigquery(
     facts = result.merge.after.facts
     judged = JudgedFacts.of(results.evaluation, facts, results.policy, results.window_spec, results.now)
     ledger = _ledger_name(result, settings, run)
-    return sink.send(contents_of(judged, settings.warehouse, ledger, result.snapshot.sequence))
+    names = result.merge.after.names
+    return sink.send(contents_of(judged, settings, SentLedger(ledger, result.snapshot.sequence, names)))
 
 
 def _address(emulator: str) -> str:
@@ -96,38 +100,54 @@ def _address(emulator: str) -> str:
 def _ledger_name(result: RunResult, settings: Settings, run: Run) -> str:
     """Return a name of the ledger that no other ledger has and that stays the same, also if its repository is renamed.
 
-    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it.
+    A folder such as `dir:dora-ledger` exists in many repositories, so each name has the repository that writes it, and
+    its number: another repository may get its name.
     """
     kind, _, place = settings.ledger.partition(":")
     path, _, of_branch = place.partition("@") if kind == "branch" else (place, "", "")
-    return f"{kind}:{path}@{result.merge.after.names.stable_name(of_branch or run.repository)}"
+    return f"{kind}:{path}@{result.merge.after.names.numbered_name(of_branch or run.repository)}"
 
 
-def contents_of(judged: JudgedFacts, parts: Collection[str], ledger: str, sequence: int) -> Contents:
+class SentLedger(NamedTuple):
+    """The ledger that rows are made from.
+
+    Attributes:
+        name: of the ledger.
+        sequence: how often it has changed.
+        names: of the repositories in it.
+    """
+
+    name: str
+    sequence: int
+    names: RepositoryNames
+
+
+def contents_of(judged: JudgedFacts, settings: Settings, ledger: SentLedger) -> Contents:
     """Return what a warehouse should have of judged facts.
 
     Args:
         judged: the facts of a whole ledger.
-        parts: of `facts`, `rows` and `metrics`, those that are sent.
-        ledger: its name.
-        sequence: how often it has changed.
+        settings: which parts are sent, and which sources of deployments count.
+        ledger: where the facts come from.
     """
     policy = judged.policy
-    tables = [table for table in TABLES if _part_of(table) in parts]
+    tables = [table for table in TABLES if _part_of(table) in settings.warehouse]
     judged = replace(judged, weeks=Window(EPOCH, judged.weeks.end))  # all ledgers of a time zone send the same rows
     by_repository = _by_repository(judged)
+    repository_ids = {name: number for name in by_repository if (number := ledger.names.repository_id(name))}
     zones = [policy.zone.key for table in tables if table.name == _WEEK_STARTS]
     return Contents(
-        ledger=ledger,
-        sequence=sequence,
+        ledger=ledger.name,
+        sequence=ledger.sequence,
         version=__version__,
         policy=policy.fingerprint,
         day=local_date(judged.now, policy.zone).isoformat(),
         began_at=judged.now,
         tables=tables,
         repositories=list(by_repository),
+        repository_ids=repository_ids,
         time_zones=zones,
-        fact_names=partial(_fact_names, by_repository),
+        fact_names=partial(_fact_names, by_repository, repository_ids, settings),
         rows=partial(_rows, judged, by_repository, tables),
     )
 
@@ -145,10 +165,13 @@ def _by_repository(judged: JudgedFacts) -> Mapping[str, JudgedFacts]:
     return {name: replace(judged, facts=facts[name], histories=histories[name]) for name in names}
 
 
-def _fact_names(by_repository: Mapping[str, JudgedFacts], repository: str) -> FactNames:
-    facts = by_repository[repository].facts
-    deployments = {fact.id: fact.defining_time for fact in facts if isinstance(fact, Deployment)}
-    return FactNames.of(repository, [fact.id for fact in facts], deployments)
+def _fact_names(
+    by_repository: Mapping[str, JudgedFacts], repository_ids: Mapping[str, str], settings: Settings, repository: str
+) -> FactNames:
+    judged = by_repository[repository]
+    sources = production_sources(judged.facts, repository, settings, judged.now)
+    lesser = lesser_sources(settings.deployment_source, sources)
+    return FactNames.of(repository, repository_ids.get(repository), judged.facts, lesser)
 
 
 def _grouped(items: Iterable[T], name_of: Callable[[T], str]) -> defaultdict[str, list[T]]:

@@ -287,6 +287,21 @@ def test_a_name_with_a_number_is_that_of_the_repository_with_this_number() -> No
     assert NAME_TAKEN.stable_name("acme/shop") == "acme/shop@2"
 
 
+def test_a_present_name_has_the_id_of_its_repository() -> None:
+    renamed = RepositoryNames.of([STORE, SUCCESSOR])
+    names = ("acme/store", "Acme/Shop", "acme/unknown")
+    assert [renamed.repository_id(name) for name in names] == ["github:repository:1", "github:repository:2", None]
+    assert NAME_TAKEN.repository_id("acme/shop@1") == "github:repository:1"
+
+
+def test_a_numbered_name_is_never_that_of_another_repository() -> None:
+    before, after = RepositoryNames.of([repository(1, "acme/shop")]), RepositoryNames.of([STORE, SUCCESSOR])
+    assert before.numbered_name("acme/shop") == after.numbered_name("acme/store") == "acme/shop@1"
+    assert RepositoryNames.of([SUCCESSOR]).numbered_name("acme/shop") == "acme/shop@2"
+    assert NAME_TAKEN.numbered_name("acme/shop@1") == "acme/shop@1"
+    assert before.numbered_name("acme/unknown") == "acme/unknown"
+
+
 SERVICES = ("shop", "store", "shop@1", "other", "api")
 
 

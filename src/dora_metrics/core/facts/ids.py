@@ -21,6 +21,9 @@ MAX_LENGTH = 300
 GITHUB_PREFIX = "github:"
 """How the ids begin of what is on GitHub. GitHub gives its numbers once, to one repository."""
 
+COMMIT_PREFIX = "commit:"
+"""How the ids begin of commits that reached the deployed history without a pull request."""
+
 DISPATCH = "dispatch"
 """How the ids begin of what a dispatch reports under a name without a system."""
 
@@ -50,7 +53,6 @@ _INVISIBLE = re.compile(rf"%|(?!{_VISIBLE}).", re.DOTALL)
 _MAX_PART_LENGTH = 64
 _MAX_KEY_LENGTH = 250
 
-_COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
 _REPOSITORY = "github:repository:"
 _ALERT_OCCURRENCE = "alertmanager:"
@@ -144,7 +146,7 @@ def split_copy(change_id: str) -> tuple[str, str | None]:
 
 def commit(sha: str) -> str:
     """A commit that reached the deployed history without a pull request."""
-    return f"{_COMMIT}{sha}"
+    return f"{COMMIT_PREFIX}{sha}"
 
 
 def issue(repository: str, number: int | str) -> str:
@@ -307,7 +309,7 @@ def _encoded(name: str, max_length: int = _MAX_PART_LENGTH) -> str:
 
 def is_commit(change_id: str) -> bool:
     """Whether a change is a direct commit."""
-    return change_id.startswith(_COMMIT)
+    return change_id.startswith(COMMIT_PREFIX)
 
 
 def is_pull_request(change_id: str) -> bool:
@@ -333,7 +335,7 @@ def is_github(fact_id: str) -> bool:
 
 def without_commit_prefix(change_id: str) -> str:
     """The sha of a direct commit; any other id as it is."""
-    return change_id.removeprefix(_COMMIT)
+    return change_id.removeprefix(COMMIT_PREFIX)
 
 
 def short(fact_id: str) -> str:

@@ -113,6 +113,16 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         repository = self._repositories_by_present_name.get(name.casefold()) or self.holder(name)
         return self._stable_name_of(repository) if repository else name
 
+    def numbered_name(self, name: str) -> str:
+        """Return the first known name of the repository that has `name`, with its number, such as `acme/shop@12`.
+
+        No other repository is ever called so, also by ledgers that know other names. An unknown name stays as it is.
+        """
+        repository = self._repositories_by_present_name.get(name.casefold()) or self.holder(name)
+        if repository is None:
+            return name
+        return _with_number(min(repository.names, key=lambda each: _since(repository, each)), repository)
+
     @cached_property
     def _repositories_by_present_name(self) -> Mapping[str, Repository]:
         """The repositories by their present names, in lower case."""
@@ -173,6 +183,11 @@ class RepositoryNames(Struct, frozen=True, dict=True):
     @cached_property
     def _present_names_by_stable_name(self) -> Mapping[str, str]:
         return self.present_by_stable_name()
+
+    def repository_id(self, present_name: str) -> str | None:
+        """Return the id of the repository with a present name; None if its number is not known."""
+        repository = self._repositories_by_present_name.get(present_name.casefold())
+        return repository.id if repository else None
 
     def has_had_other_holder(self, name: str) -> bool:
         """Return whether several repositories have or had a name."""

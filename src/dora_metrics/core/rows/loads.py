@@ -21,12 +21,15 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
             claimed the rows while they were replaced.
         claimed_digest: of the rows that the newest load brings.
         load_id: the load, and the middle of the names of its staging tables.
-        ledger: where the facts come from, such as `branch:dora-metrics@acme/shop`.
+        ledger: where the facts come from, such as `branch:dora-metrics@acme/shop@12`.
         sequence: how often that ledger had changed. A load of an earlier version of it replaces nothing.
         claimed_at: when the load began, or when the ledger took over rows that another one had sent.
         loaded_at: when it was complete.
         version: of the program.
         policy: a fingerprint of the settings that the numbers depend on.
+        repository_id: the repository by its number on GitHub, which no rename changes, as ledgers have it:
+            `github:repository:12`. Null if the ledger does not know the number, if there are no rows because another
+            name has replaced this one, and for `week_starts`.
     """
 
     repository: str
@@ -40,6 +43,7 @@ class LoadRow(Struct, frozen=True, kw_only=True, gc=False):
     loaded_at: datetime | None
     version: str
     policy: str
+    repository_id: str | None
 
 
 LOADS = WarehouseTable("loads", LoadRow, ("repository", "table_name"), None, ("repository",))

@@ -118,6 +118,7 @@ class LoadedCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     digest: str | None
     ledger: str
     sequence: _Digits
+    repository_id: str | None
     claimed_milliseconds: _Milliseconds
     loaded_milliseconds: _Milliseconds | None
 
@@ -128,4 +129,5 @@ class HoldingCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     repository: str
     holder: str
     held_count: _Digits
+    covered_count: _Digits
     shared_count: _Digits

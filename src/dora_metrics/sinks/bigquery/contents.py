@@ -1,14 +1,14 @@
 """What a run has for a warehouse: the rows of each repository, encoded, with a digest for each table."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import EPOCH
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.rows.tables import WarehouseTable
 
 NO_ROWS = ""
@@ -41,35 +41,46 @@ class FactNames(Struct, frozen=True):
 
     Attributes:
         repository: its name.
-        ids: of all facts, without the name of the repository.
-        deployments: of its deployments on GitHub, with their times. Two repositories may have a commit in common, so a
-            deployment is the same only at the same time. Names that people give prove nothing: one pipeline may report
-            one name at one time for several repositories.
+        repository_id: its number on GitHub as ledgers have it; None if that is not known.
+        ids: of the facts that another ledger needs to replace this one, without the name of the repository.
+        further_ids: of the other facts, which no ledger needs.
+        lesser_sources: the sources whose deployments do not count with those that there are.
     """
 
     repository: str
+    repository_id: str | None
     ids: AbstractSet[str]
-    deployments: AbstractSet[str]
+    further_ids: AbstractSet[str]
+    lesser_sources: Sequence[str]
 
     @classmethod
-    def of(cls, repository: str, fact_ids: Iterable[str], deployments: Mapping[str, datetime]) -> "FactNames":
-        """Take the ids of facts, and the times of those that are deployments."""
-        return cls(
-            repository,
-            frozenset(_digest(each.replace(f":{repository}#", ":#")) for each in fact_ids),
-            frozenset(
-                _digest(f"{each} {_microseconds(time)}") for each, time in deployments.items() if ids.is_github(each)
-            ),
-        )
+    def of(
+        cls, repository: str, repository_id: str | None, facts: Iterable[Fact], lesser_sources: Sequence[str]
+    ) -> "FactNames":
+        """Take the facts of a repository."""
+        by_need: dict[bool, set[str]] = {True: set(), False: set()}
+        for fact in facts:
+            by_need[_is_needed(fact, lesser_sources)].add(_digest(fact.id.replace(f":{repository}#", ":#")))
+        return cls(repository, repository_id, by_need[True], by_need[False], lesser_sources)
+
+    @property
+    def byte_count(self) -> int:
+        """Of the digests in a statement."""
+        return (len(self.ids) + len(self.further_ids)) * (DIGEST_LENGTH + 1)
+
+
+def _is_needed(fact: Fact, lesser_sources: Collection[str]) -> bool:
+    """Whether a ledger must have a fact to replace another one; SQL has the same rule (statements.py).
+
+    What is withdrawn is in no number. A commit without a pull request is read with the deployment that delivers it.
+    """
+    is_lesser = isinstance(fact, Deployment) and fact.source in lesser_sources
+    return not (fact.retracted or is_lesser or ids.is_commit(fact.id))
 
 
 def _digest(text: str) -> str:
     """The beginning of a SHA-256; SQL has the same (statements.py)."""
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 class Contents(Struct, frozen=True):
@@ -84,6 +95,8 @@ class Contents(Struct, frozen=True):
         began_at: when the run began, before it read the ledger.
         tables: those to send to.
         repositories: the names in `rows`.
+        repository_ids: the numbers of these repositories on GitHub, as ledgers have them, by name; without those that
+            are not known.
         time_zones: the other names in `rows`.
         fact_names: makes what the facts of a repository are recognised by.
         rows: makes them while they are sent, so that memory holds those of a few repositories.
@@ -97,6 +110,7 @@ class Contents(Struct, frozen=True):
     began_at: datetime
     tables: Sequence[WarehouseTable]
     repositories: Sequence[str]
+    repository_ids: Mapping[str, str]
     time_zones: Sequence[str]
     fact_names: Callable[[str], FactNames]
     rows: Callable[[], Iterator[RepositoryRows]]

@@ -5,7 +5,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dora_metrics.core.facts.ids import GITHUB_PREFIX
+from dora_metrics.core.facts.ids import COMMIT_PREFIX
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.sinks.bigquery.contents import DIGEST_LENGTH, FactNames
 
@@ -14,11 +14,12 @@ Parameter = Mapping[str, object]
 
 
 class RowsClaim(NamedTuple):
-    """What a load brings: rows with a digest, of a repository, for a table."""
+    """What a load brings: rows with a digest, of a repository, for a table. `repository_id` is empty if not known."""
 
     repository: str
     table_name: str
     digest: str
+    repository_id: str = ""
 
 
 class Statement(NamedTuple):
@@ -94,7 +95,7 @@ class Names(NamedTuple):
 def read_loads(names: Names, ledger: str, repositories: Iterable[str]) -> Statement:
     """Select what the warehouse holds of some repositories, and of others that came from the same ledger."""
     sql = (
-        "SELECT repository, table_name, load_id, digest, ledger, sequence,\n"
+        "SELECT repository, table_name, load_id, digest, ledger, sequence, repository_id,\n"
         "  UNIX_MILLIS(claimed_at) AS claimed_milliseconds, UNIX_MILLIS(loaded_at) AS loaded_milliseconds\n"
         f"FROM {names('loads')}\n"
         "WHERE ledger = @ledger OR repository IN UNNEST(@repositories)"
@@ -102,14 +103,14 @@ def read_loads(names: Names, ledger: str, repositories: Iterable[str]) -> Statem
     return Statement(sql, [text("ledger", ledger), texts("repositories", repositories)])
 
 
-_NO_TIME = "CAST(NULL AS TIMESTAMP)"
-_DEPLOYMENT_TIMES = {
-    "facts": "IF(kind = 'deployment', occurred_at, NULL)",
-    "deployments": "finished_at",
-    "incidents": _NO_TIME,
-    "vulnerabilities": _NO_TIME,
+_ROWS_WITH_IDS = {
+    "facts": "IF(kind = 'deployment', JSON_VALUE(fact, '$.source'), NULL) AS source,\n"
+    "      IFNULL(JSON_VALUE(fact, '$.retracted'), 'false') = 'true' AS is_withdrawn",
+    "deployments": "source, FALSE AS is_withdrawn",
+    "incidents": "CAST(NULL AS STRING) AS source, FALSE AS is_withdrawn",
+    "vulnerabilities": "CAST(NULL AS STRING) AS source, FALSE AS is_withdrawn",
 }
-"""The tables with ids of facts, and the time of a deployment in each."""
+"""The tables with ids of facts: the source of a deployment, and whether a fact is withdrawn."""
 
 
 def _digest_of(sql: str) -> str:
@@ -120,55 +121,71 @@ def _digest_of(sql: str) -> str:
 def _held_by_others(names: Names, tables: Iterable[WarehouseTable]) -> str:
     """Return the query of the facts in some tables that other ledgers have sent."""
     return "\n  UNION ALL ".join(
-        f"SELECT repository, id, {_DEPLOYMENT_TIMES[table.name]} AS deployed_at FROM {names(table.name)}\n"
-        f"    WHERE repository IN ({_names_of_others(names, table)})"
+        f"SELECT repository, id, {_ROWS_WITH_IDS[table.name]}\n    FROM {names(table.name)}\n"
+        f"    WHERE repository IN (SELECT repository FROM {names('loads')}\n"
+        f"      WHERE table_name = '{table.name}' AND ledger <> @ledger)"
         for table in tables
     )
 
 
-def _names_of_others(names: Names, table: WarehouseTable) -> str:
-    return f"SELECT repository FROM {names('loads')} WHERE table_name = '{table.name}' AND ledger <> @ledger"
-
-
 def tables_with_ids(tables: Iterable[WarehouseTable]) -> Sequence[WarehouseTable]:
     """Return those of the tables whose rows have ids of facts."""
-    return [table for table in tables if table.name in _DEPLOYMENT_TIMES]
+    return [table for table in tables if table.name in _ROWS_WITH_IDS]
 
 
 def compare_facts(names: Names, ledger: str, tables: Sequence[WarehouseTable], ours: Iterable[FactNames]) -> Statement:
     """Count what other ledgers have sent of our repositories, and how much of that is ours.
 
-    A repository is recognised by its name, or because the same deployments on GitHub are there under another one. Each
-    row has our name, the name there, the number of facts there, and how many of these we have.
+    A repository is recognised by its name, or because its number is there under another one. Each row has our name,
+    the name there, the number of facts there that we need, how many of these we have, and how many of those that the
+    other ledger needs from us it has.
     """
     sql = (
         "WITH ours AS (\n"
-        "  SELECT mine.repository, id FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.ids, ' ')) AS id\n"
+        "  SELECT mine.repository, id, TRUE AS is_needed\n"
+        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.ids, ' ')) AS id\n"
+        "  UNION ALL SELECT mine.repository, id, FALSE AS is_needed\n"
+        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.further_ids, ' ')) AS id\n"
         "),\n"
-        "our_deployments AS (\n"
-        "  SELECT mine.repository, deployment\n"
-        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.deployments, ' ')) AS deployment\n"
+        f"others AS (SELECT repository, repository_id FROM {names('loads')} WHERE ledger <> @ledger),\n"
+        "pairs AS (\n"
+        "  SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
+        "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository = mine.repository\n"
+        "  UNION DISTINCT SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
+        "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository_id = mine.repository_id\n"
         "),\n"
         f"held AS (\n  {_held_by_others(names, tables)}\n),\n"
         "held_ids AS (\n"
-        f"  SELECT DISTINCT repository, {_digest_of(_NAMELESS_ID)} AS id FROM held\n"
+        f"  SELECT repository, {_digest_of(_NAMELESS_ID)} AS id, IFNULL(MAX(source), '-') AS source,\n"
+        f"    LOGICAL_AND(is_withdrawn OR {_IS_COMMIT}) AS is_further\n"
+        "  FROM held GROUP BY 1, 2\n"
         "),\n"
-        "pairs AS (\n"
-        "  SELECT ours.repository, held.repository AS holder FROM held JOIN our_deployments AS ours\n"
-        f"  ON ours.deployment = {_digest_of(_TIMED_ID)}\n"
-        "  UNION DISTINCT SELECT mine.repository, mine.repository AS holder FROM UNNEST(@ours) AS mine\n"
+        "compared AS (\n"
+        "  SELECT pairs.repository, pairs.holder, ours.id IS NOT NULL AS is_ours,\n"
+        "    IFNULL(ours.is_needed, FALSE) AS is_needed_there,\n"
+        "    NOT is_further AND source NOT IN UNNEST(SPLIT(pairs.lesser_sources, ' ')) AS is_needed_here\n"
+        "  FROM pairs JOIN held_ids ON held_ids.repository = pairs.holder\n"
+        "  LEFT JOIN ours ON ours.repository = pairs.repository AND ours.id = held_ids.id\n"
         ")\n"
-        "SELECT pairs.repository, pairs.holder, COUNT(*) AS held_count, COUNT(ours.id) AS shared_count\n"
-        "FROM pairs JOIN held_ids ON held_ids.repository = pairs.holder\n"
-        "LEFT JOIN ours ON ours.repository = pairs.repository AND ours.id = held_ids.id\n"
-        "GROUP BY pairs.repository, pairs.holder"
+        "SELECT repository, holder, COUNTIF(is_needed_here) AS held_count,\n"
+        "  COUNTIF(is_needed_here AND is_ours) AS covered_count, COUNTIF(is_needed_there) AS shared_count\n"
+        "FROM compared GROUP BY repository, holder"
     )
-    values = [(each.repository, " ".join(sorted(each.ids)), " ".join(sorted(each.deployments))) for each in ours]
-    return Statement(sql, [text("ledger", ledger), _structs("ours", FactNames.__struct_fields__, values)])
+    return Statement(sql, [text("ledger", ledger), _structs("ours", FactNames.__struct_fields__, map(_texts_of, ours))])
 
 
 _NAMELESS_ID = "REPLACE(id, CONCAT(':', repository, '#'), ':#')"
-_TIMED_ID = "CONCAT(id, ' ', CAST(UNIX_MICROS(deployed_at) AS STRING))"
+_IS_COMMIT = f"STARTS_WITH(id, '{COMMIT_PREFIX}')"
+
+
+def _texts_of(ours: FactNames) -> Sequence[str]:
+    sets = (ours.ids, ours.further_ids)
+    return (
+        ours.repository,
+        ours.repository_id or "",
+        *(" ".join(sorted(each)) for each in sets),
+        " ".join(ours.lesser_sources),
+    )
 
 
 def forget_digests(names: Names, ledger: str) -> str:
@@ -201,18 +218,21 @@ class Load(NamedTuple):
         ]
 
 
+_CLAIMED = "claim.repository, claim.table_name, claim.digest, NULLIF(claim.repository_id, '') AS repository_id"
+
+
 def claim_rows(names: Names, load: Load, claims: Iterable[RowsClaim]) -> Statement:
     """Claim rows for a load, unless a load of a later version of the same ledger has begun.
 
     Until the load is complete, the rows have no digest. So whatever stops it, the next run loads them again.
     """
-    columns = ("claimed_digest", "claimed_at", *Load._fields)
-    values = ("s.digest", "CURRENT_TIMESTAMP()", *(f"@{column}" for column in Load._fields))
+    columns = ("claimed_digest", "repository_id", "claimed_at", *Load._fields)
+    values = ("s.digest", "s.repository_id", "CURRENT_TIMESTAMP()", *(f"@{column}" for column in Load._fields))
     updates = ", ".join(f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     sql = (
         f"MERGE {names('loads')} AS t\n"
         "USING (\n"
-        "  SELECT claim.repository, claim.table_name, claim.digest FROM UNNEST(@claims) AS claim\n"
+        f"  SELECT {_CLAIMED} FROM UNNEST(@claims) AS claim\n"
         f"  WHERE NOT EXISTS (SELECT 1 FROM {names('loads')} WHERE ledger = @ledger AND sequence > @sequence)\n"
         ") AS s\n"
         "ON t.repository = s.repository AND t.table_name = s.table_name\n"
@@ -226,16 +246,17 @@ def claim_rows(names: Names, load: Load, claims: Iterable[RowsClaim]) -> Stateme
 
 
 def adopt_rows(names: Names, ledger: str, sequence: int, claims: Iterable[RowsClaim]) -> Statement:
-    """Say that rows of another ledger, which the warehouse has as they are claimed, are of this one from now on."""
+    """Say that rows which the warehouse has as they are claimed are of this ledger and repository from now on."""
     sql = (
         f"MERGE {names('loads')} AS t\n"
         "USING (\n"
-        "  SELECT claim.repository, claim.table_name, claim.digest FROM UNNEST(@claims) AS claim\n"
+        f"  SELECT {_CLAIMED} FROM UNNEST(@claims) AS claim\n"
         f"  WHERE NOT EXISTS (SELECT 1 FROM {names('loads')} WHERE ledger = @ledger AND sequence > @sequence)\n"
         ") AS s\n"
         "ON t.repository = s.repository AND t.table_name = s.table_name\n"
         "WHEN MATCHED AND t.digest = s.digest THEN\n"
-        "  UPDATE SET ledger = @ledger, sequence = @sequence, claimed_at = CURRENT_TIMESTAMP()"
+        "  UPDATE SET ledger = @ledger, sequence = @sequence, repository_id = s.repository_id,\n"
+        "    claimed_at = CURRENT_TIMESTAMP()"
     )
     return Statement(sql, [text("ledger", ledger), integer("sequence", sequence), _claims("claims", claims)])
 
@@ -277,7 +298,7 @@ def complete_load(names: Names, completion: Completion) -> Statement:
     Another load that claims rows while they are replaced may not see what this one inserts, so that the table has both.
     Without a digest and under another load's name, nobody takes them for complete, and they are loaded again.
 
-    Another ledger may have sent the same deployments under another name, also at the same time. Of two that insert and
+    Another ledger may have sent the same repository under another name, also at the same time. Of two that insert and
     then look, at least one sees the other. Its rows stay without a digest, and are judged again.
     """
     load_id, replaced = completion.load.load_id, completion.replaced
@@ -305,21 +326,17 @@ def complete_load(names: Names, completion: Completion) -> Statement:
 
 
 def _sent_twice(names: Names, tables: Sequence[WarehouseTable]) -> str:
-    """Return the query of our repositories whose deployments on GitHub another ledger has sent under another name."""
-    return "\n  UNION ALL ".join(
-        f"SELECT ours.repository FROM {_deployments(names, table)} AS ours\n"
-        f"    JOIN {_deployments(names, table)} AS theirs\n"
-        "    ON theirs.id = ours.id AND theirs.deployed_at = ours.deployed_at\n"
-        f"    WHERE STARTS_WITH(ours.id, '{GITHUB_PREFIX}')\n"
-        "      AND ours.repository IN UNNEST(@compared) AND theirs.repository <> ours.repository\n"
-        f"      AND theirs.repository IN ({_names_of_others(names, table)})"
-        for table in tables
-        if _DEPLOYMENT_TIMES[table.name] != _NO_TIME
+    """Return the query of our repositories that have rows, of which another ledger has sent rows under another name."""
+    loads = names("loads")
+    with_rows = " UNION ALL ".join(f"SELECT repository FROM {names(table.name)}" for table in tables)
+    return (
+        f"SELECT ours.repository FROM {loads} AS ours JOIN {loads} AS theirs\n"
+        "    ON theirs.repository_id = ours.repository_id\n"
+        "    WHERE ours.ledger = @ledger AND ours.repository IN UNNEST(@compared)\n"
+        "      AND theirs.ledger <> @ledger AND theirs.repository <> ours.repository\n"
+        f"      AND ours.repository IN ({with_rows})\n"
+        f"      AND theirs.repository IN ({with_rows})"
     )
-
-
-def _deployments(names: Names, table: WarehouseTable) -> str:
-    return f"(SELECT repository, id, {_DEPLOYMENT_TIMES[table.name]} AS deployed_at FROM {names(table.name)})"
 
 
 class Replacement(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dora_metrics.core.rows.tables import WarehouseTable
 from dora_metrics.sinks.bigquery.answers import HoldingCells
-from dora_metrics.sinks.bigquery.contents import DIGEST_LENGTH, Contents, FactNames
+from dora_metrics.sinks.bigquery.contents import Contents, FactNames
 from dora_metrics.sinks.bigquery.jobs import Jobs
 from dora_metrics.sinks.bigquery.statements import Names, compare_facts
 from dora_metrics.sinks.http import SendError
@@ -46,17 +46,19 @@ class Holding(NamedTuple):
 
     Attributes:
         holder: the name.
-        held_count: the facts under it.
-        shared_count: those of them that we have.
+        held_count: the facts under it that we need to take it over.
+        covered_count: those of them that we have.
+        shared_count: those of our facts under it that the other ledger needs to replace us.
     """
 
     holder: str
     held_count: int
+    covered_count: int
     shared_count: int
 
     @property
     def is_covered(self) -> bool:
-        return self.shared_count == self.held_count
+        return self.covered_count == self.held_count
 
 
 class Comparing(NamedTuple):
@@ -99,7 +101,8 @@ class Comparing(NamedTuple):
         for cells in self.jobs.rows(compare_facts(self.names, self.contents.ledger, self.tables, part), HoldingCells):
             if cells.repository not in asked:
                 raise SendError("a row of the result is of a repository that was not asked for; is a proxy in between?")
-            yield cells.repository, Holding(cells.holder, int(cells.held_count), int(cells.shared_count))
+            counts = (cells.held_count, cells.covered_count, cells.shared_count)
+            yield cells.repository, Holding(cells.holder, *map(int, counts))
 
 
 def _parts(contents: Contents, repositories: Sequence[str]) -> Iterator[Sequence[FactNames]]:
@@ -107,12 +110,11 @@ def _parts(contents: Contents, repositories: Sequence[str]) -> Iterator[Sequence
     byte_count = 0
     for repository in repositories:
         fact_names = contents.fact_names(repository)
-        own_bytes = (len(fact_names.ids) + len(fact_names.deployments)) * (DIGEST_LENGTH + 1)
-        if part and byte_count + own_bytes > MAX_COMPARED_BYTES:
+        if part and byte_count + fact_names.byte_count > MAX_COMPARED_BYTES:
             yield part
             part, byte_count = [], 0
         part.append(fact_names)
-        byte_count += own_bytes
+        byte_count += fact_names.byte_count
     if part:
         yield part
 
@@ -120,7 +122,7 @@ def _parts(contents: Contents, repositories: Sequence[str]) -> Iterator[Sequence
 def judged(
     fact_counts: Mapping[str, int], holdings: Mapping[str, Sequence[Holding]], of_others: Collection[str]
 ) -> Mapping[str, Judgement]:
-    """Judge repositories by the number of their facts and what other ledgers have sent of them."""
+    """Judge repositories by the facts that another ledger needs, and by what other ledgers have sent of them."""
     rulings = {
         name: _ruling(name, count, holdings.get(name, ()), is_of_other=name in of_others)
         for name, count in fact_counts.items()

@@ -136,6 +136,7 @@ class _Loaded(NamedTuple):
     load_id: str
     digest: str | None
     is_of_ledger: bool
+    repository_id: str
 
     def together_with(self, other: "_Loaded") -> "_Loaded":
         """Return what two rows of `loads` say about the same rows.
@@ -208,7 +209,8 @@ class _Sending:
     def _loaded_row(self, cells: LoadedCells) -> _Loaded:
         created_milliseconds = self._created_milliseconds.get(cells.table_name, 0)
         is_present = int(cells.loaded_milliseconds or 0) >= created_milliseconds
-        return _Loaded(cells.load_id, cells.digest if is_present else None, cells.ledger == self._contents.ledger)
+        is_of_ledger = cells.ledger == self._contents.ledger
+        return _Loaded(cells.load_id, cells.digest if is_present else None, is_of_ledger, cells.repository_id or "")
 
     def _has_differences(self) -> bool:
         """Whether something must be sent, as far as that is known: in the first round, no digest is."""
@@ -250,12 +252,18 @@ class _Sending:
     def _is_settled(self, repository: str) -> bool:
         """Whether this ledger has sent the facts of a repository completely before, and no other one has since."""
         rows = {name: row for name in self._own_tables if (row := self._loaded.get((repository, name)))}
+        is_identified = not any(self._has_new_id(repository, row) for row in rows.values())
         has_facts = all(rows[table.name].digest is not None for table in self._comparable_tables if table.name in rows)
         return (
             has_facts
+            and is_identified
             and all(each.is_of_ledger for each in rows.values())
             and any(each.digest for each in rows.values())
         )
+
+    def _has_new_id(self, repository: str, loaded: _Loaded) -> bool:
+        """Whether the dataset does not say yet which repository on GitHub our rows are of."""
+        return self._contents.repository_ids.get(repository, loaded.repository_id) != loaded.repository_id
 
     def _is_of_other(self, key: _Key) -> bool:
         loaded = self._loaded.get(key)
@@ -284,18 +292,21 @@ class _Sending:
                 self._next_load.add(name, table, TableRows.of(b""))
 
     def _withdrawn(self, repository: str) -> Mapping[WarehouseTable, TableRows]:
-        """Return no rows for what we have sent, if that was found to be there twice and so is not complete."""
+        """Return no rows for what we have sent, if that was found to be there twice.
+
+        Then it is not complete, or was sent before the number of the repository was known.
+        """
         loaded = {table: self._loaded.get((repository, name)) for name, table in self._own_tables.items()}
         ours = {table: row for table, row in loaded.items() if row and row.is_of_ledger}
-        is_incomplete = any(row.digest is None for row in ours.values())
+        is_incomplete = any(row.digest is None or self._has_new_id(repository, row) for row in ours.values())
         return {table: TableRows.of(b"") for table in ours} if is_incomplete else {}
 
     def _send_table(self, repository: str, table: WarehouseTable, rows: TableRows) -> None:
         key = (repository, table.name)
         if self._differs(key, rows.digest):
             self._next_load.add(repository, table, rows)
-        elif self._is_of_another_ledger(key, rows.digest):
-            self._adopted.append(RowsClaim(repository, table.name, rows.digest))
+        elif self._is_adopted(key, rows.digest):
+            self._adopted.append(self._claim(repository, table, rows))
 
     def _differs(self, key: _Key, digest: str) -> bool:
         """Whether rows must be sent: the dataset has others, and its table takes ours.
@@ -306,12 +317,20 @@ class _Sending:
         is_other = loaded is None or digest != loaded.digest
         return is_other and self._is_usable_by_table.get(key[1], True)
 
-    def _is_of_another_ledger(self, key: _Key, digest: str) -> bool:
-        """Whether the dataset has our rows from another ledger, which may be where this one was before."""
-        return key[1] != _SHARED and self._is_of_other(key) and self._loaded[key].digest == digest
+    def _is_adopted(self, key: _Key, digest: str) -> bool:
+        """Whether the dataset has our rows from another ledger, which may be where this one was before, or of a
+        repository whose number was not known.
+        """
+        loaded = self._loaded.get(key)
+        if key[1] == _SHARED or loaded is None or loaded.digest != digest:
+            return False
+        return not loaded.is_of_ledger or self._has_new_id(key[0], loaded)
+
+    def _claim(self, repository: str, table: WarehouseTable, rows: TableRows) -> RowsClaim:
+        return RowsClaim(repository, table.name, rows.digest, self._contents.repository_ids.get(repository, ""))
 
     def _adopt(self) -> None:
-        """Make the rows that another ledger has sent this one's, so that it replaces and removes them from now on."""
+        """Make rows that are there already those of this ledger and repository, which replaces them from now on."""
         claims, self._adopted = self._adopted, []
         if claims:
             self._jobs.change(adopt_rows(self._names, self._contents.ledger, self._contents.sequence, claims))
@@ -325,9 +344,7 @@ class _Sending:
         contents = self._contents
         load_id = f"{self._run_id}_{self._load_count}"
         load = Load(load_id, contents.ledger, contents.sequence, contents.version, contents.policy)
-        claims = [
-            RowsClaim(name, table.name, each.digest) for table, rows in pending.items() for name, each in rows.items()
-        ]
+        claims = [self._claim(name, table, each) for table, rows in pending.items() for name, each in rows.items()]
         self._jobs.change(claim_rows(self._names, load, claims))
         may_be_changed = {table: self._replace(load_id, table, rows) for table, rows in pending.items()}
         replaced = [
