@@ -222,9 +222,9 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         """Return the id of a fact with the present name of its repository."""
         return self._reference(fact_id, None)
 
-    def stable_id(self, fact_id: str) -> str:
-        """Return the id of a fact with the first known name of its repository, as in `stable_name`."""
-        return _with_name(fact_id, self.stable_name)
+    def numbered_id(self, fact_id: str) -> str:
+        """Return the id of a fact with the first known name and the number of its repository, as in `numbered_name`."""
+        return _with_name(fact_id, self.numbered_name)
 
     def resolve(self, record: FactRecord) -> FactRecord:
         """Return a record with present names. A record that no number is computed from is returned unchanged."""
