@@ -92,7 +92,8 @@ class RecordRequest(Struct, frozen=True):
         has_read_nothing: whether nothing could be read of what is to be recorded. A new ledger without facts would then
             look like one of repositories where nothing happened, so none is begun.
         unchanged_for: without news, numbers that are younger than this are left as they are.
-        other_ledgers: they count in all numbers and are only read; needs all months. None if there are none.
+        other_ledgers: they count in all numbers and are only read, and the names of their repositories are recorded;
+            needs all months. None if there are none.
     """
 
     observe: Observe
@@ -105,6 +106,13 @@ class RecordRequest(Struct, frozen=True):
     has_read_nothing: Callable[[], bool] = lambda: False
     unchanged_for: timedelta = timedelta()
     other_ledgers: "OtherLedgers | None" = None
+
+    def repositories(self, recorded: RepositoryNames) -> tuple[Repository, ...]:
+        """Return the names to record, also those that only other ledgers know; `recorded` are in the ledger already."""
+        own = self.identify(recorded)
+        if self.other_ledgers is None:
+            return own
+        return (*own, *self.other_ledgers.news_in_names(recorded.including(own)))
 
 
 def record(context: RunContext, request: RecordRequest) -> RunResult:
@@ -164,7 +172,7 @@ class Recorder:
             SettingsError: if the window is not valid at `now`.
         """
         view = self._open(request)
-        view = view.knowing(request.identify(view.contents.recorded_names))
+        view = view.knowing(request.repositories(view.contents.recorded_names))
         for _ in request.read_in_steps(view.contents):
             view = self._record_step(replace(request, claim=_claim_nothing), view)
         return self._compare_and_swap(request, view)
@@ -234,7 +242,7 @@ class Recorder:
     def _gather(self, request: RecordRequest, view: LedgerView) -> Gathered:
         """Observe and enrich, and read the ledger as far back as the new facts need."""
         while True:
-            repositories = request.identify(view.contents.recorded_names)
+            repositories = request.repositories(view.contents.recorded_names)
             view = view.knowing(repositories)
             claims = request.claim(view.contents)
             if claims and not view.is_complete:
