@@ -168,7 +168,8 @@ class _EvaluatedFacts:
 
     def _input(self, facts: Sequence[Fact], reports: Sequence[OwedReport] = ()) -> ShapeInput:
         families = prometheus_families(self.results, cumulative_totals(self.results, self.facts), None)
-        return ShapeInput(self.repository, self.event, facts, reports, self.results, families, self._page)
+        labelled = families.with_labels(self.settings.labels)
+        return ShapeInput(self.repository, self.event, facts, reports, self.results, labelled, self._page)
 
     @property
     def _page(self) -> PageAddress:

@@ -223,7 +223,9 @@ class EndpointRun:
         """The numbers for Prometheus of the repository of the run; of all that a run with time reads."""
         result, run = self.result, self.run
         repository = exported_repository(self.settings, run.repository) if self.has_time else run.repository
-        return prometheus_families(result.results, result.totals, result.snapshot.sequence, repository, result.marks)
+        sequence, marks = result.snapshot.sequence, result.marks
+        families = prometheus_families(result.results, result.totals, sequence, repository, marks)
+        return families.with_labels(self.settings.labels)
 
     def _report(self, debt_id: str) -> OwedReport | None:
         """Return an owed report; None for a fact, and if there is nothing to report under its name."""
