@@ -304,7 +304,7 @@ def _explain_carrier(context: ExplainContext, carrier: Change, carried: Sequence
 def _carried_lines(carrier: Change, carried: Sequence[_Delivery]) -> Iterator[Md]:
     changes = {change.change_id: change for timeline, _ in carried for change in _carried_changes(timeline, carrier)}
     names = join_limited(change_link(change_id, each.change) for change_id, each in changes.items())
-    yield md("It has no commit of its own, so it is no change in lead time. It only carried {}.", names)
+    yield md("It has no commit of its own, so lead time does not count it. It only carried {}.", names)
 
 
 def _carried_changes(timeline: ScopeTimeline, carrier: Change) -> Iterator[DeliveredChange]:
