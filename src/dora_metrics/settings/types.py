@@ -74,6 +74,7 @@ def _check_report(value: object) -> object:
 
 
 def _check_url(value: str) -> str:
+    value = value.strip()  # a secret is easily pasted with a line break
     scheme, _, address = value.partition("://")
     if scheme not in ("http", "https") or not address.strip("/") or not _can_be_split(value):
         raise ValueError("not a valid address; it must begin with http:// or https:// and have a host")
@@ -83,7 +84,7 @@ def _check_url(value: str) -> str:
 def _can_be_split(address: str) -> bool:
     try:
         parts = urlsplit(address)
-        return bool(parts.hostname) and parts.port != 0
+        return bool(parts.hostname) and parts.port != 0 and address.isprintable() and " " not in address
     except ValueError:  # a bracket without a partner, or a port that is no number
         return False
 
