@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -184,3 +185,31 @@ def test_a_promotion_starts_with_its_own_commits(shop: DeployingShop) -> None:
         shop.deploy(merged, at(hours + 2), f"v1.{number}.0")
     expected = {"#1": ("v1.1.0", 12.0), "#2": ("v1.2.0", 22.0)}
     assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)
+
+
+@pytest.mark.parametrize("branch", ["fix", "main"])
+@pytest.mark.parametrize("method", ["squash", "merge"])
+def test_a_forks_branch_may_have_the_name_of_the_default_branch(
+    shop: DeployingShop, method: Literal["squash", "merge"], branch: str
+) -> None:
+    """As GitHub's web editor makes it: whoever names the branch decides nothing about the numbers."""
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    shop.commit("work", [begin], at(10), "fix")
+    pull = shop.repository.pull("Fix", branch="fix", created_at=at(15))
+    sha = shop.repository.merge_pull(pull, method=method, at=at(20))
+    pull.head_ref_name = branch  # in the fork
+    shop.deploy(sha, at(21), "v1.0.1")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.0.1", 11.0)} for ledger in LEDGERS}
+
+
+def test_a_squashed_release_of_the_default_branch_starts_with_its_first_commit(shop: DeployingShop) -> None:
+    """The commit that is deployed is on no other branch, so the pull request that made it is what it delivered."""
+    begin = shop.commit("begin", [], at(0))
+    shop.repository.git.set_ref("refs/heads/production", begin)
+    shop.deploy(begin, at(1), "v1.0.0")
+    shop.commit("work", [begin], at(10))
+    pull = shop.repository.pull("Release 1.0.1", branch="main", base="production", created_at=at(15))
+    sha = shop.repository.merge_pull(pull, method="squash", at=at(20))
+    shop.deploy(sha, at(21), "v1.0.1")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.0.1", 11.0)} for ledger in LEDGERS}

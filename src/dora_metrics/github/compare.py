@@ -246,9 +246,20 @@ def default_branch_of(repository: JsonObject) -> str | None:
 
 
 def merged_pull_nodes(commit: JsonObject, default_branch: str | None) -> list[JsonObject]:
-    """Return the merged pull requests of a commit, without those from the default branch into another."""
+    """Return the merged pull requests of a commit, without those that only carried it on from the default branch."""
     pulls = commit["associatedPullRequests"]["nodes"]
-    return [pull for pull in pulls if pull["mergedAt"] and pull["headRefName"] != default_branch]
+    return [pull for pull in pulls if pull["mergedAt"] and not _only_carried(pull, commit, default_branch)]
+
+
+def _only_carried(pull: JsonObject, commit: JsonObject, default_branch: str | None) -> bool:
+    """Whether a pull request brought a commit of the default branch to another one, and did not make it by a squash.
+
+    One into the default branch from a branch of its name is from a fork, and brought its commits as any other does.
+    """
+    if pull["headRefName"] != default_branch or pull["baseRefName"] == default_branch:
+        return False
+    is_squash = pull["mergeCommit"] == {"oid": commit["oid"]} and len(commit["parents"]["nodes"]) == 1
+    return not is_squash
 
 
 def _with_own_commits(pulls_by_commit: PullsByCommit) -> PullsByCommit:

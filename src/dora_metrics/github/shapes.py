@@ -268,8 +268,13 @@ class AssociatedPulls(TypedDict):
     nodes: list[AnyPull]
 
 
+class OidNodes(TypedDict):
+    nodes: list[Oid]
+
+
 class CommitWithPulls(TypedDict):
     oid: str
+    parents: OidNodes
     associatedPullRequests: AssociatedPulls
 
 
@@ -294,10 +299,6 @@ class PullsByCommitAnswer(TypedDict):
 class GitAuthor(TypedDict):
     name: str | None
     email: str | None
-
-
-class OidNodes(TypedDict):
-    nodes: list[Oid]
 
 
 class BriefPull(TypedDict):

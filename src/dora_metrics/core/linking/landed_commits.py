@@ -18,7 +18,8 @@ class MergedPull(NamedTuple):
     """A merged pull request that contains a commit, or made it.
 
     `merge_sha` is the commit that merging made; `head_sha` was the newest commit of its branch. One from the default
-    branch into another is none: it brings nothing to where the commits are. `node_id` is GitHub's, to read more of it.
+    branch into another is none, unless it made the commit by a squash: it brings nothing to where the others are.
+    `node_id` is GitHub's, to read more of it.
     """
 
     change_id: str
