@@ -198,11 +198,12 @@ def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> N
 
 @cache
 def sample_exposition() -> str:
-    """Exposition text of the sample ledger."""
+    """Exposition text of the sample ledger, as a Pushgateway gets it."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = fact_files.read(str(ledger), BytesIO()).facts
     subject = evaluate(facts, Settings(), NOW)
-    return prometheus.exposition_text(prometheus_families(subject, cumulative_totals(subject, facts), 1))
+    families = prometheus_families(subject, cumulative_totals(subject, facts), 1)
+    return prometheus.exposition_text(families.identified_by("github:repository:1300192"))
 
 
 def metric_rows() -> list[list[str]]:

@@ -96,7 +96,7 @@ def test_every_rule_has_a_unit_test() -> None:
 
 
 def test_the_limits_are_those_that_the_page_names() -> None:
-    edges = [str(value) for value in ("1 / 7", 86400, 3600, 0.15)]
+    edges = [str(value) for value in ("4 / 30", 86400, 3600, 0.15)]
     for alert, edge in zip(list(ALERTS.values())[:4], edges, strict=True):
         assert re.search(rf"[<>] {re.escape(edge)}$", alert["expr"], flags=re.MULTILINE), name_of(alert)
 

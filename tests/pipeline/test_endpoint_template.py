@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,12 @@ def test_a_template_that_wants_too_much_is_a_reason_and_nothing_else(name: str) 
     with pytest.raises(TemplateError) as caught:
         shape_of(BOMBS[name], LIMITS).requests(INPUT)
     assert 0 < len(str(caught.value)) < 400
+
+
+def test_a_template_takes_no_more_time_than_the_sinks_have_left() -> None:
+    """All sinks of a run share a minute, and templates are rendered in it."""
+    with pytest.raises(TemplateError, match=r"0\.01 s or"):
+        shape_of("{{ facts|length }}").requests(replace(INPUT, seconds_left=0.01))
 
 
 @pytest.mark.parametrize("template", ESCAPES)

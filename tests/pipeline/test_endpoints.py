@@ -283,6 +283,16 @@ def test_events_select_what_an_endpoint_is_owed(runs: EndpointRuns) -> None:
     assert runs.fakes["archive"].requests == []
 
 
+def test_labels_are_in_the_numbers_of_an_endpoint_as_in_a_pushgateway(tmp_path: Path, stack: ExitStack) -> None:
+    """Else the same repository, reported by two clusters, would be one series."""
+    runs = started(stack, tmp_path, "metrics")
+    runs.options["metrics"] = {"template": "otlp"}
+    runs.inputs["labels"] = "cluster: eu-1"
+    runs.run(deployment(1))
+    (request,) = runs.fakes["metrics"].requests
+    assert b'{"key":"cluster","value":{"stringValue":"eu-1"}}' in request.body
+
+
 def test_an_unknown_debt_costs_nothing(runs: EndpointRuns) -> None:
     runs.run(deployment(1))
     (runs.folder / ENDPOINTS_OUTBOX_FILE).write_text(

@@ -100,6 +100,9 @@ def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) ->
             f"ftp://user:{SECRET}@host/",
             "not a valid address; it must begin with http:// or https://",
         ),
+        ("health-check-url", f"https://[::1{SECRET}", "not a valid address"),
+        ("health-check-url", f"https://host:{SECRET}/", "not a valid address"),
+        ("health-check-url", f"https://host/{SECRET}\nx", "not a valid address"),
         (
             "health-check-status",
             "200, ok, 99",

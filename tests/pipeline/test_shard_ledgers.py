@@ -1,7 +1,9 @@
 """A run over the ledgers of shards shows what one ledger with all their facts would show."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from dora_metrics import cli
 from dora_metrics.core.cursors import Cursor, encode_cursors
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger.layout import CURSORS_FILE, REPORTS_FILE
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.model import Settings
@@ -33,6 +35,10 @@ from support.shard_ledgers import (
     write_ledger,
     write_shards,
 )
+from support.sink_payloads import NOW as RUN_TIME
+from support.sink_payloads import deployment
+
+DAY = timedelta(days=1)
 
 PUSHED_BY_SHARDS = "the runs that write the `shard-ledgers` send the series of their scopes, so this run sends none"
 MISSING = (
@@ -186,6 +192,58 @@ def test_an_unread_shard_makes_no_counter_fall(tmp_path: Path, facts: list[Fact]
     after = counters(tmp_path / "all")
     assert after.keys() == before.keys()
     assert [series for series, value in before.items() if after[series] < value] == []
+
+
+def repository(number: int, name: str, days_ago: float) -> Repository:
+    time = RUN_TIME - days_ago * DAY
+    return Repository(
+        id=f"github:repository:{number}", repository=name, observed_at=time, names=(name,), seen_at=(time,)
+    )
+
+
+def deployments_of(name: str, numbers: range) -> Iterator[Deployment]:
+    """Deployments, the later the higher their number; the last one of 99 was today."""
+    return (deployment(each, 99 - each, repository=name, service=name.removeprefix("acme/")) for each in numbers)
+
+
+def write_shards_of_renamed_repository(folder: Path) -> list[str]:
+    """Write three shards: what acme/api was, its present one as acme/core, and one with a new acme/api."""
+    write_ledger(folder / "former", [repository(7, "acme/api", 60), *deployments_of("acme/api", range(50, 70))])
+    write_ledger(folder / "present", [repository(7, "acme/core", 20), *deployments_of("acme/core", range(60, 70))])
+    write_ledger(folder / "new", [repository(8, "acme/api", 5), *deployments_of("acme/api", range(95, 98))])
+    return ["dir:former", "dir:present", "dir:new"]
+
+
+def deployment_counts(root: Path) -> dict[str, float]:
+    """The counter of the deployments, by repository."""
+    counts = ((re.search('repository="(.*?)"', series), value) for series, value in counters(root).items()
+              if series.startswith("dora_deployments_total") and 'source="deployments"' in series)  # fmt: skip
+    return {match[1]: value for match, value in counts if match}
+
+
+def test_of_a_renamed_repository_an_unread_shard_resets_no_counter(tmp_path: Path) -> None:
+    """Only the former shard knows that acme/core was acme/api: the run's own ledger keeps that."""
+    ledgers = write_shards_of_renamed_repository(tmp_path)
+    expected = {"acme/api": 3, "acme/core": 20}
+    show_all(tmp_path, ledgers)
+    assert deployment_counts(tmp_path / "all") == expected
+    (tmp_path / "former").rename(tmp_path / "away")
+    show_all(tmp_path, ledgers)
+    assert deployment_counts(tmp_path / "all") == expected
+    show_all(tmp_path, ["dir:present", "dir:new"])
+    assert deployment_counts(tmp_path / "all") == expected
+    (tmp_path / "away").rename(tmp_path / "former")
+    show_all(tmp_path, ledgers)
+    assert deployment_counts(tmp_path / "all") == expected
+
+
+def test_names_of_repositories_are_kept_once(tmp_path: Path) -> None:
+    ledgers = write_shards_of_renamed_repository(tmp_path)
+    show_all(tmp_path, ledgers)
+    kept = files_in(tmp_path / "all" / "facts")
+    assert sum(content.count(b'"kind":"repository"') for content in kept.values()) == 2
+    show_all(tmp_path, ledgers)
+    assert files_in(tmp_path / "all" / "facts") == kept
 
 
 def counters(root: Path) -> dict[str, float]:

@@ -226,6 +226,17 @@ def test_a_new_repository_with_the_name_of_a_renamed_one_has_a_ledger_of_its_own
     assert sum(row[0] == "acme/shop" for row in fake.rows("deployments")) == 3
 
 
+def test_what_was_sent_before_ledgers_had_numbers_is_taken_over(sync_shop: SyncShop, fake: FakeBigQuery) -> None:
+    sync(sync_shop, fake)
+    (name,) = {row[5] for row in fake.rows("loads")}
+    sent = {table: fake.rows(table) for table in ("facts", "deployments", "lead_times")}
+    without_numbers = "UPDATE dora.loads SET ledger = 'branch:dora-metrics@acme/shop', repository_id = NULL"
+    fake._database.execute(without_numbers)  # noqa: SLF001 - as if an earlier version had sent them
+    assert "BigQuery ✓" in sync(sync_shop, fake).summary
+    assert {row[5] for row in fake.rows("loads") if row[0] == "acme/shop"} == {name}
+    assert {table: fake.rows(table) for table in sent} == sent
+
+
 @pytest.mark.parametrize("ledger", ["none", "branch:dora-metrics"], ids=["none", "a branch without a token"])
 def test_without_a_whole_ledger_nothing_is_sent(tmp_path: Path, fake: FakeBigQuery, ledger: str) -> None:
     """Rows of some facts would replace those of all."""

@@ -20,7 +20,7 @@ from dora_metrics.pipeline.deliver import deliver
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, raised_marks
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.pushed_counters import decode_pushed_counters
+from dora_metrics.sinks.pushed_counters import decode_pushed_group
 from dora_metrics.sinks.pushgateway import Pushgateway
 from support import events
 from support.facts import change, incident, pull_id, vulnerability
@@ -149,7 +149,7 @@ def test_what_was_pushed_is_read_back_exactly(gateway: str) -> None:
     results = evaluate(facts, Settings(), NOW)
     sink = Pushgateway(gateway, "dora", limits=SLOW_LIMITS)
     assert sink.send(sink_payload(facts, "a/b")).status == "done"
-    pushed = sink.pushed_counters("a/b")
+    pushed = sink.pushed_group("a/b").counters
     marks = raised_marks(NO_MARKS, results.evaluation, cumulative_totals(results, facts))
     assert pushed == marks
     assert len(pushed.values) > 60
@@ -173,13 +173,13 @@ def test_a_run_with_the_same_facts_and_lower_marks_leaves_the_push_to_the_newer_
 def test_the_group_of_any_repository_is_read(gateway: str, name: str) -> None:
     sink = Pushgateway(gateway, "dora", limits=SLOW_LIMITS)
     sink.send(sink_payload([deployment(repository=name)], name))
-    assert {scope.repository for scope in sink.pushed_counters(name).scopes} == {name}
+    assert {scope.repository for scope in sink.pushed_group(name).counters.scopes} == {name}
 
 
 def test_the_group_of_another_job_or_repository_is_not_read(gateway: str) -> None:
     Pushgateway(gateway, "dora", limits=SLOW_LIMITS).send(sink_payload([deployment(repository="a/one")], "a/one"))
-    assert Pushgateway(gateway, "other", limits=SLOW_LIMITS).pushed_counters("a/one") == NO_MARKS
-    assert Pushgateway(gateway, "dora", limits=SLOW_LIMITS).pushed_counters("a/on") == NO_MARKS
+    assert Pushgateway(gateway, "other", limits=SLOW_LIMITS).pushed_group("a/one").counters == NO_MARKS
+    assert Pushgateway(gateway, "dora", limits=SLOW_LIMITS).pushed_group("a/on").counters == NO_MARKS
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_a_gateway_that_cannot_be_read_gets_the_push(tmp_path: Path, answer: Ans
 def test_an_answer_that_never_ends_is_no_answer_in_bounded_time() -> None:
     for start in (b"HTTP/1.1 200 OK\r\nX: ", b'HTTP/1.1 200 OK\r\n\r\n{"data":['):
         with dripping(start, b"1,") as url:
-            assert Pushgateway(url, "dora", limits=FAST_LIMITS).pushed_counters(SHOP) == NO_MARKS
+            assert Pushgateway(url, "dora", limits=FAST_LIMITS).pushed_group(SHOP).counters == NO_MARKS
 
 
 def test_an_answer_that_is_larger_than_the_limit_is_not_read_to_its_end() -> None:
     padding = b" " * 17_000_000
     with listen(Answer(200, padding + answer_with(counter_family("3")))) as listener:
-        assert Pushgateway(listener.url, "dora", limits=SLOW_LIMITS).pushed_counters(SHOP) == NO_MARKS
+        assert Pushgateway(listener.url, "dora", limits=SLOW_LIMITS).pushed_group(SHOP).counters == NO_MARKS
 
 
 LABELS = {"repository": SHOP, "service": "shop", "environment": "production", "job": "dora", "instance": ""}
@@ -235,7 +235,7 @@ def answer_with(families: dict[str, object]) -> bytes:
 
 def test_bounds_are_read_as_the_gateway_writes_them() -> None:
     buckets = {"300": "1", "2.592e+06": "2", "1.5552e+07": "2", "+Inf": "3", "77": "9"}
-    marks = decode_pushed_counters(answer_with(histogram_family(buckets=buckets, sum="1.8e+06")), GROUP)
+    marks = decode_pushed_group(answer_with(histogram_family(buckets=buckets, sum="1.8e+06")), GROUP).counters
     assert {series.part: value for series, value in marks.values.items()} == {
         0: 1, 15: 2, 18: 2, 19: 3, 20: 1_800_000_000_000,
     }  # fmt: skip
@@ -243,7 +243,7 @@ def test_bounds_are_read_as_the_gateway_writes_them() -> None:
 
 def test_families_of_others_are_ignored() -> None:
     families = {**counter_family("5", "theirs_total"), **counter_family("7", "dora_level"), **counter_family("3")}
-    assert list(decode_pushed_counters(answer_with(families), GROUP).values.values()) == [3]
+    assert list(decode_pushed_group(answer_with(families), GROUP).counters.values.values()) == [3]
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_families_of_others_are_ignored() -> None:
     ],
 )
 def test_numbers_that_no_counter_can_have_are_no_marks(families: dict[str, object]) -> None:
-    assert decode_pushed_counters(answer_with(families), GROUP) == NO_MARKS
+    assert decode_pushed_group(answer_with(families), GROUP).counters == NO_MARKS
 
 
 @given(st.binary())
 def test_any_bytes_are_no_marks(content: bytes) -> None:
-    assert decode_pushed_counters(content, GROUP) == NO_MARKS
+    assert decode_pushed_group(content, GROUP).counters == NO_MARKS

@@ -239,12 +239,12 @@ def test_counters_are_read_back_from_the_group_of_the_same_labels(tmp_path: Path
         gateway = Pushgateway(url, "dora", None, SLOW_LIMITS, labels={"cluster": "eu-1"})
         deployments = [
             count
-            for series, count in gateway.pushed_counters(SHOP).values.items()
+            for series, count in gateway.pushed_group(SHOP).counters.values.items()
             if series.name == "dora_deployments_total"
         ]
         assert sum(deployments) == 3
         other = Pushgateway(url, "dora", None, SLOW_LIMITS, labels={"cluster": "us-1"})
-        assert not other.pushed_counters(SHOP).values
+        assert not other.pushed_group(SHOP).counters.values
 
 
 def test_labels_of_the_inputs_are_pushed_and_in_the_file_of_the_ledger(tmp_path: Path, gateway: str) -> None:

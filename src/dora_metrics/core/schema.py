@@ -261,7 +261,7 @@ class Goal(Struct, frozen=True, kw_only=True):
 
     `start`: the value at the start. `progress`: the share of the way from there to the target, 0 to 1. `expected`: the
     value that the trend reaches on the goal's date. `course`: met, missed, on course, not on course, or why this is
-    unknown. Without a value, `met` is null and `reason` says why.
+    unknown. Without a value, `met` is null and `reason` says why. A frequency is compared over whole weeks or days.
     """
 
     metric: str

@@ -261,6 +261,12 @@ class RunContext:
         is_usual = ledger.partition("@")[0] == default_text(addresses.LEDGER) and self._is_of_this_repository(ledger)
         return ledger != "none" and not is_usual
 
+    @property
+    def tenant(self) -> str:
+        """The run's repository, if its ledger is on a branch of another one; otherwise empty."""
+        is_guest = self._is_ledger_on_github and not self._is_of_this_repository(self.settings.ledger)
+        return self.run.repository if is_guest else ""
+
     def _is_of_this_repository(self, ledger: str) -> bool:
         return ledger.partition("@")[2].lower() in ("", self.run.repository.lower())
 

@@ -1,6 +1,7 @@
 """Send the numbers to every sink that is configured; a sink's failure is an outcome, never an exception."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from requests.auth import HTTPBasicAuth
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.month_files import FACTS_FOLDER
 from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
@@ -20,6 +22,7 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import Sink, SinkPayload
+from dora_metrics.sinks.pushed_counters import PushedGroup
 from dora_metrics.sinks.pushgateway import Pushgateway
 
 if TYPE_CHECKING:
@@ -101,14 +104,27 @@ def _push(result: RunResult, run: Run, gateway: Pushgateway, skip_reason: str) -
 
     No counter is pushed below what the gateway holds: an older ledger that was restored has older marks. What the
     gateway holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts
-    alone. The group of a name that another repository had before may hold the counters of that one, so it is not read.
+    alone.
     """
     sink: Sink = gateway
     if skip_reason:
         return Outcome(sink.name, "skipped", skip_reason)
-    is_own_group = not result.merge.after.names.has_had_other_holder(run.repository)
-    pushed_counters = gateway.pushed_counters(run.repository) if is_own_group else NO_MARKS
-    return sink.send(_payload(result, run, result.marks | pushed_counters, run.repository))
+    names = result.merge.after.names
+    pushed = gateway.pushed_group(run.repository)
+    counters = pushed.counters if _is_own_group(pushed, run.repository, names) else NO_MARKS
+    payload = _payload(result, run, result.marks | counters, run.repository)
+    return sink.send(replace(payload, families=payload.families.identified_by(names.repository_id(run.repository))))
+
+
+def _is_own_group(pushed: PushedGroup, repository: str, names: RepositoryNames) -> bool:
+    """Whether a group holds the counters of this repository, and not of another one that had its name before.
+
+    The numbers of both say it, also where each has a ledger of its own. A group of an earlier version has none.
+    """
+    own_id = names.repository_id(repository)
+    if own_id and pushed.repository_id:
+        return own_id == pushed.repository_id
+    return not names.has_had_other_holder(repository)
 
 
 def _reason_not_to_push(result: RunResult, settings: Settings) -> str:

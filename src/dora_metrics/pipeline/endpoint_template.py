@@ -1,6 +1,7 @@
 """A user's template as the shape of an endpoint, rendered in a process with limits."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def template_shape(path: str, read_template: Callable[[Path], str], limits: Temp
         except (OSError, UnicodeDecodeError, TemplateError) as error:
             raise TemplateError(template_problem(error)) from None
         render = partial(render_requests, template, template_values(shape_input))
-        return shaped_requests(render_apart(render, list[RenderedRequest], limits), shape_input)
+        seconds = min(limits.total_seconds, shape_input.seconds_left)
+        rendered = render_apart(render, list[RenderedRequest], replace(limits, total_seconds=seconds))
+        return shaped_requests(rendered, shape_input)
 
     return Shape(path, events=None, requests=requests)

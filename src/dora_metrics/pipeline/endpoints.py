@@ -16,6 +16,7 @@ from dora_metrics.core.ledger.outbox import (
     OutboxEntry,
     entry_of,
     is_report,
+    name_in_outbox,
     outbox_files,
     read_outbox,
     refused_last,
@@ -58,6 +59,7 @@ class Shipment:
     Attributes:
         endpoint: where it is.
         shape: what is made of its debts.
+        name_in_outbox: what the outbox calls it.
         owed: all its debts, oldest first.
         ids: the debts that this run sends.
         skip_reason: why it gets nothing; empty if it gets something.
@@ -65,6 +67,7 @@ class Shipment:
 
     endpoint: EndpointSettings
     shape: Shape
+    name_in_outbox: str
     owed: Sequence[OutboxEntry]
     ids: Sequence[str]
     skip_reason: str = ""
@@ -116,17 +119,17 @@ class EndpointRun:
 
     def _shipment(self, endpoint: EndpointSettings) -> Shipment:
         shape = _shape_of(endpoint.template, self.read_template)
-        owed = self._owed(endpoint, shape)
+        name = name_in_outbox(endpoint.name, self.result.tenant)
+        owed = self._owed(endpoint, shape, self._outbox.get(name, ()))
         ids = [entry.id for entry in refused_last(owed) if not is_report(entry.id) or self._has_all_months]
         if self._is_persistent and not self.has_time:
             ids = ids[:MAX_BATCH_FACTS]
-        return Shipment(endpoint, shape, owed, ids, self._skip_reason(endpoint, shape, ids))
+        return Shipment(endpoint, shape, name, owed, ids, self._skip_reason(endpoint, shape, ids))
 
-    def _owed(self, endpoint: EndpointSettings, shape: Shape) -> list[OutboxEntry]:
+    def _owed(self, endpoint: EndpointSettings, shape: Shape, entries: Sequence[OutboxEntry]) -> list[OutboxEntry]:
         """Return the debts of an endpoint, and the facts of this event, which some get also without news."""
         interest, gets_all = Interest.of_shape(shape, endpoint), _gets_every_run(endpoint, shape)
         own = self._own_facts(interest, gets_all=gets_all)
-        entries = self._outbox.get(endpoint.name, ())
         owed_ids = {entry.id for entry in entries}
         return with_entries(entries, (entry_of(fact) for fact in own if fact.id not in owed_ids))
 
@@ -190,14 +193,16 @@ class EndpointRun:
         deadline = self._share(sinks_left)
         address = Endpoint(endpoint.url, endpoint.token, endpoint.secret, self.limits, deadline, shipment.shape)
         refused_before = {entry.id for entry in shipment.owed if entry.refused}
-        return send_in_batches(address, shipment.ids, lambda ids: self._input(ids, facts), refused_before)
+        return send_in_batches(
+            address, shipment.ids, lambda ids: self._input(ids, facts, deadline.seconds_left), refused_before
+        )
 
     def _share(self, sinks_left: int) -> Deadline:
         """Return the time of the next sink: its equal part of what is left for the sinks that have not sent."""
         seconds_left = self.deadline.seconds_left
         return self.deadline if sinks_left == 1 or not seconds_left else Deadline(seconds_left / sinks_left)
 
-    def _input(self, ids: Sequence[str], facts: Mapping[str, Fact | None]) -> ShapeInput:
+    def _input(self, ids: Sequence[str], facts: Mapping[str, Fact | None], seconds_left: float) -> ShapeInput:
         return ShapeInput(
             repository=self.run.repository,
             event=self.run.event,
@@ -206,6 +211,7 @@ class EndpointRun:
             results=self.result.results,
             families=self._families,
             page=self._page,
+            seconds_left=seconds_left,
         )
 
     @cached_property
@@ -217,7 +223,9 @@ class EndpointRun:
         """The numbers for Prometheus of the repository of the run; of all that a run with time reads."""
         result, run = self.result, self.run
         repository = exported_repository(self.settings, run.repository) if self.has_time else run.repository
-        return prometheus_families(result.results, result.totals, result.snapshot.sequence, repository, result.marks)
+        sequence, marks = result.snapshot.sequence, result.marks
+        families = prometheus_families(result.results, result.totals, sequence, repository, marks)
+        return families.with_labels(self.settings.labels)
 
     def _report(self, debt_id: str) -> OwedReport | None:
         """Return an owed report; None for a fact, and if there is nothing to report under its name."""
@@ -277,11 +285,10 @@ class EndpointRun:
         """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays."""
         outbox = read_outbox(snapshot.files, self._names)
         for shipment in shipments:
-            name = shipment.endpoint.name
-            delivery, owed = deliveries[name], outbox.get(name, ())
+            delivery, owed = deliveries[shipment.endpoint.name], outbox.get(shipment.name_in_outbox, ())
             sent = {entry.id: entry for entry in shipment.owed}
             left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
-            outbox[name] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
+            outbox[shipment.name_in_outbox] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
         return outbox_files(outbox)
 
     def _changed_ids(self, snapshot: Snapshot, facts: Mapping[str, Fact | None]) -> set[str]:

@@ -13,6 +13,7 @@ from dora_metrics.core.ledger.outbox import (
     Outbox,
     OutboxEntry,
     entry_of,
+    name_in_outbox,
     outbox_files,
     read_outbox,
     report_entry,
@@ -26,7 +27,10 @@ from dora_metrics.core.shapes.shape import FactChange, Shape, is_any_change
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
 from dora_metrics.settings.endpoints import EndpointSettings
 
-__all__ = ["Interest", "News", "claimed_reports", "fact_changes", "new_judgements", "outbox_with", "read_outbox"]
+__all__ = [
+    "Interest", "News", "claimed_reports", "fact_changes", "name_in_outbox", "new_judgements", "outbox_with",
+    "read_outbox",
+]  # fmt: skip
 
 
 class News(Struct, frozen=True):
@@ -83,19 +87,21 @@ class Interest(Struct, frozen=True):
             yield from news.reports
 
 
-def outbox_with(outbox: Outbox, endpoints: Iterable[EndpointSettings], news: News, sequence: int) -> dict[str, bytes]:
+def outbox_with(
+    outbox: Outbox, endpoints: Mapping[str, EndpointSettings], news: News, sequence: int
+) -> dict[str, bytes]:
     """Return the files of the outbox after some news.
 
     Args:
         outbox: of the ledger before.
-        endpoints: those that are owed the news. Debts of others stay as they are.
+        endpoints: those that are owed the news, by their names in the outbox. Debts of others stay as they are.
         news: what a run has recorded.
         sequence: of the ledger with the news.
     """
     after = dict(outbox)
-    for endpoint in endpoints:
+    for name, endpoint in endpoints.items():
         new = (replace(entry, owed_at=sequence) for entry in Interest.of(endpoint).entries(news))
-        after[endpoint.name] = with_entries(outbox.get(endpoint.name, ()), new)
+        after[name] = with_entries(outbox.get(name, ()), new)
     return outbox_files(after)
 
 

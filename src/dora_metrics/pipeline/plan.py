@@ -55,6 +55,7 @@ class Gathered(msgspec.Struct, frozen=True):
         merge: the ledger's facts with the new ones.
         claims: the ledger's file with this run's claims on reports; empty if it claims none.
         union: the ledger after the merge together with others that are only read; None without others.
+        tenant: the first known name of the run's repository, if the ledger is that of another one; else empty.
     """
 
     view: LedgerView
@@ -63,6 +64,7 @@ class Gathered(msgspec.Struct, frozen=True):
     merge: MergePlan
     claims: Mapping[str, bytes]
     union: "LedgerUnion | None" = None
+    tenant: str = ""
 
     @property
     def counted_facts(self) -> Sequence[Fact]:
@@ -118,6 +120,7 @@ class RunResult(msgspec.Struct, frozen=True):
         snapshot: the ledger as it was written.
         is_new_ledger: whether this run created the ledger.
         notes: what a reader must know about how far back the ledger was read.
+        tenant: that of `Gathered`.
     """
 
     storage: Storage
@@ -131,6 +134,7 @@ class RunResult(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     is_new_ledger: bool
     notes: tuple[str, ...]
+    tenant: str = ""
 
 
 def plan_run(
@@ -260,7 +264,8 @@ def _outbox(
     )
     sequence = (snapshot.sequence or 0) + 1
     outbox = owed.read_outbox(snapshot.files, gathered.merge.after.names)
-    return snapshot.changed(owed.outbox_with(outbox, settings.all_endpoints, news, sequence))
+    endpoints = {owed.name_in_outbox(each.name, gathered.tenant): each for each in settings.all_endpoints}
+    return snapshot.changed(owed.outbox_with(outbox, endpoints, news, sequence))
 
 
 def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:

@@ -92,7 +92,8 @@ class RecordRequest(Struct, frozen=True):
         has_read_nothing: whether nothing could be read of what is to be recorded. A new ledger without facts would then
             look like one of repositories where nothing happened, so none is begun.
         unchanged_for: without news, numbers that are younger than this are left as they are.
-        other_ledgers: they count in all numbers and are only read; needs all months. None if there are none.
+        other_ledgers: they count in all numbers and are only read, and the names of their repositories are recorded;
+            needs all months. None if there are none.
     """
 
     observe: Observe
@@ -106,6 +107,13 @@ class RecordRequest(Struct, frozen=True):
     unchanged_for: timedelta = timedelta()
     other_ledgers: "OtherLedgers | None" = None
 
+    def repositories(self, recorded: RepositoryNames) -> tuple[Repository, ...]:
+        """Return the names to record, also those that only other ledgers know; `recorded` are in the ledger already."""
+        own = self.identify(recorded)
+        if self.other_ledgers is None:
+            return own
+        return (*own, *self.other_ledgers.news_in_names(recorded.including(own)))
+
 
 def record(context: RunContext, request: RecordRequest) -> RunResult:
     """Record in the first ledger that allows it, and note how that went.
@@ -114,7 +122,7 @@ def record(context: RunContext, request: RecordRequest) -> RunResult:
         SettingsError: if the window is not valid at the run's time.
     """
     for storage in _storages(context):
-        recorder = Recorder(storage, context.settings, context.run.now, context.pause_between_writes)
+        recorder = Recorder(storage, context.settings, context.run.now, context.pause_between_writes, context.tenant)
         try:
             with context.recording_time(is_persistent=storage.is_persistent):
                 result = recorder.record(request)
@@ -146,12 +154,14 @@ class Recorder:
         settings: what the numbers depend on, and how far back to read.
         now: the time of the run.
         sleep: waits for some seconds.
+        tenant: the run's repository, if the ledger is that of another one, which others may write too; else empty.
     """
 
     storage: Storage
     settings: Settings
     now: datetime
     sleep: Callable[[float], None]
+    tenant: str = ""
 
     def record(self, request: RecordRequest) -> RunResult:
         """Record what a run observed, and compute the numbers.
@@ -162,7 +172,7 @@ class Recorder:
             SettingsError: if the window is not valid at `now`.
         """
         view = self._open(request)
-        view = view.knowing(request.identify(view.contents.recorded_names))
+        view = view.knowing(request.repositories(view.contents.recorded_names))
         for _ in request.read_in_steps(view.contents):
             view = self._record_step(replace(request, claim=_claim_nothing), view)
         return self._compare_and_swap(request, view)
@@ -232,7 +242,7 @@ class Recorder:
     def _gather(self, request: RecordRequest, view: LedgerView) -> Gathered:
         """Observe and enrich, and read the ledger as far back as the new facts need."""
         while True:
-            repositories = request.identify(view.contents.recorded_names)
+            repositories = request.repositories(view.contents.recorded_names)
             view = view.knowing(repositories)
             claims = request.claim(view.contents)
             if claims and not view.is_complete:
@@ -250,7 +260,8 @@ class Recorder:
             missing = view.missing_months(merge)
             if missing is None:
                 union = request.other_ledgers.united_with(merge) if request.other_ledgers else None
-                return Gathered(view, observation, facts, merge, claims, union)
+                tenant = merge.after.names.stable_name(self.tenant)
+                return Gathered(view, observation, facts, merge, claims, union, tenant)
             view = self._extend(view, missing)
 
     def _extend(self, view: LedgerView, months: MonthSelection) -> LedgerView:
@@ -293,6 +304,7 @@ class Recorder:
             snapshot=snapshot,
             is_new_ledger=not view.snapshot.files and bool(snapshot.files),
             notes=(*notes, *view.notes),
+            tenant=gathered.tenant,
         )
 
 

@@ -124,7 +124,7 @@ def _decode_result(content: bytes, limits: TemplateLimits) -> _RenderResult | No
 
 def _limits_text(limits: TemplateLimits) -> str:
     return (
-        f"it needs more than {limits.cpu_seconds} s of processor time, {limits.total_seconds:g} s or "
+        f"it needs more than {limits.cpu_seconds} s of processor time, {limits.total_seconds:.3g} s or "
         f"{limits.memory_bytes // 1_000_000:,} MB; make fewer or shorter loops and texts"
     )
 

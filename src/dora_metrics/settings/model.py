@@ -171,7 +171,7 @@ class Settings(BaseModel):
         (),
         description=(
             "Warn if one of the given conditions is true, such as lead_time > 2d, lead_time worse by 20%, or "
-            "deployment_frequency < 1/w."
+            "deployment_frequency < 1/w, which counts whole weeks."
         ),
     )
     window: WindowSetting = Field(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
@@ -73,10 +74,19 @@ def _check_report(value: object) -> object:
 
 
 def _check_url(value: str) -> str:
+    value = value.strip()  # a secret is easily pasted with a line break
     scheme, _, address = value.partition("://")
-    if scheme not in ("http", "https") or not address.strip("/"):
+    if scheme not in ("http", "https") or not address.strip("/") or not _can_be_split(value):
         raise ValueError("not a valid address; it must begin with http:// or https:// and have a host")
     return value
+
+
+def _can_be_split(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0 and address.isprintable() and " " not in address
+    except ValueError:  # a bracket without a partner, or a port that is no number
+        return False
 
 
 def _check_window(value: str) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from math import inf
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from dora_metrics.core.metrics.totals import (
     VULNERABILITIES_FAMILY,
     Series,
 )
-from dora_metrics.core.reports.prometheus import counter_series
+from dora_metrics.core.reports.prometheus import REPOSITORY_ID, REPOSITORY_INFO, counter_series
 
 _PARTS_BY_BOUND = {float(bound): part for part, bound in enumerate((*BUCKETS_SECONDS, inf))}
 _MICROSECONDS = 10**6
@@ -41,23 +42,48 @@ class _Answer(msgspec.Struct):
     data: list[dict[str, msgspec.Raw]]
 
 
-def decode_pushed_counters(content: bytes, grouping_labels: Mapping[str, str]) -> HighWaterMarks:
-    """Decode the counters of one group; no marks if there is no such group, or if the answer is invalid.
+class PushedGroup(NamedTuple):
+    """What a Pushgateway holds of a repository.
+
+    Attributes:
+        counters: the values of counters and histograms.
+        repository_id: the repository that pushed them, by its number on GitHub. Several repositories may have the name
+            of the group one after another. None if the group does not say it.
+    """
+
+    counters: HighWaterMarks
+    repository_id: str | None
+
+
+NOTHING_PUSHED = PushedGroup(NO_MARKS, None)
+
+
+def decode_pushed_group(content: bytes, grouping_labels: Mapping[str, str]) -> PushedGroup:
+    """Decode one group; nothing was pushed if there is no such group, or if the answer is invalid.
 
     Args:
         content: the body of the answer, with all groups.
         grouping_labels: all labels of the group.
     """
     try:
-        groups = msgspec.json.decode(content, type=_Answer).data
-        values = Counter(dict(pair for group in groups if _labels(group) == grouping_labels for pair in _values(group)))
+        answer = msgspec.json.decode(content, type=_Answer)
+        groups = [group for group in answer.data if _labels(group) == grouping_labels]
+        values = Counter(dict(pair for group in groups for pair in _values(group)))
+        repository_ids = [repository_id for group in groups for repository_id in _repository_ids(group)]
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return NO_MARKS
-    return HighWaterMarks(values, frozenset(series.scope for series in values))
+        return NOTHING_PUSHED
+    counters = HighWaterMarks(values, frozenset(series.scope for series in values))
+    return PushedGroup(counters, next(iter(repository_ids), None))
 
 
 def _labels(group: Group) -> dict[str, str]:
     return msgspec.json.decode(group["labels"], type=dict[str, str]) if "labels" in group else {}
+
+
+def _repository_ids(group: Group) -> Iterator[str]:
+    if content := group.get(REPOSITORY_INFO):
+        samples = msgspec.json.decode(content, type=_Family).metrics
+        yield from (sample.labels[REPOSITORY_ID] for sample in samples if REPOSITORY_ID in sample.labels)
 
 
 def _values(group: Group) -> Iterator[tuple[Series, int]]:

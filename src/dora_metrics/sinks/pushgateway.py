@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.http_session import HttpRequest
 from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BAD_ADDRESS, SendError, may_hold_secret, read_once, send_with_retries
-from dora_metrics.sinks.pushed_counters import decode_pushed_counters
+from dora_metrics.sinks.pushed_counters import PushedGroup, decode_pushed_group
 
 _MAX_GROUPS_BYTES = 16 * 1024 * 1024
 """Of a Pushgateway's answer with all its groups: more than a thousand repositories with one scope each."""
@@ -52,11 +51,11 @@ class Pushgateway:
             return Outcome(self.name, "failed", BAD_ADDRESS)
         return Outcome(self.name, "done")
 
-    def pushed_counters(self, repository: str) -> HighWaterMarks:
-        """Return the counters that the repository's group holds; no marks if that cannot be read in time."""
+    def pushed_group(self, repository: str) -> PushedGroup:
+        """Return what the repository's group holds; nothing if that cannot be read in time."""
         request = HttpRequest("GET", f"{base_url(self.url)}/api/v1/metrics", auth=self.auth)
         content = read_once(request, self.limits, _MAX_GROUPS_BYTES, self.deadline)
-        return decode_pushed_counters(content or b"", {"job": self.job, **self._grouping_key(repository)})
+        return decode_pushed_group(content or b"", {"job": self.job, **self._grouping_key(repository)})
 
     def _grouping_key(self, repository: str) -> dict[str, str]:
         return {**self.labels, "repository": repository}

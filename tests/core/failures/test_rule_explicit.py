@@ -259,3 +259,14 @@ def test_a_branch_names_no_deployment() -> None:
     (history,) = evaluate_facts(facts, Policy()).histories
     assert history.failures == []
     assert history.incidents[0].because == "names main, which is not a recorded production deployment that counts"
+
+
+@pytest.mark.parametrize("name", ["#3", "https://github.com/acme/shop/pull/3", sha("merged"), sha("merged")[:8]])
+def test_a_pull_request_that_only_carried_others_means_the_deployment_that_brought_it(name: str) -> None:
+    feature = change(1, commits=commits("03-01"), merged_at="03-01T12:00")
+    release = change(
+        3, commits=feature.commits, merged_at="03-02", sha=sha("merged"), url="https://github.com/acme/shop"
+    )
+    facts = [deployment(1, "03-01"), deployment(2, "03-03", changes=[1, 3]), feature, release]
+    assert failure_rules(*facts, incident(1, "03-09", deployment=name)) == {2: "explicit"}
+    assert failure_rules(*facts, deployment(3, "03-08", remediates=name)) == {2: "explicit"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Fact
-from support.facts import change, deployment, failed_deployment, failure_rules, metrics_of, scope_of
+from support.facts import change, commits, deployment, failed_deployment, failure_rules, metrics_of, scope_of, sha
 
 OTHER_RULES = frozenset({"explicit", "rollback", "revert", "incident", "health-check"})
 
@@ -149,3 +149,19 @@ def test_switched_off_it_marks_nothing_but_the_hotfix_stays_rework() -> None:
     facts = hotfixed(labels=("hotfix",))
     assert failure_rules(*facts, failure_rules=OTHER_RULES) == {}
     assert metrics_of(*facts, failure_rules=OTHER_RULES).rework_rate.rework == 1
+
+
+def test_a_pull_request_that_only_carried_the_fix_says_that_it_is_a_hotfix() -> None:
+    fix = change(1, branch="fix-a", commits=commits("03-05T01:00"), merged_at="03-05T02:00")
+    carrier = change(2, labels=("hotfix",), commits=fix.commits, merged_at="03-05T03:00")
+    facts = [deployment(1, "03-01"), deployment(2, "03-05"), deployment(3, "03-05T05:00", changes=[1, 2])]
+    assert failure_rules(*facts, fix, carrier) == {2: "hotfix"}
+    metrics = metrics_of(*facts, fix, carrier)
+    assert (metrics.rework_rate.rework, metrics.lead_time.changes) == (1, 1)
+
+
+def test_a_hotfix_that_is_merged_back_later_is_no_hotfix_of_the_next_release() -> None:
+    fix = change(1, branch="hotfix/a", sha=sha("merged"), commits=commits("03-05T01:00"), merged_at="03-05T02:00")
+    back = change(2, branch="hotfix/a", commits=fix.commits, merged_at="03-05T08:00")
+    facts = [*hotfixed(), deployment(4, "03-05T09:00", changes=[2, 5]), change(5)]
+    assert failure_rules(*facts[:-3], fix, back, *facts[-2:]) == {2: "hotfix"}

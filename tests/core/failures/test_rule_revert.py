@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
 from support.facts import (
+    at,
     change,
     commit_id,
     commits,
@@ -207,3 +209,25 @@ def test_a_title_means_the_latest_change_of_exactly_that_title_delivered_before(
     ]
     assert failure_rules(*facts, change(9, title='Revert "Add a cart"')) == {3: "revert"}
     assert failure_rules(*facts, change(9, title='Revert "add a cart"')) == {}
+
+
+RELEASE = change(3, title="Release 1.1", sha=sha("merged"), commits=commits("03-01T08:00"), merged_at="03-02")
+CARRIED = replace(ORIGINAL, commits=RELEASE.commits, merged_at=at("03-01T12:00"))
+
+
+@pytest.mark.parametrize(
+    "revert", [{"reverts": RELEASE.id}, {"reverts": RELEASE.sha}, {"title": 'Revert "Release 1.1"'}]
+)
+def test_a_pull_request_that_only_carried_others_is_reverted_where_it_came(revert: dict[str, Any]) -> None:
+    facts = reverted_history(CARRIED, RELEASE, change(9, **revert), originals=(1, 3))
+    assert failure_rules(*facts) == {2: "revert"}
+    assert metrics_of(*facts).lead_time.changes == 3, "the original, the other one and the revert"
+
+
+def test_what_a_deployment_had_for_its_head_stands_for_what_came_with_it() -> None:
+    """A branch that was merged without a pull request is no change, so no deployment lists its merge."""
+    original, head = direct_commit(1), str(deployment(2).sha)
+    facts = reverted_history(original, change(9, reverts=head), originals=(original.id,))
+    assert failure_rules(*facts) == {2: "revert"}
+    revert = replace(original, reverts=sha("older"))
+    assert failure_rules(*reverted_history(revert, *facts[6:], originals=(original.id,))) == {}

@@ -69,7 +69,8 @@ def test_a_pull_request_opened_for_commits_that_were_all_deployed_before_is_no_s
         pull_id(8): deployment_id(2),
     }
     assert deliveries.deployments[1].changes == (pull_id(8),)
-    assert deliveries.parts[pull_id(7)].deployment.id == deployment_id(1), "where a revert of it looks"
+    (carrier,) = deliveries.carriers
+    assert (carrier.change_id, carrier.deployment.id) == (pull_id(7), deployment_id(1)), "what a revert of it means"
 
 
 def test_a_direct_commit_of_a_git_history_belongs_to_its_pull_request_whenever_it_was_tagged() -> None:

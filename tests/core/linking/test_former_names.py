@@ -294,6 +294,15 @@ def test_a_present_name_has_the_id_of_its_repository() -> None:
     assert NAME_TAKEN.repository_id("acme/shop@1") == "github:repository:1"
 
 
+def test_what_other_names_add_is_recorded_once_and_newer_than_what_is_known() -> None:
+    own = RepositoryNames.of([repository(1, "acme/shop", seen_at=("02-01",))])
+    others = [repository(1, "acme/store", seen_at=("02-15",), observed_at="03-01"), SUCCESSOR]
+    first, second = own.news_in(others)
+    assert (first.names, second) == (("acme/store", "acme/shop"), SUCCESSOR)
+    assert first.observed_at > own.repositories[first.id].observed_at, "its present name is as known, and this is newer"
+    assert not list(own.including([first, second]).news_in(others))
+
+
 def test_a_numbered_name_is_never_that_of_another_repository() -> None:
     before, after = RepositoryNames.of([repository(1, "acme/shop")]), RepositoryNames.of([STORE, SUCCESSOR])
     assert before.numbered_name("acme/shop") == after.numbered_name("acme/store") == "acme/shop@1"

@@ -41,7 +41,6 @@ def deployed_pulls(*moments: str, coding: float, pickup: float, review: float, d
     return facts
 
 
-LEAD_TIME_OF_FOUR = "the total lead time of 4 changes"
 TUESDAYS = ("03-05T12:00", "03-12T12:00", "03-19T12:00", "03-26T12:00")
 
 
@@ -105,12 +104,15 @@ def test_one_metric_with_a_level_is_no_overall_and_holds_nothing_back() -> None:
 # Lead time
 
 
-def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would_bring() -> None:
+def test_waiting_for_deployment_is_told_with_the_other_stages_and_what_half_of_it_would_bring() -> None:
     """1 + 2 + 45 h; half of the waiting time leaves 25.5 h. Merged on Sundays, deployed on Tuesdays."""
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
-        f"93.8 % of {LEAD_TIME_OF_FOUR} is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
+        (
+            "The slowest stage is waiting for deployment: 1 d 21 h from merge to deployment "
+            "(coding 1 h, review 2 h; medians of 4 changes)."
+        ),
         "Deployments happened only on Tuesdays; 4 of 4 changes were merged on other days.",
         "If the wait for deployment were half as long, the median lead time of these changes would be 1 d 2 h.",
     ]
@@ -122,10 +124,14 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     [
         (
             (1, 30, 40, 1),
-            "75 % of the review time is spent before the first review.",
+            "The first review came 1 d 6 h after the opening, and the merge 10 h after that (medians of 4 changes).",
             "Agree on how soon the first review should come",
         ),
-        ((1, 10, 40, 1), "75 % of the review time is spent after the first review.", "Open smaller pull requests"),
+        (
+            (1, 10, 40, 1),
+            "The first review came 10 h after the opening, and the merge 1 d 6 h after that (medians of 4 changes).",
+            "Open smaller pull requests",
+        ),
         ((40, 1, 2, 1), None, "Cut work into smaller changes"),
     ],
 )
@@ -137,6 +143,24 @@ def test_review_and_coding_have_their_own_causes(
     advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1h"}}))["lead_time"]
     assert advice.evidence[1:] == ([said] if said else [])
     assert advice.measures[0].do == first
+
+
+def test_one_old_branch_decides_neither_the_slowest_stage_nor_what_happens_in_it() -> None:
+    """The branch was written 400 days ago, and its review took 90 days after the first look."""
+    facts = deployed_pulls(*TUESDAYS, coding=2, pickup=18, review=20, delivery=2)
+    merged = hours_after(TUESDAYS[-1], -2)
+    opened, authored = hours_after(merged, -90 * 24), hours_after(merged, -400 * 24)
+    old = {"opened_at": opened, "first_review_at": hours_after(opened, 1), "merged_at": merged}
+    facts[-2:] = [deployment(4, TUESDAYS[-1], changes=[4, 5]), facts[-1], change(5, authored, **old)]
+    advice = missed_lead_time(*facts)
+    assert advice.evidence == [
+        (
+            "The slowest stage is review: 20 h from the opening of the pull request to its merge "
+            "(coding 2 h, waiting for deployment 2 h; medians of 5 changes)."
+        ),
+        "The first review came 18 h after the opening, and the merge 2 h after that (medians of 5 changes).",
+    ]
+    assert advice.measures[0].do == "Agree on how soon the first review should come"
 
 
 def test_two_changes_are_an_anecdote() -> None:
@@ -175,10 +199,11 @@ def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() 
     ]
 
 
-def test_lead_time_from_the_opening_on_leaves_coding_out_of_the_shares() -> None:
+def test_lead_time_from_the_opening_on_leaves_coding_out() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=100, pickup=1, review=5, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="opened").evidence[0] == (
-        f"90 % of {LEAD_TIME_OF_FOUR} is spent between merge and deployment (review 10 %)."
+        "The slowest stage is waiting for deployment: 1 d 21 h from merge to deployment "
+        "(review 5 h; medians of 4 changes)."
     )
 
 
@@ -248,6 +273,40 @@ def test_an_hour_is_one_of_the_time_zone() -> None:
     assert "Deployments between 18:00 and 24:00 failed 6 of 6 times, others 0 of 20." in evidence
 
 
+def nightly_redeployments(*, days: int) -> list[Any]:
+    """One change each day at noon, every third one broken; each night at 3:00 the running commit is deployed again."""
+    facts: list[Any] = []
+    for n in range(1, days + 1):
+        facts += [
+            deployment(n, f"03-{n:02}T12:00", sha=f"{n:040}", changes=[n]),
+            deployment(n + 100, f"03-{n + 1:02}T03:00", sha=f"{n:040}", changes=[]),
+        ]
+        facts += [incident(n, f"03-{n:02}T13:00", resolved_at=f"03-{n:02}T14:00")] if n % 3 == 0 else []
+    return facts
+
+
+def test_redeployments_are_no_small_deployments_and_no_others_of_the_night() -> None:
+    """9 of 27 at noon against 0 of 27 at night would be p = 0.002, but nothing new could fail at night."""
+    assert advice_by_metric(*nightly_redeployments(days=27))["change_failure_rate"].evidence == [
+        "Over the last 90 days, 9 of 54 deployments failed (rule `incident`)."
+    ]
+
+
+def test_what_a_comparison_leaves_out_is_counted() -> None:
+    """Five large ones failed, ten small ones did not. One more brought nothing, one has a count of commits only."""
+    facts = [fact for n in range(1, 11) for fact in deployment_of_size(n, f"03-{n:02}T12:00", 1)]
+    facts += [fact for n in range(11, 16) for fact in deployment_of_size(n, f"03-{n:02}T20:00", 8, broken=True)]
+    facts += [deployment(50, "03-15T23:30", changes=[]), deployment(51, "03-16T12:00", changes=None, commit_count=90)]
+    facts += [deployment(52, "03-17T12:00", sha=facts[-1].sha, changes=[])]
+    assert advice_by_metric(*facts)["change_failure_rate"].evidence[1:] == [
+        (
+            "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10 "
+            "(3 without a known new change are left out)."
+        ),
+        "Deployments between 18:00 and 24:00 failed 5 of 6 times, others 0 of 11 (1 redeployment is left out).",
+    ]
+
+
 def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
     health = [deployment(n, days_of_march(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
     assert [one.do for one in advice_by_metric(*health)["change_failure_rate"].measures] == [
@@ -296,6 +355,53 @@ def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
     noticed_text = f"Over the last 90 days, failures with an incident were noticed after {noticed} h"
     assert advice.evidence == [f"{noticed_text} and fixed {fixed} h later (medians of 3)."]
     assert advice.measures[0].do == first
+
+
+def rolled_back(noticed_minutes: float, ended_minutes: float, *, closed_hours: float | None) -> list[Any]:
+    """Three deployments, each rolled back after some minutes; its issue is closed hours after it was opened."""
+    facts: list[Any] = []
+    for n in (1, 2, 3):
+        deployed = days_of_march(n * 5 + 2)[0]
+        noticed = hours_after(deployed, noticed_minutes / 60)
+        closed = None if closed_hours is None else hours_after(noticed, closed_hours)
+        facts += [
+            deployment(n * 10, f"03-{n * 5 + 1:02}", sha=f"{n * 10:040}"),
+            deployment(n * 10 + 1, deployed, sha=f"{n * 10 + 1:040}"),
+            deployment(n * 10 + 2, hours_after(deployed, ended_minutes / 60), sha=f"{n * 10:040}"),
+            incident(n + 10, noticed, resolved_at=closed),
+        ]
+    return facts
+
+
+NOTICED_LATE = (
+    "Over the last 90 days, failures with an incident were noticed after 1 h 20 min and fixed 10 min later "
+    "(medians of 3)."
+)
+
+
+def missed_recovery(*facts: Any) -> schema.Advice:  # noqa: ANN401
+    return advice_by_metric(*facts, goals=parse_goals({"recovery_time": {"target": "1m"}}))["recovery_time"]
+
+
+@pytest.mark.parametrize("closed_hours", [72, None])
+def test_a_ticket_that_is_closed_late_does_not_prolong_the_failure(closed_hours: float | None) -> None:
+    """80 of 90 minutes passed before anybody noticed, whatever became of the issue."""
+    advice = missed_recovery(*rolled_back(80, 90, closed_hours=closed_hours))
+    assert advice.evidence == [NOTICED_LATE]
+    assert advice.measures[0].do == "Check the service after each deployment (`health-check-url`)"
+
+
+def test_a_failure_with_several_incidents_was_noticed_by_the_first_and_counts_once() -> None:
+    facts = rolled_back(80, 90, closed_hours=72)
+    later = [incident(n + 20, hours_after(days_of_march(n * 5 + 2)[0], 1.45), resolved_at="03-30") for n in (1, 2, 3)]
+    assert missed_recovery(*facts, *later).evidence == [NOTICED_LATE]
+
+
+def test_an_incident_that_ended_before_it_was_detected_says_nothing() -> None:
+    facts = broken_deployments(noticed=5, fixed=-1)
+    assert [
+        text for text in missed_recovery(*facts, *rolled_back(80, 90, closed_hours=1)).evidence if "noticed" in text
+    ] == [NOTICED_LATE]
 
 
 def test_failures_that_were_rolled_back_are_compared_with_the_others() -> None:

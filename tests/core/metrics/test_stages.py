@@ -50,12 +50,44 @@ def lead_time_of(*facts: Any) -> schema.LeadTime:  # noqa: ANN401
     return scope.metrics.lead_time
 
 
-def test_the_longest_stage_has_the_largest_share_of_the_time() -> None:
+def test_the_longest_stage_has_the_largest_median() -> None:
     breakdown = breakdown_of(complete(1), complete(2), complete(3))
     assert (breakdown.is_comparable, breakdown.longest_stage) == (True, "delivery")
-    assert breakdown.share("delivery") == pytest.approx(84 / 108)
+    assert breakdown.is_longest_dominant
     assert breakdown.median_seconds("review") == 12 * 3600
+    assert breakdown.longest_stage_text() == (
+        "3 d 12 h from merge to deployment (coding 12 h, review 12 h; medians of 3 changes)"
+    )
     assert breakdown.hidden_stages_text() == ""
+
+
+def test_one_old_branch_does_not_decide_the_longest_stage() -> None:
+    """Four years of coding are 97 % of the time of these changes."""
+    old = change(4, "2020-03-01", opened_at="03-01T12:00", merged_at="03-02")
+    breakdown = breakdown_of(complete(1), complete(2), complete(3), old, squash(5))
+    assert breakdown.longest_stage_text() == (
+        "3 d 12 h from merge to deployment (coding 12 h, review 12 h; medians of 4 of 5 changes)"
+    )
+
+
+def test_a_longest_stage_is_dominant_if_it_takes_as_long_as_the_others_together() -> None:
+    """Coding and review 24 h each, and delivery 48 h; then one hour less of it."""
+    for merged, is_dominant in (("03-03T12:00", True), ("03-03T13:00", False)):
+        facts = [change(number, "03-01T12:00", opened_at="03-02T12:00", merged_at=merged) for number in (1, 2, 3)]
+        assert breakdown_of(*facts).is_longest_dominant is is_dominant
+
+
+def test_stages_without_a_median_above_zero_are_not_compared_and_nothing_is_hidden() -> None:
+    """Each change takes its time in another stage."""
+    facts = [
+        change(1, "03-01", opened_at=DEPLOYED, merged_at=DEPLOYED),
+        change(2, DEPLOYED, opened_at=DEPLOYED, merged_at=DEPLOYED),
+        change(3, "03-01", opened_at="03-01", merged_at=DEPLOYED),
+        squash(4),
+    ]
+    breakdown = breakdown_of(*facts)
+    assert len(breakdown.complete) == 3
+    assert (breakdown.is_comparable, breakdown.hidden_stages_text()) == (False, "")
 
 
 def test_two_changes_are_too_few_to_say_anything() -> None:

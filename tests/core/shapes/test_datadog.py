@@ -359,6 +359,8 @@ def test_the_id_has_the_characters_that_datadog_allows() -> None:
 
 
 def test_a_rename_changes_no_id() -> None:
+    shop = Repository(id="github:repository:1", repository="acme/shop", observed_at=at("02-01"), names=("acme/shop",))
+    names_before = RepositoryNames.of([shop])
     store = Repository(
         id="github:repository:1",
         repository="acme/store",
@@ -370,10 +372,19 @@ def test_a_rename_changes_no_id() -> None:
     before = incident(12, id="github:issue:acme/shop#12")
     after = names.resolve_fact(before)
     assert after.id != before.id
-    assert event_id(after, names) == event_id(before)
+    assert event_id(after, names) == event_id(before, names_before)
     inputs = shape_input([deployment(1, repository="acme/store", service="store")], NOW)
     renamed = dataclasses.replace(inputs, results=replace(inputs.results, names=names))
-    assert event_id(deployment(1)) in DATADOG.requests(renamed)[0].body.decode()
+    assert event_id(deployment(1), names_before) in DATADOG.requests(renamed)[0].body.decode()
+
+
+def test_another_repository_of_the_same_name_has_other_ids() -> None:
+    first, second = (
+        Repository(id=f"github:repository:{number}", repository="acme/shop", observed_at=NOW, names=("acme/shop",))
+        for number in (1, 2)
+    )
+    fact = incident(12, id="github:issue:acme/shop#12")
+    assert event_id(fact, RepositoryNames.of([first])) != event_id(fact, RepositoryNames.of([second]))
 
 
 def test_an_incident_that_another_report_joined_is_at_datadog_once(datadog: FakeDatadog) -> None:

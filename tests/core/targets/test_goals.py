@@ -1,6 +1,6 @@
 """Goals: how they are written, how far a metric is from them, and whether it will meet them in time."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,13 +34,34 @@ def test_a_goal_is_read_in_the_unit_of_its_metric() -> None:
         "recovery_time": {"target": "90m"},
     }
     assert parse_goals(table) == (
-        GoalSpec("deployment_frequency", 5 / 7, date(2027, 3, 31)),
+        GoalSpec("deployment_frequency", 5 / 7, date(2027, 3, 31), period_days=7),
         GoalSpec("lead_time", DAY, date(2027, 3, 31), 3 * DAY),
         GoalSpec("change_failure_rate", 0.1),
         GoalSpec("recovery_time", 1.5 * HOUR),
         GoalSpec("rework_rate", 0.05),
     )
     assert parse_goals({}) == ()
+
+
+def test_a_team_that_deploys_once_each_week_meets_its_goal_on_every_day_of_the_week() -> None:
+    """30 days hold four or five Tuesdays, which is nothing that was reached either."""
+    tuesdays = [deployment(n, (at("01-02T10:00") + timedelta(weeks=n)).isoformat()) for n in range(20)]
+    goals = parse_goals({"deployment_frequency": {"target": "1/w"}})
+    for day in range(1, 8):
+        outlook = scope_of(*tuesdays, goals=goals, window="30d", now=f"05-{day:02}T12:00").outlook
+        (goal,) = outlook.goals
+        assert (goal.met, goal.distance, goal.progress) == (True, 0, 1)
+        assert not [text for text in outlook.achievements if "Goal" in text]
+
+
+def test_a_goal_a_week_is_missed_where_a_week_is_missing() -> None:
+    """Three in 30 days, from four in the 30 days before, which met it."""
+    weeks = [n for n in range(18) if n != 15]
+    tuesdays = [deployment(n, (at("01-02T10:00") + timedelta(weeks=n)).isoformat()) for n in weeks]
+    goals = parse_goals({"deployment_frequency": {"target": "1/w"}})
+    outlook = scope_of(*tuesdays, goals=goals, window="30d", now="05-04T12:00").outlook
+    (goal,) = outlook.goals
+    assert (goal.value, goal.met, goal.progress) == (0.1, False, 0)
 
 
 def test_every_problem_of_all_goals_is_told_at_once() -> None:

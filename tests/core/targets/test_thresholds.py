@@ -1,7 +1,9 @@
 """Thresholds: how they are written, what violates them, and when they cannot be evaluated."""
 
 import re
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,7 +20,7 @@ from dora_metrics.core.targets.thresholds import (
     apply_thresholds,
     parse_threshold,
 )
-from dora_metrics.core.windows import Window
+from dora_metrics.core.windows import Window, parse_window
 from support.facts import DAY, HOUR, at, change, deployment, document_of, incident
 
 SHOP = Scope("acme/shop", "shop", "production")
@@ -26,7 +28,7 @@ SHOP = Scope("acme/shop", "shop", "production")
 
 def threshold_input(*facts: Any, window: str = "2024-03-01..2024-04-01") -> ThresholdInput:  # noqa: ANN401
     """The only scope of some facts, compared with the window before."""
-    document = document_of(*facts, window=window)
+    document = document_of(*facts, window=window, now="12-01")
     (scope,) = document.scopes
     (record,) = evaluate_facts(facts, Policy()).histories
     bounds = Window(document.window.start, document.window.end)
@@ -56,7 +58,7 @@ ONE_OF_FOUR = (
     [
         ("change_failure_rate > 0.15", ValueLimit("change_failure_rate > 0.15", "change_failure_rate", ">", 0.15)),
         ("lead_time>=2d", ValueLimit("lead_time>=2d", "lead_time", ">=", 2 * DAY)),
-        ("deployment_frequency < 1/w", ValueLimit("deployment_frequency < 1/w", "deployment_frequency", "<", 1 / 7)),
+        ("deployment_frequency < 1/w", ValueLimit("deployment_frequency < 1/w", "deployment_frequency", "<", 1 / 7, 7)),
         ("recovery_time <= 90m", ValueLimit("recovery_time <= 90m", "recovery_time", "<=", 1.5 * HOUR)),
         ("lead_time worse by 20%", RegressionLimit("lead_time worse by 20%", ("lead_time",), 0.2)),
         ("lead_time worse by 12.5 %", RegressionLimit("lead_time worse by 12.5 %", ("lead_time",), 0.125)),
@@ -100,14 +102,68 @@ def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -
         ("change_failure_rate >= 0.26", None),
         ("lead_time > 1d", "lead time is 2 d, above 1 d"),
         ("lead_time > 2d", None),
-        ("deployment_frequency < 1/w", "deployment frequency is 4 in 31 days, below 1 a week"),
-        ("deployment_frequency < 0.9/w", None),
+        ("deployment_frequency < 1.1/w", "deployment frequency is 4 in 31 days, below 1.1 a week"),
+        ("deployment_frequency < 1/w", None),
+        ("deployment_frequency >= 1/w", "deployment frequency is 4 in 31 days, at least 1 a week"),
+        ("deployment_frequency > 0.8/w", None),
+        ("deployment_frequency <= 0.8/w", "deployment frequency is 4 in 31 days, at most 3.5 a month"),
+        ("deployment_frequency > 0.7/w", "deployment frequency is 4 in 31 days, above 3 a month"),
+        ("deployment_frequency < 0.2/d", "deployment frequency is 4 in 31 days, below 1.4 a week"),
         ("recovery_time <= 3h", "recovery time is 3 h, at most 3 h"),
         ("recovery_time < 3h", None),
     ],
 )
 def test_a_limit_is_hit_by_values_beyond_it(rule: str, text: str | None) -> None:
     assert violations(rule, *ONE_OF_FOUR) == ([text] if text else [])
+
+
+TUESDAYS = [deployment(n, (at("01-02T10:00") + timedelta(weeks=n)).isoformat()) for n in range(20)]
+"""One deployment each Tuesday, from 2 January to 14 May 2024."""
+
+
+@pytest.mark.parametrize("day", range(1, 8))
+@pytest.mark.parametrize("rule", ["deployment_frequency < 1/w", "deployment_frequency > 1/w"])
+def test_a_team_that_deploys_once_each_week_is_neither_below_nor_above_once_a_week(rule: str, day: int) -> None:
+    """30 days hold four or five Tuesdays."""
+    window = f"2024-04-{day:02}T12:00Z..2024-05-{day:02}T12:00Z"
+    assert violations(rule, *TUESDAYS, window=window) == []
+    assert violations(rule.replace("< ", "<= ").replace("> ", ">= "), *TUESDAYS, window=window) != []
+
+
+def test_a_week_without_a_deployment_is_below_once_a_week_from_the_day_on_when_three_are_left() -> None:
+    one_missing = [fact for fact in TUESDAYS if fact.finished_at != at("04-16T10:00")]
+    assert violations("deployment_frequency < 1/w", *one_missing, window="2024-04-04..2024-05-04") == [
+        "deployment frequency is 3 in 30 days, below 1 a week"
+    ]
+
+
+@pytest.mark.parametrize("window", ["2024-03-25..2024-04-01", "2024-10-21..2024-10-28"])
+def test_a_week_in_which_clocks_change_is_one_week(window: str) -> None:
+    """167 and 169 hours in Berlin, with one deployment."""
+    berlin = ZoneInfo("Europe/Berlin")
+    bounds = parse_window(window, berlin).resolve(at("12-01"), None)
+    facts = [FIRST, deployment(1, (bounds.start + timedelta(hours=9)).isoformat())]
+    exact = f"{bounds.start.isoformat()}..{bounds.end.isoformat()}"
+    for rule in ("deployment_frequency < 1/w", "deployment_frequency > 1/w"):
+        assert violations(rule, *facts, window=exact) == []
+
+
+def test_a_window_shorter_than_a_week_is_compared_by_its_rate() -> None:
+    assert violations("deployment_frequency < 1/w", *TUESDAYS, window="2024-04-03..2024-04-06") == [
+        "deployment frequency is none, below 1 a week"
+    ]
+    assert violations("deployment_frequency < 3/w", *TUESDAYS, window="2024-04-02..2024-04-05") == [
+        "deployment frequency is 1 in 3 days, below 3 a week"
+    ]
+    assert violations("deployment_frequency > 1/w", *TUESDAYS, window="2024-04-02..2024-04-05") == []
+
+
+def test_a_limit_a_day_is_compared_over_days_not_over_weeks() -> None:
+    """29 deployments in 30 days are at least 1 a day of four weeks, but not of 30 days."""
+    daily = [deployment(n, (at("04-01T12:00") + timedelta(days=n)).isoformat()) for n in range(29)]
+    window = "2024-04-01..2024-05-01"
+    assert violations("deployment_frequency < 7/w", FIRST, *daily, window=window) == []
+    assert len(violations("deployment_frequency < 1/d", FIRST, *daily, window=window)) == 1
 
 
 def quick_then_slow(*, before: int, after: int) -> list[Any]:

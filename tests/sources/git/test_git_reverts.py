@@ -224,3 +224,44 @@ def test_to_revert_a_revert_within_a_larger_pull_request_marks_nothing(
     named = repository.git("rev-parse", "v1.2.0^2^")
     repository.release("v1.3.0", f"Anew\n\nThis reverts commit {named}.", merged, at="03-12")
     assert report(repository.folder).failure_rules == {}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_merge_without_a_pull_request_is_reverted_where_it_came(
+    repository: GitRepository, report: ReportCommand, start: str, count: int
+) -> None:
+    head = start
+    for number in range(count):
+        head = repository.commit(f"Work {number}", head, at="03-02")
+    merged = repository.commit("Merge branch 'work'", start, head, at="03-03")
+    later = repository.release("v1.1.0", "Other work", merged, at="03-04")
+    text = f"Back\n\nThis reverts commit {merged}, reversing\nchanges made to {start}."
+    repository.release("v1.1.1", text, later, at="03-08")
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
+
+
+@pytest.mark.parametrize("statement", ["Reverts acme/shop#3", "This reverts commit {sha}."])
+def test_a_pull_request_that_only_carried_others_is_reverted_where_it_came(
+    repository: GitRepository, report: ReportCommand, start: str, statement: str
+) -> None:
+    feature = repository.commit("Feature", start, at="03-02")
+    develop = repository.commit(merge_message(1), start, feature, at="03-03")
+    merged = repository.release("v1.1.0", merge_message(3, title="Release"), start, develop, at="03-04")
+    repository.release("v1.1.1", f"Back (#4)\n\n{statement.format(sha=merged)}", merged, at="03-08")
+    found = report(repository.folder)
+    assert found.failure_rules == {"v1.1.0": "revert"}
+    assert list(found.lead_time_hours) == ["#1", "#4"]
+    assert found.changes["v1.1.0"] == ["#1"]
+
+
+def test_a_hotfix_branch_that_got_its_fix_by_a_pull_request_is_a_hotfix(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    before = repository.release("v1.1.0", "Work", start, at="03-04")
+    mended = repository.commit("Mend", before, at="03-04T02:00")
+    fix = repository.commit(merge_message(10), before, mended, at="03-04T03:00")
+    message = merge_message(12, title="Mend").replace("acme/topic", "acme/hotfix/1.1.1")
+    repository.release("v1.1.1", message, before, fix, at="03-04T06:00")
+    found = report(repository.folder)
+    assert found.failure_rules == {"v1.1.0": "hotfix"}
+    assert "#12" not in found.lead_time_hours

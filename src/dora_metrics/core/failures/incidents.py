@@ -265,13 +265,16 @@ class DeploymentIndex:
                     self._add_sha(deployment.sha, match)
 
     def _add_changes(self, timeline: ScopeTimeline) -> None:
-        """Index each deployment by the changes that it delivered first, and by their shas."""
-        for delivered in timeline.delivered_changes:
+        """Index each deployment by what it delivered first, and by the shas of that."""
+        for delivered in timeline.changes_and_carriers:
             match = DeploymentMatch(delivered.deployment, timeline.scope)
             for key in {delivered.change_id, delivered.change_id.lower()}:
                 self._add(key, match)
+        for delivered in timeline.delivered_changes:
             for sha in shas_of(delivered):
-                self._add_sha(sha, match)
+                self._add_sha(sha, DeploymentMatch(delivered.deployment, timeline.scope))
+        for sha, part in timeline.delivered_parts.items():
+            self._add_sha(sha, DeploymentMatch(part.deployment, timeline.scope))
 
     def _add_sha(self, sha: str, match: DeploymentMatch) -> None:
         self._add(sha, match)

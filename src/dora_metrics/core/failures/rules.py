@@ -5,11 +5,12 @@ The rules are defined in docs/definitions.md.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 
 from msgspec import Struct
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.failures.beginnings import beginnings
 from dora_metrics.core.failures.incidents import shas_of
@@ -98,11 +99,15 @@ class _IntervalSet:
 
 
 def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
-    """Yield a signal per change that reverts a change of an earlier deployment, unless that is a revert itself."""
-    if not any(is_revert(delivered.change) for delivered in timeline.delivered_changes):
+    """Yield a signal per change that reverts a change of an earlier deployment, unless that is a revert itself.
+
+    Either of them may be a pull request that only carried what others delivered.
+    """
+    all_delivered = timeline.changes_and_carriers
+    if not any(is_revert(delivered.change) for delivered in all_delivered):
         return
-    delivered_earlier = _DeliveredIndex(timeline.delivered_parts)
-    for _, group in groupby(timeline.delivered_changes, key=lambda delivered: delivered.deployment.id):
+    delivered_earlier = _DeliveredIndex(timeline)
+    for _, group in groupby(all_delivered, key=lambda delivered: delivered.deployment.id):
         deployment_changes = list(group)
         for delivered in deployment_changes:
             yield from _revert_signals_of(delivered, delivered_earlier)
@@ -119,15 +124,17 @@ def _revert_signals_of(delivered: DeliveredChange, delivered_earlier: "_Delivere
 
 
 class _DeliveredIndex:
-    """The changes that earlier deployments of a scope delivered, by id, sha and title.
+    """What earlier deployments of a scope delivered, by id, sha and title.
 
-    `parts` are the commits of a scope that are no changes of their own, also of later deployments.
+    The commits of a scope that are no changes of their own are known by sha from the start, also those of later
+    deployments.
     """
 
-    def __init__(self, parts: Mapping[str, DeliveredChange]) -> None:
-        self._parts = parts
+    def __init__(self, timeline: ScopeTimeline) -> None:
+        self._parts = timeline.delivered_parts
         self._by_id_or_sha: dict[str, DeliveredChange] = {}
         self._by_title: dict[str, DeliveredChange] = {}
+        self._last_by_deployed_sha: dict[str | None, DeliveredChange] = {}
 
     def add(self, delivered: DeliveredChange) -> None:
         change = delivered.change
@@ -136,6 +143,7 @@ class _DeliveredIndex:
             self._by_id_or_sha.setdefault(sha, delivered)
         if change and change.title:
             self._by_title[change.title] = delivered
+        self._last_by_deployed_sha[delivered.deployment.sha] = delivered
 
     def reverted_by(self, change: Change, deployment: Deployment) -> tuple[DeliveredChange, ...]:
         """Return the changes that `change` reverts: those that it names, or the latest of its title if it names none.
@@ -152,12 +160,18 @@ class _DeliveredIndex:
         return (original,) if original else ()
 
     def _named(self, name: str, deployment: Deployment) -> DeliveredChange | None:
-        """Return what a revert names. A sha means the success that first had this very commit, not a copy of it."""
-        part = self._parts.get(name)
-        if part is None:
-            return self._by_id_or_sha.get(name)
-        is_earlier = deployment_order(part.deployment) < deployment_order(deployment)
-        return part if is_earlier else None
+        """Return what a revert names. A sha means the success that first had this very commit, not a copy of it.
+
+        A commit that is no change may be what a success deployed, such as a merge without a pull request. It stands
+        for what came with it.
+        """
+        if part := self._parts.get(name):
+            is_earlier = deployment_order(part.deployment) < deployment_order(deployment)
+            return part if is_earlier else None
+        if delivered := self._by_id_or_sha.get(name):
+            return delivered
+        last = self._last_by_deployed_sha.get(name)
+        return last._replace(change_id=ids.commit(name)) if last else None
 
 
 def is_revert(change: Change | None) -> bool:
@@ -166,10 +180,13 @@ def is_revert(change: Change | None) -> bool:
 
 
 def _hotfix_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
-    """Yield a signal per delivered hotfix. It marks the deployment before, if that is within the hotfix window."""
+    """Yield a signal per delivered hotfix. It marks the deployment before, if that is within the hotfix window.
+
+    A pull request that only carried the fix says what kind of work that was, too.
+    """
     deployments = timeline.deployments_reaching_users
     position_by_id = {deployment.id: index for index, deployment in enumerate(deployments)}
-    for delivered in timeline.delivered_changes:
+    for delivered in timeline.changes_and_carriers:
         change = delivered.change
         index = position_by_id[delivered.deployment.id]
         if change is None or index == 0 or not (reason := hotfix_reason(change, policy)):

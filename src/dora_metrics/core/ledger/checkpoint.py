@@ -228,6 +228,7 @@ def _needed_and_delivered_ids(linked: LinkedFacts, old_ids: AbstractSet[str]) ->
         earlier_ids = {each.change_id for each in timeline.delivered_changes if each.deployment.id in old}
         delivering = (each for each in timeline.deployments if each.id not in old or each.status != "success")
         needed_ids |= {change_id for deployment in delivering for change_id in deployment.changes or ()} - earlier_ids
+        needed_ids |= {each.change_id for each in timeline.carriers if each.deployment.id not in old}
         delivered_ids |= earlier_ids
     return needed_ids, delivered_ids
 

@@ -56,10 +56,22 @@ class _NamedEntry(OutboxEntry, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Outbox = Mapping[str, Sequence[OutboxEntry]]
-"""The debts by the name of the endpoint, oldest first."""
+"""The debts by the name of the endpoint, as `name_in_outbox` has it, oldest first."""
 
 _decoder = msgspec.json.Decoder(OutboxEntry)
 _named_decoder = msgspec.json.Decoder(_NamedEntry)
+
+
+def name_in_outbox(endpoint: str, tenant: str) -> str:
+    """Return what an endpoint is called in the outbox.
+
+    In a ledger that several repositories write, each has endpoints of its own, under names that others have as well.
+
+    Args:
+        endpoint: its name in the settings.
+        tenant: the repository of these settings, if the ledger is that of another one; empty if it is its own.
+    """
+    return f"{endpoint}@{tenant}" if tenant else endpoint
 
 
 def entry_of(fact: Fact) -> OutboxEntry:

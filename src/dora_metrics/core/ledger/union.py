@@ -110,6 +110,14 @@ class OtherLedgers(Struct, frozen=True):
             unread=_unread_text(self.unread) if self.unread else "",
         )
 
+    def news_in_names(self, own: RepositoryNames) -> Iterator[Repository]:
+        """Yield what the run's own ledger, which knows the names `own`, does not know yet of repositories.
+
+        It keeps that, and so the high-water marks of a repository that was renamed stay those of the same one when the
+        ledger that knows both names is unread.
+        """
+        return own.news_in(chain.from_iterable(map(_names_as_read, self.ledgers)))
+
     @property
     def has_facts(self) -> bool:
         return any(ledger.records for ledger in self.ledgers)

@@ -3,7 +3,8 @@
 Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
 deployed before its pull request was merged belongs to that pull request, and a pull request that only carried what
 others delivered (develop into main) is not a change. A copy of a pull request on another line of releases is none
-either. But a revert of such a pull request or copy has to find the deployment that brought it.
+either. But such a carrier or copy was deployed all the same: what reverts or names it means the deployment that
+brought it.
 """
 
 from bisect import bisect_right
@@ -41,13 +42,15 @@ class DeliveredChange(NamedTuple):
 class Deliveries(NamedTuple):
     """What the deployments of a scope delivered, in order.
 
-    `parts` has, by sha, the first success with a commit that is not a change itself: one of a branch that was
-    deployed before it was merged, or a copy of a pull request on another line of releases. It also has, by id and by
-    sha, the first success with all of a pull request that only carried what others delivered.
+    `carriers` are the pull requests that only carried what others delivered, each with the success that brought the
+    last of that. `parts` has, by sha, the first success with a commit that is not a change itself: one of a branch
+    that was deployed before it was merged, a copy of a pull request on another line of releases, or what merging a
+    carrier made.
     """
 
     deployments: list[Deployment]
     changes: list[DeliveredChange]
+    carriers: list[DeliveredChange]
     parts: Mapping[str, DeliveredChange]
 
 
@@ -178,7 +181,7 @@ class _Deliveries:
     """What the successes of one scope have delivered so far.
 
     `deployments` are all of the scope, and `contents` what they list. `deployments_by_commit` has those that
-    delivered the commits of changes, by repository and sha. `parts` are those of `Deliveries`.
+    delivered the commits of changes, by repository and sha. `carriers` (by id) and `parts` are those of `Deliveries`.
     """
 
     index: ChangeIndex
@@ -188,6 +191,7 @@ class _Deliveries:
     change_ids: set[str] = field(default_factory=set)
     deployments_by_commit: dict[tuple[str, str], Deployment] = field(default_factory=dict)
     pending_ids: list[str] = field(default_factory=list)
+    carriers: dict[str, DeliveredChange] = field(default_factory=dict)
     parts: dict[str, DeliveredChange] = field(default_factory=dict)
     _remaining_shas: dict[str, list[str]] = field(default_factory=dict)
 
@@ -285,13 +289,18 @@ class _Deliveries:
         owner_id = self.index.owner_id(change.repository, sha)
         return owner_id != change.id and owner_id in listed
 
-    def _add_carrier(self, change: Change, deployment: Deployment) -> None:
-        """Keep where the last came of what a pull request carried; by the given success, if not before it."""
-        if change.id not in self.parts:
-            shas = (commit.sha for commit in change.commits or ())
-            sources = (self.deployments_by_commit.get((change.repository, sha), deployment) for sha in shas)
-            last = max(sources, key=attrgetter("finished_at"))
-            self.parts[change.id] = DeliveredChange(change.id, change, last, is_baseline=False)
+    def _add_carrier(self, carrier: Change, deployment: Deployment) -> None:
+        """Keep which success brought the last of what a pull request carried: the given one, or one before it."""
+        if carrier.id in self.carriers:
+            return
+        shas = (commit.sha for commit in carrier.commits or ())
+        sources = (self.deployments_by_commit.get((carrier.repository, sha), deployment) for sha in shas)
+        last = max(sources, key=attrgetter("finished_at"))
+        self.carriers[carrier.id] = DeliveredChange(carrier.id, carrier, last, is_baseline=False)
+        if carrier.sha:
+            self.deployments_by_commit.setdefault((carrier.repository, carrier.sha), deployment)
+            merge = DeliveredChange(carrier.id, carrier, deployment, is_baseline=False)
+            self.parts.setdefault(carrier.sha, merge)
 
     def _add(self, change_ids: Iterable[str], deployment: Deployment) -> list[tuple[str, Change | None]]:
         """Return those of a success's changes that it is the first to deliver."""
@@ -334,7 +343,7 @@ def deliver_changes(
         listed, first = deliveries.deliver(deployment)
         linked.append(listed)
         delivered += (DeliveredChange(change_id, change, listed, is_baseline) for change_id, change in first)
-    return Deliveries(linked, delivered, deliveries.parts)
+    return Deliveries(linked, delivered, list(deliveries.carriers.values()), deliveries.parts)
 
 
 def _with_changes(deployment: Deployment, change_ids: Sequence[str]) -> Deployment:

@@ -78,6 +78,15 @@ class RepositoryNames(Struct, frozen=True, dict=True):
             repositories[record.id] = unite(recorded, record) if recorded else record
         return RepositoryNames(repositories, self.services)
 
+    def news_in(self, records: Iterable[Repository]) -> Iterator[Repository]:
+        """Yield what to record so that these names include those in `records`; nothing where none is new."""
+        for repository in self.including(records).repositories.values():
+            recorded = self.repositories.get(repository.id)
+            if recorded is None:
+                yield repository
+            elif (recorded.names, recorded.seen_at) != (repository.names, repository.seen_at):
+                yield replace(repository, observed_at=max(repository.observed_at, recorded.observed_at + _MICROSECOND))
+
     def leads_like(self, other: "RepositoryNames", names: Iterable[str]) -> bool:
         """Return whether these names lead to the same present names, whenever they were used."""
         return all(self._all_present_names(name) == other._all_present_names(name) for name in set(names))  # noqa: SLF001
@@ -222,9 +231,9 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         """Return the id of a fact with the present name of its repository."""
         return self._reference(fact_id, None)
 
-    def stable_id(self, fact_id: str) -> str:
-        """Return the id of a fact with the first known name of its repository, as in `stable_name`."""
-        return _with_name(fact_id, self.stable_name)
+    def numbered_id(self, fact_id: str) -> str:
+        """Return the id of a fact with the first known name and the number of its repository, as in `numbered_name`."""
+        return _with_name(fact_id, self.numbered_name)
 
     def resolve(self, record: FactRecord) -> FactRecord:
         """Return a record with present names. A record that no number is computed from is returned unchanged."""

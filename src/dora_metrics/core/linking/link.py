@@ -20,18 +20,28 @@ from dora_metrics.core.scope import Scope, scope_of
 class ScopeTimeline(Struct):
     """The deployments of one scope and the changes that they delivered, both in order of time.
 
-    `delivered_parts` has, by sha, the first success with a commit that is not a change itself (`Deliveries.parts`).
+    `carriers` are the pull requests that only carried such changes, each with the deployment that brought the last of
+    what it carried. `delivered_parts` has, by sha, the first success with a commit that is not a change itself
+    (`Deliveries.parts`).
     """
 
     scope: Scope
     deployments: list[Deployment] = []
     delivered_changes: list[DeliveredChange] = []
+    carriers: list[DeliveredChange] = []
     delivered_parts: Mapping[str, DeliveredChange] = {}
 
     @property
     def successes(self) -> list[Deployment]:
         """The successful deployments, in order."""
         return [deployment for deployment in self.deployments if deployment.status == "success"]
+
+    @property
+    def changes_and_carriers(self) -> list[DeliveredChange]:
+        """All that people may mean by a change: what counts as one, and the carriers; in order of deployment."""
+        if not self.carriers:
+            return self.delivered_changes
+        return sorted((*self.delivered_changes, *self.carriers), key=lambda each: deployment_order(each.deployment))
 
     @property
     def deployments_reaching_users(self) -> list[Deployment]:
@@ -113,7 +123,8 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     for timeline in linked.timelines.values():
         in_order = sorted(timeline.deployments, key=deployment_order)
         deliveries = deliver_changes(in_order, index, linked.parts)
-        timeline.deployments, timeline.delivered_changes, timeline.delivered_parts = deliveries
+        timeline.deployments, timeline.delivered_changes = deliveries.deployments, deliveries.changes
+        timeline.carriers, timeline.delivered_parts = deliveries.carriers, deliveries.parts
     _note_unknown_changes(linked)
     return linked
 

@@ -24,8 +24,8 @@ from dora_metrics.core.metrics.calculate import (
     successes,
 )
 from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
-from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.stages import STAGE_NAMES, StageBreakdown, break_down_stages
+from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
+from dora_metrics.core.metrics.stages import STAGE_NAMES, break_down_stages
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.schema import Measure
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p
@@ -41,8 +41,6 @@ _MAX_DEPLOYMENT_WEEKDAYS = 3
 _MIN_SUCCESSES_FOR_PAUSE = 2
 _MIN_PAUSE = timedelta(days=7)
 """Shorter pauses are often weekends and holidays."""
-
-_HALF = 0.5
 
 
 class Finding(Struct, frozen=True):
@@ -93,27 +91,14 @@ def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
     changes = measured_changes_in(data.history, data.window)
     breakdown = break_down_stages(changes, data.policy.lead_time_start)
     if breakdown.is_comparable:
-        yield Finding(_longest_stage_text(breakdown))
+        name = STAGE_NAMES[breakdown.longest_stage]
+        yield Finding(f"the slowest stage is {name}: {breakdown.longest_stage_text()}")
         yield from _DIAGNOSE_STAGE[breakdown.longest_stage](data, breakdown.complete)
     elif hidden := breakdown.hidden_stages_text():
         yield Finding(f"the slowest stage is unknown: {hidden}")
     elif data.policy.lead_time_start == "merged" and len(breakdown.complete) >= MIN_SAMPLES:
         yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment")
         yield from _diagnose_delivery(data, breakdown.complete)
-
-
-def _longest_stage_text(breakdown: StageBreakdown) -> str:
-    shares = {stage: formatting.percent(breakdown.share(stage)) for stage in breakdown.stages}
-    longest = breakdown.longest_stage
-    others = ", ".join(f"{STAGE_NAMES[stage]} {shares[stage]}" for stage in breakdown.stages if stage != longest)
-    return f"{breakdown.longest_share_text()} {_STAGE_TEXTS[longest]} ({others})"
-
-
-_STAGE_TEXTS = {
-    "coding": "is spent between the first commit and the pull request",
-    "review": "is spent between the opening of the pull request and its merge",
-    "delivery": "is spent between merge and deployment",
-}
 
 
 def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterator[Finding]:
@@ -131,25 +116,28 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
     stages_of_changes = [
         stages for change in changes if {"pickup", "review"} <= (stages := seconds_by_stage(change)).keys()
     ]
-    pickup_seconds = sum(min(stages["pickup"], stages["review"]) for stages in stages_of_changes)
-    review_seconds = sum(stages["review"] for stages in stages_of_changes)
-    smaller_pull_requests = recommend("Open smaller pull requests", "less code is reviewed sooner, and in one go")
-    if not review_seconds:
-        yield Finding("", (smaller_pull_requests,))
-    elif pickup_seconds / review_seconds >= _HALF:
-        share = formatting.percent(pickup_seconds / review_seconds)
-        evidence = f"{share} of the review time is spent before the first review"
-        agree_response_time = recommend(
-            "Agree on how soon the first review should come", "most of the review time is spent waiting for it"
-        )
-        yield Finding(evidence, (agree_response_time, smaller_pull_requests))
-    else:
-        share = formatting.percent(1 - pickup_seconds / review_seconds)
-        evidence = f"{share} of the review time is spent after the first review"
-        agree_approach = recommend(
-            "Agree on the approach before writing the code", "the time goes into rounds of review, not into waiting"
-        )
-        yield Finding(evidence, (smaller_pull_requests, agree_approach))
+    pickup_seconds = [min(stages["pickup"], stages["review"]) for stages in stages_of_changes]
+    rest_seconds = [max(0.0, stages["review"] - stages["pickup"]) for stages in stages_of_changes]
+    pickup, rest = (quantile_or_none(sorted(seconds), 0.5) for seconds in (pickup_seconds, rest_seconds))
+    if not pickup and not rest:
+        yield Finding("", (_SMALLER_PULL_REQUESTS,))
+        return
+    evidence = (
+        f"the first review came {formatting.duration(pickup)} after the opening, and the merge "
+        f"{formatting.duration(rest)} after that (medians of {formatting.count(len(stages_of_changes), 'change')})"
+    )
+    yield Finding(evidence, _REVIEW_SOONER if (pickup or 0) >= (rest or 0) else _REVIEW_LESS)
+
+
+_SMALLER_PULL_REQUESTS = recommend("Open smaller pull requests", "less code is reviewed sooner, and in one go")
+_REVIEW_SOONER = (
+    recommend("Agree on how soon the first review should come", "most of the review time is spent waiting for it"),
+    _SMALLER_PULL_REQUESTS,
+)
+_REVIEW_LESS = (
+    _SMALLER_PULL_REQUESTS,
+    recommend("Agree on the approach before writing the code", "the time goes into rounds of review, not into waiting"),
+)
 
 
 _DEPLOY_ON_MERGE = recommend("Deploy on merge", "a merged change delivers nothing until it is deployed")
@@ -309,8 +297,10 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     rules_text = _counts_by_rule_text(failures_by_rule)
     yield Finding(f"over {data.long_window_text}, {len(failures)} of {counted_text} failed ({rules_text})")
     failed_ids = {failure.deployment.id for failure in failures}
-    yield from _diagnose_size(counted, failed_ids)
-    yield from _diagnose_time(counted, failed_ids, data.policy)
+    redeployed = redeployment_ids(data.history.deployments)
+    compared = _Compared(counted, [deployment for deployment in counted if deployment.id not in redeployed], failed_ids)
+    yield from _diagnose_size(compared)
+    yield from _diagnose_time(compared, data.policy)
     yield Finding("", _RECOMMENDATIONS_BY_RULE[failures_by_rule.most_common(1)[0][0]])
 
 
@@ -354,12 +344,24 @@ _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
 """What helps against failures that a rule marks."""
 
 
-def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> Iterator[Finding]:
-    """Compare deployments with more changes than the median with the others.
+class _Compared(Struct, frozen=True):
+    """The deployments that can be compared by size and time.
+
+    `counted` are those of the failure rate. `first_of_sha` leaves out those whose commit was deployed before, rollbacks
+    among them: they bring nothing that could fail, and have hours of their own. `failed_ids` are the failed ones.
+    """
+
+    counted: Sequence[Deployment]
+    first_of_sha: Sequence[Deployment]
+    failed_ids: set[str]
+
+
+def _diagnose_size(compared: _Compared) -> Iterator[Finding]:
+    """Compare deployments with more changes than the median with the others that delivered a change.
 
     This is a single comparison that does not depend on the outcomes, so its p-value needs no correction.
     """
-    size_and_outcome = [(size, d.id in failed_ids) for d in deployments if (size := _change_count(d)) is not None]
+    size_and_outcome = [(len(d.changes), d.id in compared.failed_ids) for d in compared.first_of_sha if d.changes]
     if not size_and_outcome:
         return
     median_size = median(size for size, _ in size_and_outcome)
@@ -367,17 +369,18 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
     if _fails_more_often(large, small):
         yield Finding(
             f"Deployments with more than {_size_text(median_size)} failed {sum(large):,} of {len(large):,} times, "
-            f"smaller ones {sum(small):,} of {len(small):,}",
+            f"smaller ones {sum(small):,} of {len(small):,}"
+            f"{_left_out_text(len(compared.counted) - len(size_and_outcome), 'without a known new change')}",
             (recommend("Deploy fewer changes at a time", "larger deployments fail more often"),),
         )
 
 
+def _left_out_text(count: int, what: str) -> str:
+    return f" ({count:,} {what} {'is' if count == 1 else 'are'} left out)" if count else ""
+
+
 def _size_text(change_count: float) -> str:
     return f"{change_count:g} {'change' if change_count == 1 else 'changes'}"
-
-
-def _change_count(deployment: Deployment) -> int | None:
-    return len(deployment.changes) if deployment.changes is not None else deployment.commit_count
 
 
 def _split_outcomes(outcomes: Iterable[tuple[bool, bool]]) -> tuple[list[bool], list[bool]]:
@@ -396,10 +399,14 @@ def _fails_more_often(group: Sequence[bool], others: Sequence[bool], group_count
     return fisher_exact_p(sum(group), len(group), sum(others), len(others)) * group_count < SIGNIFICANCE_LEVEL
 
 
-def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], policy: Policy) -> Iterator[Finding]:
+def _diagnose_time(compared: _Compared, policy: Policy) -> Iterator[Finding]:
     """Compare each day of the week, and each quarter of the day, with all others."""
+    redeployment_count = len(compared.counted) - len(compared.first_of_sha)
+    left_out = _left_out_text(redeployment_count, "redeployment" if redeployment_count == 1 else "redeployments")
     for group_of, describe in ((local_weekday, _weekday_text), (_quarter_of_day, _quarter_text)):
-        group_and_outcome = [(group_of(d.finished_at, policy), d.id in failed_ids) for d in deployments]
+        group_and_outcome = [
+            (group_of(d.finished_at, policy), d.id in compared.failed_ids) for d in compared.first_of_sha
+        ]
         groups = sorted({group for group, _ in group_and_outcome})
         for group in groups:
             inside, outside = _split_outcomes((other == group, has_failed) for other, has_failed in group_and_outcome)
@@ -407,7 +414,7 @@ def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], poli
                 group_text = describe(group)
                 yield Finding(
                     f"Deployments {group_text} failed {sum(inside):,} of {len(inside):,} times, "
-                    f"others {sum(outside):,} of {len(outside):,}",
+                    f"others {sum(outside):,} of {len(outside):,}{left_out}",
                     (recommend(f"Look at what is different {group_text}", "failures are more frequent at that time"),),
                 )
 
@@ -486,16 +493,29 @@ _RECORD_INCIDENTS = (
 
 
 def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]) -> tuple[list[float], list[float]]:
-    """Return the seconds from each failed deployment to the detection of its incident, and from there to its end."""
-    failed_deployments = {failure.deployment.id: failure.deployment for failure in failures}
+    """Return the seconds from each failed deployment to its detection, and from there to its recovery.
+
+    A failure is detected when its first incident is. One that was noticed only after its recovery says nothing.
+    """
     detection_seconds, fix_seconds = [], []
-    for attributed in data.history.incidents:
-        deployment = failed_deployments.get(attributed.attributed_to.id) if attributed.attributed_to else None
-        detected_at, resolved_at = attributed.incident.detected_at, attributed.incident.resolved_at
-        if deployment and resolved_at and deployment.finished_at <= detected_at <= resolved_at:
-            detection_seconds.append((detected_at - deployment.finished_at).total_seconds())
-            fix_seconds.append((resolved_at - detected_at).total_seconds())
+    for failure in failures:
+        detected_at = _first_detection(data.history, failure)
+        if detected_at and failure.recovered_at:
+            detection_seconds.append((detected_at - failure.deployment.finished_at).total_seconds())
+            fix_seconds.append((failure.recovered_at - detected_at).total_seconds())
     return detection_seconds, fix_seconds
+
+
+def _first_detection(history: ScopeHistory, failure: Failure) -> datetime | None:
+    """Return when the first incident of a failure was detected while it lasted; None while it is open."""
+    if failure.recovered_at is None:
+        return None
+    detections = (
+        attributed.incident.detected_at
+        for attributed in history.incidents
+        if attributed.attributed_to and attributed.attributed_to.id == failure.deployment.id
+    )
+    return min((at for at in detections if failure.deployment.finished_at <= at <= failure.recovered_at), default=None)
 
 
 def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import TrendEstimate, estimate_trend, medians_at_ends
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
-from dora_metrics.core.targets.goals import MetricState, assess_goal
+from dora_metrics.core.targets.goals import GoalSpec, MetricState, assess_goal
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import METRIC_NAMES, deciding_value
 from dora_metrics.core.windows import Window
@@ -67,7 +67,8 @@ def build_outlook(
         goals=goal_states,
         advice=build_advice(DiagnosisInput(history, window, long_window, policy, now), metrics.current, goal_states),
         achievements=find_achievements(
-            AchievementInput(metrics, metrics.compare(history, window), weeks, goal_states), policy.benchmark
+            AchievementInput(metrics, metrics.compare(history, window), weeks, goal_states, policy.goals),
+            policy.benchmark,
         ),
         remarks=list(filter(None, [cancelled_attempts_text(history, window, policy.zone)])),
     )
@@ -80,7 +81,12 @@ def _metric_state(
     verdict = getattr(metrics.current, metric)
     previous_value = deciding_value(getattr(metrics.previous, metric)) if metrics.previous else None
     return MetricState(
-        deciding_value(verdict), previous_value, verdict.reason, estimate, weeks[0].start if weeks else None
+        deciding_value(verdict),
+        previous_value,
+        verdict.reason,
+        estimate,
+        weeks[0].start if weeks else None,
+        units.days_of(verdict),
     )
 
 
@@ -229,12 +235,16 @@ _MIN_FAILING_WEEKS = 2
 
 
 class AchievementInput(Struct, frozen=True):
-    """A scope's metrics, their comparison with the previous window, its complete weeks in order, its assessed goals."""
+    """A scope's metrics, their comparison with the previous window, its complete weeks in order, its assessed goals.
+
+    `goal_specs` are the goals as configured, in the order of `goals`.
+    """
 
     metrics: MetricsPair
     verdicts: Mapping[str, Verdict]
     weeks: Sequence[schema.Week]
-    goals: Iterable[schema.Goal]
+    goals: Sequence[schema.Goal]
+    goal_specs: Sequence[GoalSpec]
 
 
 def find_achievements(data: AchievementInput, benchmark: Benchmark) -> list[str]:
@@ -299,10 +309,14 @@ def _levels_reached(data: AchievementInput, benchmark: Benchmark) -> Iterator[st
 
 def _goals_met(data: AchievementInput) -> Iterator[str]:
     """Report each goal that is met now and was not met in the previous window."""
-    for goal in data.goals:
-        previous = data.metrics.previous
-        previous_value = units.deciding_value(getattr(previous, goal.metric)) if previous else None
-        if goal.met and previous_value is not None and not units.meets(goal.metric, previous_value, goal.target):
-            metric = METRICS[goal.metric]
+    for goal, spec in zip(data.goals, data.goal_specs, strict=True):
+        metric = METRICS[goal.metric]
+        if goal.met and data.metrics.previous and _is_missed(spec, metric.result_in(data.metrics.previous)):
             current_text = units.format_with_counts(metric.result_in(data.metrics.current))
             yield f"Goal met: {metric.name} {goals.target_text(goal)}, now {current_text}"
+
+
+def _is_missed(spec: GoalSpec, result: schema.MetricVerdict) -> bool:
+    """Whether a result has a value that does not meet a goal."""
+    value = deciding_value(result)
+    return value is not None and not units.meets(spec.metric, value, goals.bound_over(spec, units.days_of(result)))

@@ -24,6 +24,12 @@ STAGE_NAMES = {
 }
 """What each stage is called wherever people read it."""
 
+_STAGE_SPANS = {
+    "coding": "from the first commit to the pull request",
+    "review": "from the opening of the pull request to its merge",
+    "delivery": "from merge to deployment",
+}
+
 MIN_CHANGES = 3
 """With fewer changes nothing is said about their stages."""
 
@@ -54,36 +60,52 @@ class StageBreakdown(Struct, frozen=True, dict=True):
     @property
     def is_comparable(self) -> bool:
         """Whether enough is known to say which stage takes longest."""
-        is_enough = len(self.complete) >= max(MIN_CHANGES, len(self.incomplete))
-        return is_enough and len(self.stages) > 1 and sum(self._seconds.values()) > 0
+        return self._is_enough and len(self.stages) > 1 and self.median_seconds(self.longest_stage) > 0
+
+    @property
+    def _is_enough(self) -> bool:
+        return len(self.complete) >= max(MIN_CHANGES, len(self.incomplete))
 
     @property
     def longest_stage(self) -> str:
-        return max(self.stages, key=self._seconds.__getitem__)
+        """The stage with the largest median. A sum would be decided by a single old branch."""
+        return max(self.stages, key=self.median_seconds)
 
-    def share(self, stage: str) -> float:
-        """Return the share of a stage in the time of the complete changes."""
-        return self._seconds[stage] / sum(self._seconds.values())
+    @property
+    def is_longest_dominant(self) -> bool:
+        """Whether the median of the longest stage is at least that of all others together."""
+        return self.median_seconds(self.longest_stage) >= sum(map(self.median_seconds, self._other_stages))
 
-    def longest_share_text(self) -> str:
-        """Return `60.9 % of the total lead time of 34 changes`: the share of the longest stage."""
+    @property
+    def _other_stages(self) -> list[str]:
+        return [stage for stage in self.stages if stage != self.longest_stage]
+
+    def longest_stage_text(self) -> str:
+        """Return `20 h from merge to deployment (coding 2 h, review 3 h; medians of 34 changes)`."""
+        others = ", ".join(f"{STAGE_NAMES[stage]} {self._median_text(stage)}" for stage in self._other_stages)
         known_count = f"{len(self.complete):,} of " if self.incomplete else ""
         changes = formatting.count(self.change_count, "change")
-        return f"{formatting.percent(self.share(self.longest_stage))} of the total lead time of {known_count}{changes}"
+        longest = f"{self._median_text(self.longest_stage)} {_STAGE_SPANS[self.longest_stage]}"
+        return f"{longest} ({others}; medians of {known_count}{changes})"
+
+    def _median_text(self, stage: str) -> str:
+        return formatting.duration(self.median_seconds(stage))
 
     def median_seconds(self, stage: str) -> float:
-        return quantile(sorted(seconds_by_stage(change)[stage] for change in self.complete), 0.5)
+        return self._median_seconds[stage]
 
     @cached_property
-    def _seconds(self) -> dict[str, float]:
-        return {stage: sum(seconds_by_stage(change)[stage] for change in self.complete) for stage in self.stages}
+    def _median_seconds(self) -> dict[str, float]:
+        """By stage, of the complete changes."""
+        values = {stage: sorted(seconds_by_stage(change)[stage] for change in self.complete) for stage in self.stages}
+        return {stage: quantile(seconds, 0.5) for stage, seconds in values.items()}
 
     def hidden_stages_text(self) -> str:
         """Say what hides the stages of the incomplete changes: `12 of 15 changes were squash-merged, which …`.
 
-        Empty for too few changes, and if the stages can be compared or there is only one.
+        Empty for too few changes, and if enough stages are known or there is only one.
         """
-        if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self.is_comparable:
+        if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self._is_enough:
             return ""
         kinds = [_kind(change.stage_source) for change in self.incomplete]
         counts = dict(Counter(kinds).most_common())

@@ -32,6 +32,9 @@ from dora_metrics.core.windows import WINDOWS_DAYS, Window
 
 DEPLOYMENT_SOURCES = ("deployments", "workflow-runs", "releases", "pushes")
 
+REPOSITORY_INFO, REPOSITORY_ID = "dora_repository_info", "repository_id"
+"""The family, and its label, by which a push says which repository it is of."""
+
 _SCOPE_LABELS = ("repository", "service", "environment")
 _BUCKET_BOUNDS = (*(str(float(bound)) for bound in BUCKETS_SECONDS), "+Inf")
 _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
@@ -67,7 +70,8 @@ class LedgerCollector(Collector):
     `histories`: one per scope, the source of the gauges. `counters`: the values of counters and histograms, also those
     of scopes without a history. `fact_counts`: the number of facts in the ledger, by repository. `policy`: also says
     which scopes have a label `team`. `sequence`: number of the ledger's state; None without a ledger that numbers its
-    states. `labels`: what every series gets besides its own.
+    states. `labels`: what every series gets besides its own. `repository_id`: the only repository by its number on
+    GitHub, where the series must say it.
     """
 
     histories: Sequence[ScopeHistory]
@@ -78,6 +82,7 @@ class LedgerCollector(Collector):
     sequence: int | None
     version: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    repository_id: str | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families; called by the registry."""
@@ -97,6 +102,10 @@ class LedgerCollector(Collector):
     def with_labels(self, labels: Mapping[str, str]) -> "LedgerCollector":
         """Return the same families with labels that every series gets besides its own."""
         return replace(self, labels=labels)
+
+    def identified_by(self, repository_id: str | None) -> "LedgerCollector":
+        """Return the same families and one that says which repository they are of; None if its number is not known."""
+        return replace(self, repository_id=repository_id)
 
     @property
     def repositories(self) -> list[str]:
@@ -198,6 +207,15 @@ class LedgerCollector(Collector):
         build_info = GaugeMetricFamily("dora_build_info", "The version that computed the metrics.", labels=("version",))
         build_info.add_metric((self.version,), 1)
         yield build_info
+        if self.repository_id is not None:
+            yield _repository_info(self.repository_id)
+
+
+def _repository_info(repository_id: str) -> Metric:
+    help_text = "The repository by its number on GitHub, which no rename changes."
+    info = GaugeMetricFamily(REPOSITORY_INFO, help_text, labels=(REPOSITORY_ID,))
+    info.add_metric((repository_id,), 1)
+    return info
 
 
 def _with_labels(family: Metric, labels: Mapping[str, str]) -> Metric:

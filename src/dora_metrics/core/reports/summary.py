@@ -169,31 +169,18 @@ def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
     return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
-STAGE_SPANS = {
-    "coding": "from the first commit to the pull request",
-    "review": "from the opening of the pull request to its merge",
-    "delivery": "from merge to deployment",
-}
-
-_HALF = 0.5
-
-
 def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
-    """Return a sentence on the stage that takes at least half of the lead time, or on what hides the stages.
+    """Return a sentence on the stage that takes as long as all others together, or on what hides the stages.
 
-    None if no stage takes half, and if there are too few changes.
+    None if no stage does, and if there are too few changes.
     """
     changes = measured_changes_in(history, results.window)
     breakdown = break_down_stages(changes, results.policy.lead_time_start)
-    if not breakdown.is_comparable:
-        hidden = breakdown.hidden_stages_text()
-        return md("The slowest stage is unknown: {}.", hidden) if hidden else None
-    stage = breakdown.longest_stage
-    if breakdown.share(stage) < _HALF:
+    if hidden := breakdown.hidden_stages_text():
+        return md("The slowest stage is unknown: {}.", hidden)
+    if not breakdown.is_comparable or not breakdown.is_longest_dominant:
         return None
-    name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
-    median = formatting.duration(breakdown.median_seconds(stage))
-    return md("Slowest stage: **{}**, {} {} (median); {}.", name, median, span, breakdown.longest_share_text())
+    return md("Slowest stage: **{}**, {}.", STAGE_NAMES[breakdown.longest_stage], breakdown.longest_stage_text())
 
 
 def _teams(results: Results) -> "TeamTable | None":

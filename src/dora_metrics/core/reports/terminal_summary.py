@@ -15,7 +15,6 @@ from dora_metrics.core.metrics.start_of_records import days_before_records, earl
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
 from dora_metrics.core.reports.sections import recovery_text, sample_size, shown_level
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
-from dora_metrics.core.reports.summary import STAGE_SPANS
 from dora_metrics.core.scope import Scope, deployment_label, scope_label
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import Benchmark
@@ -26,7 +25,6 @@ _INDENT = 2
 _MAX_FAILURES = 5
 _MAX_OTHER_SCOPES = 20
 _MAX_TEAMS = 20
-_HALF = 0.5
 
 
 def summary_blocks(
@@ -173,16 +171,12 @@ def _named(label: str, texts: Iterable[str]) -> Iterator[tuple[Span, Span]]:
 
 
 def _slowest_stage(history: ScopeHistory, results: Results) -> Iterator[str]:
-    """The stage that takes at least half of the lead time, or what hides the stages."""
+    """The stage that takes as long as all others together, or what hides the stages."""
     breakdown = break_down_stages(measured_changes_in(history, results.window), results.policy.lead_time_start)
-    if not breakdown.is_comparable:
-        hidden = breakdown.hidden_stages_text()
-        if hidden:
-            yield f"not known: {hidden}"
-    elif breakdown.share(stage := breakdown.longest_stage) >= _HALF:
-        name, span = STAGE_NAMES[stage], STAGE_SPANS[stage]
-        median = formatting.duration(breakdown.median_seconds(stage))
-        yield f"{name}: {median} {span} (median); {breakdown.longest_share_text()}"
+    if hidden := breakdown.hidden_stages_text():
+        yield f"not known: {hidden}"
+    elif breakdown.is_comparable and breakdown.is_longest_dominant:
+        yield f"{STAGE_NAMES[breakdown.longest_stage]}: {breakdown.longest_stage_text()}"
 
 
 def _failures(history: ScopeHistory, results: Results) -> Iterator[str]:

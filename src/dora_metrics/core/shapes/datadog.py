@@ -38,9 +38,10 @@ def event_id(fact: Fact, names: RepositoryNames = NO_NAMES) -> str:
     """Return the id of a deployment or an incident at Datadog, 77 characters of the 16 to 128 that it allows.
 
     Ids of facts may be longer and have other characters, and two repositories may use one. It has the first known name
-    of the repository, so a rename does not change it.
+    of the repository and its number, so a rename does not change it, and another repository that gets the name has
+    other ids, also if it has a ledger of its own.
     """
-    identity = [names.stable_name(fact.repository).casefold(), names.stable_id(fact.id)]
+    identity = [names.numbered_name(fact.repository).casefold(), names.numbered_id(fact.id)]
     return f"dora-metrics:{sha256(canonical_json(identity)).hexdigest()}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -53,6 +54,7 @@ class ShapeInput:
         results: all numbers, and the history of each scope.
         families: the numbers for Prometheus.
         page: where readers find the page.
+        seconds_left: for making the requests, of which only a user's template may take many.
     """
 
     repository: str
@@ -62,6 +64,7 @@ class ShapeInput:
     results: Results
     families: "LedgerCollector"
     page: PageAddress = NO_PAGE
+    seconds_left: float = inf
 
     @cached_property
     def failures(self) -> Mapping[str, Failure]:

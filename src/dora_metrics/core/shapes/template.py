@@ -32,7 +32,8 @@ METHODS = ("POST", "PUT", "PATCH", "DELETE")
 MAX_REQUESTS = 500
 MAX_BODY_BYTES = 1_000_000
 MAX_TOTAL_BYTES = 10_000_000
-_MAX_PATH_LENGTH = 2_000
+_MAX_PATH_LENGTH = 8_000
+"""With it, the longest id fits several times, of which `urlpart` makes nine characters for each of its own."""
 _MAX_QUOTED_CHARACTERS = 40
 
 
@@ -238,7 +239,8 @@ def _checked_path(path: object) -> str:
     """
     if not isinstance(path, str) or not _PATH.fullmatch(path) or len(path) > _MAX_PATH_LENGTH:
         raise TemplateError(
-            f"the path {_quoted(path)} is not valid; it begins with / and has no query; write values with `urlpart`"
+            f"the path {_quoted(path)} is not valid; it begins with /, has no query and at most {_MAX_PATH_LENGTH:,} "
+            "characters; write values with `urlpart`"
         )
     has_empty_part = "" in path.split("/")[1:-1]
     if has_empty_part or _leads_elsewhere(unquote(path)):

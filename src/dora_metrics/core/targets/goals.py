@@ -20,13 +20,14 @@ class GoalSpec(Struct, frozen=True):
     """A goal as configured.
 
     `target` and `start` are in the unit of the deciding value (per day, seconds, or a ratio). `by` is the last day on
-    which the goal can be met; None if it has no date.
+    which the goal can be met; None if it has no date. `period_days`: of a frequency, the period it is written in.
     """
 
     metric: str
     target: float
     by: date | None = None
     start: float | None = None
+    period_days: int | None = None
 
 
 def parse_goals(table: Mapping[str, object]) -> tuple[GoalSpec, ...]:
@@ -54,7 +55,8 @@ def _parse_goal(metric: str, entry: object, problems: list[str]) -> GoalSpec | N
         return None
     problems += [f"{metric}: {key!r} is not one of {', '.join(_KEYS)}" for key in entry if key not in _KEYS]
     values = _parse_goal_values(metric, entry, problems)
-    return GoalSpec(metric, values.get("target"), values.get("by"), values.get("from"))  # type: ignore[arg-type]
+    period_days = units.parse_period_days(metric, entry["target"]) if "target" in values else None
+    return GoalSpec(metric, values.get("target"), values.get("by"), values.get("from"), period_days)  # type: ignore[arg-type]
 
 
 def _parse_goal_values(metric: str, entry: Mapping[str, object], problems: list[str]) -> dict[str, float | date]:
@@ -91,7 +93,7 @@ class MetricState(Struct, frozen=True):
     """What a goal is assessed by: the metric's value now and in the previous window, and the trend of its weeks.
 
     `reason` says why there is no value. `first_week_start` is the start of the week that the trend numbers 0; None
-    without weeks.
+    without weeks. `days`: of a frequency with deployments, the length of the window.
     """
 
     value: float | None
@@ -99,12 +101,14 @@ class MetricState(Struct, frozen=True):
     reason: str | None
     trend: TrendEstimate | None
     first_week_start: datetime | None
+    days: float | None = None
 
 
 def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInfo) -> schema.Goal:
     """Assess a goal as of `now`: whether it is met, the distance, the progress, and whether it is on course."""
     start = state.previous_value if goal.start is None else goal.start
-    is_met = state.value is not None and meets(goal.metric, state.value, goal.target)
+    bound = bound_over(goal, state.days)
+    is_met = state.value is not None and meets(goal.metric, state.value, bound)
     expected = _expected_value(goal, state, zone)
     return schema.Goal(
         metric=goal.metric,
@@ -114,7 +118,7 @@ def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInf
         value=state.value,
         met=None if state.value is None else is_met,
         distance=None if state.value is None else 0.0 if is_met else abs(state.value - goal.target),
-        progress=_progress(goal, start, state.value),
+        progress=_progress(goal.metric, bound, start, state.value),
         course=None
         if goal.by is None or state.value is None
         else _course_text(goal, expected, now, zone, is_met=is_met),
@@ -123,15 +127,20 @@ def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInf
     )
 
 
-def _progress(goal: GoalSpec, start: float | None, value: float | None) -> float | None:
-    """Return how much of the way from `start` to the target is done, from 0 to 1."""
+def bound_over(goal: GoalSpec, days: float | None) -> float:
+    """Return the worst value over `days` that meets a goal: less than its target where these are no whole periods."""
+    return units.lower_bound(goal.target, goal.period_days, days)
+
+
+def _progress(metric: str, bound: float, start: float | None, value: float | None) -> float | None:
+    """Return how much of the way from `start` to the worst value that meets the goal is done, from 0 to 1."""
     if value is None or start is None:
         return None
-    if meets(goal.metric, value, goal.target):
+    if meets(metric, value, bound):
         return 1.0
-    if meets(goal.metric, start, goal.target):
+    if meets(metric, start, bound):
         return 0.0
-    return min(1.0, max(0.0, (value - start) / (goal.target - start)))
+    return min(1.0, max(0.0, (value - start) / (bound - start)))
 
 
 def _deadline(goal: GoalSpec, zone: ZoneInfo) -> datetime | None:

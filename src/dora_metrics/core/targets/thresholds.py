@@ -30,12 +30,23 @@ _COMPARATOR_TEXTS = {">": "above", ">=": "at least", "<": "below", "<=": "at mos
 
 
 class ValueLimit(Struct, frozen=True):
-    """A limit on a value: `lead_time > 2d` is violated by values above 2 d."""
+    """A limit on a value: `lead_time > 2d` is violated by values above 2 d.
+
+    `period_days`: of a frequency, the period it is written in.
+    """
 
     text: str
     metric: str
     comparator: str
     bound: float
+    period_days: int | None = None
+
+    def is_violated_by(self, result: schema.MetricVerdict) -> bool:
+        """Whether the comparison holds for a value. A value on the bound over whole periods is not below or above."""
+        value = deciding_value(result)
+        bound_of = units.upper_bound if self.comparator in (">", "<=") else units.lower_bound
+        bound = bound_of(self.bound, self.period_days, units.days_of(result))
+        return value is not None and _COMPARATORS[self.comparator](value, bound)
 
 
 class RegressionLimit(Struct, frozen=True):
@@ -90,7 +101,8 @@ def parse_threshold(text: str) -> Threshold:
         return RegressionLimit(text, units.METRIC_NAMES)
     if match := re.fullmatch(r"(\w+)\s*([<>]=?)\s*(.+)", text):
         metric = units.parse_metric(match[1])
-        return ValueLimit(text, metric, match[2], units.parse_value(metric, match[3]))
+        bound, period_days = units.parse_value(metric, match[3]), units.parse_period_days(metric, match[3])
+        return ValueLimit(text, metric, match[2], bound, period_days)
     if match := re.fullmatch(r"(\w+)\s+worse(?:\s+by\s+(\d{1,6}(?:\.\d{1,6})?)\s*%)?", text, re.ASCII):
         return RegressionLimit(text, (units.parse_metric(match[1]),), float(match[2] or 0) / 100)
     raise ValueError(
@@ -140,8 +152,7 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
     match rule:
         case ValueLimit(_, metric, comparator, bound):
             result = METRICS[metric].result_in(data.metrics)
-            value = deciding_value(result)
-            if value is not None and _COMPARATORS[comparator](value, bound):
+            if rule.is_violated_by(result):
                 value_text, bound_text = units.format_with_counts(result), units.format_value(metric, bound)
                 relation = _COMPARATOR_TEXTS[comparator]
                 yield metric, f"{METRICS[metric].name} is {value_text}, {relation} {bound_text}"

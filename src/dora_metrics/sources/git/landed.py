@@ -56,9 +56,13 @@ class LandedChange:
 
 @dataclass(slots=True)
 class NewHistory:
-    """What a tip reaches and no earlier tip did: changes in the order of landing, and all commits."""
+    """What a tip reaches and no earlier tip did: changes in the order of landing, and all commits.
+
+    `carriers` are the merged pull requests without commits of their own; their `commits` are those that they carried.
+    """
 
     changes: list[LandedChange] = field(default_factory=list)
+    carriers: list[LandedChange] = field(default_factory=list)
     commits: list[GitCommit] = field(default_factory=list)
 
 
@@ -73,8 +77,8 @@ def new_history(tip: str, reached: Reached) -> NewHistory:
     """Return what is reachable from `tip` and was not reached before, and add it to `reached`.
 
     A commit that is not in `reached.commits` ends the walk there. A merged pull request also has the commits of its
-    branch that were reached as changes by themselves. It is not a change if it has no commits, since then it only
-    carried those of others.
+    branch that were reached as changes by themselves. It is not a change but a carrier if it has no commits, since
+    then it only carried those of others.
     """
     history, commits, shas = NewHistory(), reached.commits, reached.shas
     # Each entry is a sha to visit, or a visited commit that is finished because its parents are done.
@@ -171,7 +175,7 @@ def _attribute_commit(commit: GitCommit, context: _MergeContext) -> None:
 
 
 def _land_change(history: NewHistory, change: LandedChange, context: _MergeContext, reached: Reached) -> None:
-    """Add a change to the history, unless it only carried the commits of others.
+    """Add a change to the history, or a carrier if it only carried the commits of others.
 
     The pull request that it came with starts no later, but what was deployed before is no part of that one.
     """
@@ -183,3 +187,12 @@ def _land_change(history: NewHistory, change: LandedChange, context: _MergeConte
         _add_early_commits(change, reached)
     if change.commits:
         history.changes.append(change)
+    elif carried := commits_brought_by(change.commit, reached):
+        change.commits += reversed(carried)
+        history.carriers.append(change)
+
+
+def commits_brought_by(merge: GitCommit, reached: Reached) -> list[GitCommit]:
+    """Return the commits, except merges, that a merge which was reached brought to its first parent, newest first."""
+    brought = reached.only_behind(merge.parents[1:], merge.parents[0])
+    return [commit for commit in brought if not commit.is_merge]

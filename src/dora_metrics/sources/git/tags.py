@@ -26,7 +26,7 @@ from dora_metrics.sources.git.commits import (
     GitCommit,
     parse_seconds,
 )
-from dora_metrics.sources.git.landed import LandedChange, NewHistory, new_history
+from dora_metrics.sources.git.landed import LandedChange, NewHistory, commits_brought_by, new_history
 from dora_metrics.sources.git.pull_numbers import PullNumbers
 from dora_metrics.sources.git.reached import Reached
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
@@ -183,15 +183,38 @@ class ChangeCollector:
         self._identity, self._service, self._log = identity, service, log
         self._pull_numbers = PullNumbers(identity)
         self._change_id_by_sha: dict[str, str] = {}
+        self._reached = Reached(log.commits)
 
     @property
     def repeated_number_count(self) -> int:
         """Pull requests whose number an earlier one behind them has."""
         return self._pull_numbers.repeated_count
 
-    def add(self, landed_changes: Sequence[LandedChange], deployed_at: datetime, reached: Reached) -> tuple[str, ...]:
-        """Add the changes of one deployment, and return their ids and those of copies of earlier ones."""
-        self._pull_numbers.add(landed_changes, reached)
+    def add(self, history: NewHistory, deployed_at: datetime, reached: Reached) -> tuple[str, ...]:
+        """Add what one deployment brought to what was `reached`.
+
+        Returns:
+            The ids of its changes, of copies of earlier ones, and of pull requests that only carried changes.
+        """
+        self._reached = reached
+        changes = self._add_landed(history.changes, deployed_at)
+        carriers = [carrier for carrier in history.carriers if self._carries_pulls(carrier)]
+        return (*changes, *self._add_landed(carriers, deployed_at))
+
+    def _carries_pulls(self, carrier: LandedChange) -> bool:
+        """Whether all that a pull request carried is of pull requests that were merged before it.
+
+        A commit without one would belong to the carrier, which is the only pull request that has it.
+        """
+        merged_at = to_datetime(carrier.commit.committed_at)
+        carried_ids = {self._change_id_by_sha.get(commit.sha, "") for commit in carrier.commits}
+        carried = [self.facts[each] for each in carried_ids if ids.is_pull_request(each)]
+        return len(carried) == len(carried_ids) and all(
+            merged_at and pull.merged_at and pull.merged_at < merged_at for pull in carried
+        )
+
+    def _add_landed(self, landed_changes: Sequence[LandedChange], deployed_at: datetime) -> tuple[str, ...]:
+        self._pull_numbers.add(landed_changes, self._reached)
         landed_by_id: dict[str, LandedChange] = {}
         listed_ids: dict[str, None] = {}
         for landed in landed_changes:
@@ -272,14 +295,23 @@ class ChangeCollector:
     def _delivered_id(self, sha: str) -> str | None:
         """Return the id of the pull request that a sha or its first digits belong to, otherwise the full sha.
 
-        It is None if the history lacks the commit. The sha stays for a commit without a pull request, which may turn
+        It is None if the history lacks the commit. A merge without a pull request stands for the newest commit that it
+        brought. The sha stays for a commit without a pull request, which may turn
         out to belong to one, and for a copy on another line of releases, which another deployment brought.
         """
         full_sha = self._log.expand_sha(sha)
         change_id = self._change_id_by_sha.get(full_sha) if full_sha else None
+        if full_sha and change_id is None and (brought := self._brought_by_merge(full_sha)):
+            return self._delivered_id(brought)
         if full_sha is None or change_id is None or ids.is_commit(change_id):
             return full_sha
         return None if self._is_revert_within(full_sha, change_id) else change_id
+
+    def _brought_by_merge(self, sha: str) -> str | None:
+        merge = self._log.commits[sha]
+        if not merge.is_merge or sha not in self._reached.shas:
+            return None
+        return next((commit.sha for commit in commits_brought_by(merge, self._reached)), None)
 
     def _is_revert_within(self, sha: str, pull_request_id: str) -> bool:
         """Whether a commit is a revert in a pull request of more than that; a revert of it takes nothing new back."""
@@ -350,7 +382,7 @@ class DeploymentCollector:
         for release in releases:
             history = new_history(release.commit, reached)
             is_complete = edge.is_complete(history)
-            change_ids = self.changes.add(history.changes, release.at, reached) if is_complete else None
+            change_ids = self.changes.add(history, release.at, reached) if is_complete else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
             previous = release

@@ -831,3 +831,16 @@ def explained(context: ExplainContext, name: str) -> list[Explanation]:
     explanations = explain(context, name)
     assert isinstance(explanations, list)
     return explanations
+
+
+def test_a_pull_request_that_only_carried_others_is_said_to_carry_them() -> None:
+    feature = change(1, commits=commits("03-01"), merged_at="03-01T12:00")
+    release = change(3, commits=feature.commits, merged_at="03-02", title="Release 1.1")
+    facts = [deployment(1, "03-01", version="v1"), deployment(2, "03-03", changes=[1, 3], version="v2")]
+    revert = change(4, reverts=release.id)
+    explanation = explain_only("#3", *facts, feature, release, deployment(3, "03-04", changes=[4]), revert)
+    assert unescaped(explanation.headline) == "Change #3: brought by `v2`, not counted itself"
+    carried, delivered, effects = explanation.sections
+    assert unescaped(carried.lines[0]).endswith("It only carried #1.")
+    assert delivered.lines[0].startswith("`v2`, on 2024-03-03 00:00")
+    assert unescaped(effects.lines[0]) == "It was reverted, which marks `v2` as failed: #4 reverts #3."

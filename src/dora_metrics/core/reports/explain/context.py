@@ -110,6 +110,15 @@ class ExplainContext:
         return delivered_changes
 
     @cached_property
+    def carriers_by_id(self) -> Mapping[str, list[tuple[ScopeTimeline, DeliveredChange]]]:
+        """Pull requests that only carried what others delivered, with their scope's timeline, by change id."""
+        carriers: dict[str, list[tuple[ScopeTimeline, DeliveredChange]]] = defaultdict(list)
+        for timeline in self.linked_facts.timelines.values():
+            for carrier in timeline.carriers:
+                carriers[carrier.change_id].append((timeline, carrier))
+        return carriers
+
+    @cached_property
     def lead_times_by_change(self) -> Mapping[tuple[Scope, str], LeadTimes]:
         """Measured lead times and exclusions, by scope and change id."""
         lead_times: dict[tuple[Scope, str], LeadTimes] = defaultdict(LeadTimes)

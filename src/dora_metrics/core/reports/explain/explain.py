@@ -11,7 +11,7 @@ from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Incident, Vulnerability
 from dora_metrics.core.failures.incident_names import NamedIncidents
 from dora_metrics.core.failures.incident_reports import ReportedIncident, deciding_reports
-from dora_metrics.core.failures.incidents import AttributedIncident
+from dora_metrics.core.failures.incidents import AttributedIncident, shas_of
 from dora_metrics.core.failures.judge import counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import hotfix_reason, is_revert
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
@@ -279,6 +279,8 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     fact = context.facts_by_id.get(change_id)
     change = fact if isinstance(fact, Change) else None
     deliveries = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
+    if change and not deliveries and (carried := context.carriers_by_id.get(change_id)):
+        return _explain_carrier(context, change, carried)
     headline = md("Change {}: {}", change_link(change_id, change), _delivery_summary(context, change_id, deliveries))
     sections = [Section("Where it was delivered", tuple(_delivery_lines(context, change_id, change, deliveries)))]
     if change:
@@ -287,6 +289,41 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
             sections.append(Section(f"Stages: {scope_text(timeline.scope)}", stages))
         sections.append(Section("Effect on deployments", tuple(_change_effects(context, change))))
     return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
+
+
+def _explain_carrier(context: ExplainContext, carrier: Change, carried: Sequence[_Delivery]) -> Explanation:
+    """Explain a pull request that only carried what others delivered: what that is, and which deployment brought it."""
+    deployment = deployment_link(carried[0][1].deployment)
+    headline = md("Change {}: brought by {}, not counted itself", change_link(carrier.id, carrier), deployment)
+    return Explanation(
+        headline,
+        tuple(_change_identity(carrier.id, carrier)),
+        (
+            Section("What it carried", tuple(_carried_lines(carrier, carried))),
+            Section("Where it was delivered", tuple(_carrier_delivery_lines(context, carried))),
+            Section("Effect on deployments", tuple(_change_effects(context, carrier))),
+        ),
+    )
+
+
+def _carried_lines(carrier: Change, carried: Sequence[_Delivery]) -> Iterator[Md]:
+    changes = {change.change_id: change for timeline, _ in carried for change in _carried_changes(timeline, carrier)}
+    names = join_limited(change_link(change_id, each.change) for change_id, each in changes.items())
+    yield md("It has no commit of its own, so lead time does not count it. It only carried {}.", names)
+
+
+def _carried_changes(timeline: ScopeTimeline, carrier: Change) -> Iterator[DeliveredChange]:
+    """Yield what delivered the commits of a carrier in a scope; a carrier may have carried others."""
+    shas = {commit.sha for commit in carrier.commits or ()}
+    others = (each for each in timeline.changes_and_carriers if each.change_id != carrier.id)
+    return (each for each in others if not shas.isdisjoint(shas_of(each)))
+
+
+def _carrier_delivery_lines(context: ExplainContext, carried: Sequence[_Delivery]) -> Iterator[Md]:
+    for timeline, delivery in carried:
+        date_time = context.format_time(delivery.deployment.finished_at)
+        sentence = "{}, on {}, in {}: the deployment that brought the last of what it carried."
+        yield md(sentence, deployment_link(delivery.deployment), date_time, scope_text(timeline.scope))
 
 
 def _delivery_summary(context: ExplainContext, change_id: str, deliveries: Sequence[_Delivery]) -> Md:
@@ -428,7 +465,10 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
             yield md("It was reverted, " + effect + ": {}.", deployment, cause)
     if any(signal.because.startswith(f"{change.id} ") for signal in signals):
         return
-    deliveries = context.delivered_changes_by_id.get(change.id, ())
+    deliveries = [
+        *context.delivered_changes_by_id.get(change.id, ()),
+        *context.carriers_by_id.get(change.id, ()),
+    ]
     if is_revert(change):
         yield md("It is a revert, but marks no deployment as failed: {}.", _no_revert_reason(deliveries))
     elif reason := hotfix_reason(change, context.policy):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 
 from dora_metrics.core import formatting, schema
@@ -72,8 +73,9 @@ def _failures(metrics: schema.Metrics) -> Iterator[AttentionReason]:
 def _silence(report_input: ReportInput) -> Iterator[AttentionReason]:
     """Yield a reason if a scope that is usually deployed in such a period clearly was not."""
     if is_silent(report_input):
-        per_day = report_input.basis_metrics.metrics.deployment_frequency.per_day or 0.0
-        text = md("no deployment in {}, usually {}", report_input.period.short, formatting.per_week(per_day))
+        count = report_input.basis_metrics.metrics.deployment_frequency.deployments
+        usual = formatting.per_week(count / _recorded_days_before(report_input))
+        text = md("no deployment in {}, usually {}", report_input.period.short, usual)
         yield AttentionReason(Weight.WORSE, text)
 
 
@@ -84,12 +86,22 @@ def _cancelled_attempts(report_input: ReportInput) -> Iterator[AttentionReason]:
 
 
 def is_silent(report_input: ReportInput) -> bool:
-    """Whether no deployment in the period is clearly fewer than in the basis window (p < 0.05)."""
+    """Whether no deployment in the period is clearly fewer than in the basis window before it (p < 0.05)."""
     period, basis = report_input.period.window, report_input.period.basis
     if report_input.scope_metrics.metrics.deployment_frequency.deployments or basis == period:
         return False
-    count = report_input.basis_metrics.metrics.deployment_frequency.deployments
-    return poisson_rates_p(0, period.days, count, basis.days - period.days) < SIGNIFICANCE_LEVEL
+    count, days = (
+        report_input.basis_metrics.metrics.deployment_frequency.deployments,
+        _recorded_days_before(report_input),
+    )
+    return days > 0 and poisson_rates_p(0, period.days, count, days) < SIGNIFICANCE_LEVEL
+
+
+def _recorded_days_before(report_input: ReportInput) -> float:
+    """Return the days of the basis window before the period, from the scope's first deployment on."""
+    first, period = report_input.history.first_deployment_at, report_input.period
+    start = max(filter(None, (first, period.basis.start)))
+    return (period.window.start - start) / timedelta(days=1)
 
 
 def _changes_for_the_worse(report_input: ReportInput) -> Iterator[AttentionReason]:
