@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.reports.periodic.issue_body import marker_in
-from fakes.faults import meanwhile
+from fakes.faults import meanwhile, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from fakes.repository import Repository
@@ -424,3 +424,91 @@ def test_what_an_endpoint_is_owed_stays_owed_and_is_sent_once(team: Repositories
     sent = endpoint.accepted_ids
     assert len(sent) == len(set(sent))
     assert {each for each in sent if "#" in each} == {f"github:pull:{new_name}#1", f"github:issue:{new_name}#2"}
+
+
+# A ledger that began after the rename
+
+
+def deliver(team: Repositories, title: str, hours: float, body: str = "") -> None:
+    """Merge a pull request and deploy it an hour later."""
+    shop = team.shop
+    pull = shop.pull(title, files={f"{hours}.txt": title}, body=body, created_at=at(hours - 2))
+    deploy(shop, hours=hours + 1, sha=shop.merge_pull(pull, "squash", at=at(hours)))
+
+
+def reverted_shop(team: Repositories, body: str = "Reverts acme/shop#1") -> None:
+    """Deploy a change and its revert, which names it with the name of that time."""
+    deploy(team.shop, hours=1, sha=team.shop.head() or "")
+    deliver(team, "Faster checkout", 10)
+    deliver(team, 'Revert "Faster checkout"', 20, body)
+
+
+def failed_count(team: Repositories) -> int:
+    (scope,) = team.metrics["scopes"]
+    failed: int = scope["metrics"]["change_failure_rate"]["failed"]
+    return failed
+
+
+NUMBERS = "RepositoryNumbers"
+
+
+def question_count(team: Repositories) -> int:
+    """How often the last run has asked GitHub which repositories have some names."""
+    return sum(request.operation == NUMBERS for request in team.github.requests)
+
+
+@NEW_NAMES
+@pytest.mark.parametrize("body", ["Reverts acme/shop#1", "Reverts https://github.com/acme/shop/pull/1"])
+def test_a_first_sync_after_the_rename_knows_what_was_reverted_before(
+    team: Repositories, new_name: str, body: str
+) -> None:
+    reverted_shop(team, body)
+    team.rename(new_name)
+    team.sync(window="all")
+    assert failed_count(team) == 1
+    assert names_on_branch(team.shop) == [["acme/shop", new_name]]
+    assert question_count(team) == 1
+    team.sync(now=NOW + HOUR, window="all")
+    assert failed_count(team) == 1
+    assert question_count(team) == 0
+
+
+def test_an_incident_may_name_a_pull_request_by_a_former_name(team: Repositories) -> None:
+    deploy(team.shop, hours=1, sha=team.shop.head() or "")
+    deliver(team, "Faster checkout", 10)
+    body = "### Deployment\n\nhttps://github.com/acme/shop/pull/1"
+    team.shop.issue("Down", labels=["incident"], body=body, created_at=at(12))
+    team.rename("acme/store")
+    team.sync(window="all")
+    assert failed_count(team) == 1
+
+
+def test_a_name_of_another_repository_is_asked_for_once(team: Repositories) -> None:
+    team.github.repository("acme/tools")
+    reverted_shop(team, "Reverts acme/tools#1, acme/secret#1 and acme/shop#1")
+    team.rename("acme/store")
+    team.sync(window="all")
+    assert question_count(team) == 1
+    assert names_on_branch(team.shop) == [["acme/shop", "acme/store"]]
+    team.sync(now=NOW + HOUR, window="all")
+    assert question_count(team) == 0
+    assert failed_count(team) == 1
+
+
+def test_a_name_is_asked_for_again_if_github_does_not_answer(team: Repositories) -> None:
+    reverted_shop(team)
+    team.rename("acme/store")
+    team.github.fail(unavailable(502), to=NUMBERS, times=None)
+    ran = team.sync(window="all")
+    assert "did not say which repositories" in ran.log
+    assert failed_count(team) == 0
+    team.github.heal()
+    team.sync(now=NOW + HOUR, window="all")
+    assert failed_count(team) == 1
+
+
+def test_reverts_by_the_present_name_need_no_request(team: Repositories) -> None:
+    reverted_shop(team)
+    team.sync(window="all")
+    assert failed_count(team) == 1
+    assert question_count(team) == 0

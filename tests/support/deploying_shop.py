@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from shutil import copytree
 from typing import Any, Literal
 
 from dora_metrics.core.facts.model import Deployment, Fact
@@ -66,6 +67,10 @@ class DeployingShop:
         ran = run_action(folder, event, payload, inputs, now=NOW, environment=environment)
         assert ran.code == 0, ran.log
         return ran
+
+    def copy_ledger(self, source: str, target: str) -> None:
+        """Begin a ledger with the content of another one."""
+        copytree(self.folder / source, self.folder / target)
 
     def facts(self, ledger: str) -> list[Fact]:
         """The facts of a ledger."""

@@ -50,6 +50,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     For news: `open` has a digest of what GitHub showed, and the kinds of deployments that were read then; `read_at` is
     when it was last asked for them. `anchors` has a digest of what its list of repositories showed. `reached` is when
     security alerts were last read, and `newest` when the repository's own list of them was.
+
+    For names: `open` has the names in reverts and incidents that are not of this repository, in lower case.
     """
 
     newest: _Time | None = None

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
-from dora_metrics.core.linking.earlier_successes import EarlierSuccesses
+from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, as_new_baseline
 from dora_metrics.core.linking.landed_commits import LandedCommit, MergedPull, changes_of_commits
 from dora_metrics.core.scope import scope_of
 from dora_metrics.core.services import Services, only_service
@@ -28,7 +28,12 @@ from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
 from dora_metrics.github.associated_pulls import with_all_pulls
 from dora_metrics.github.client import Client, owner_and_name
-from dora_metrics.github.new_commits import TooManyCommitsError, committed_at, read_new_commits
+from dora_metrics.github.new_commits import (
+    TooManyCommitsError,
+    UnrelatedHistoryError,
+    committed_at,
+    read_new_commits,
+)
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.github.reverts import reverts_field
 
@@ -74,10 +79,15 @@ class RepositoryComparer:
     def deployment_with_changes(self, deployment: Deployment, earlier: EarlierSuccesses) -> ComparedDeployment:
         """Return the deployment with the ids of the changes that no earlier success had, followed by those changes.
 
+        If it shares no commit with any of them, it is a new baseline, without changes.
+
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        new = read_new_commits(self.client, self.repository, deployment, earlier)
+        try:
+            new = read_new_commits(self.client, self.repository, deployment, earlier)
+        except UnrelatedHistoryError:
+            return ComparedDeployment((as_new_baseline(deployment, earlier.latest),), ())
         pulls_by_commit = self._pulls_by_commit(str(deployment.sha), {commit["sha"] for commit in new.commits})
         compared = self._compared_changes(deployment, new.commits, pulls_by_commit)
         changes = list(self._changes_of_service(deployment, compared, new.commits))

@@ -50,6 +50,10 @@ class TooManyCommitsError(GitHubError):
     """A deployment has more commits than one run may read."""
 
 
+class UnrelatedHistoryError(GitHubError):
+    """A deployment shares no commit with any earlier success."""
+
+
 class NewCommits(NamedTuple):
     """The commits that a deployment brought, oldest first, as REST shows them.
 
@@ -84,6 +88,7 @@ def read_new_commits(client: Client, repository: str, deployment: Deployment, ea
 
     Raises:
         TooManyCommitsError: if they are more than one run may read.
+        UnrelatedHistoryError: if the deployment shares no commit with any of the earlier ones.
         NotFoundError: if GitHub says that it no longer has the commit, or none of the earlier ones.
         GitHubError: if GitHub refuses a request or does not answer.
     """
@@ -126,6 +131,7 @@ class _Comparer:
         """Return the tip that lacks the fewest commits, and these commits by sha.
 
         Raises:
+            UnrelatedHistoryError: if the head shares no commit with any of them.
             NotFoundError: if GitHub has none of the commits.
         """
         problem: NotFoundError | None = None
@@ -139,6 +145,8 @@ class _Comparer:
             probed.append(tip)
             if comparison.is_complete:
                 break
+        if problem and not (probed or self.gone or tips[_MAX_PROBED_TIPS:]):
+            raise UnrelatedHistoryError(str(problem)) from problem
         if not probed:
             raise problem or NotFoundError("no earlier commit to compare with")
         nearest = min(probed, key=lambda tip: self._since(tip).ahead_count)

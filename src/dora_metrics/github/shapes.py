@@ -708,6 +708,10 @@ class NewestReleaseConnection(TypedDict):
     nodes: list[NewestRelease]
 
 
+class NumberedRepository(TypedDict):
+    databaseId: int | None
+
+
 class NewsRepository(TypedDict):
     databaseId: int | None
     nameWithOwner: str
@@ -863,6 +867,7 @@ OF_QUERIES: Mapping[str, QueryShape] = {
     "PullsByCommit": QueryShape(PullsByCommitAnswer),
     "PullsById": QueryShape(PullsByIdAnswer),
     "ReleasePage": QueryShape(ReleasePageAnswer),
+    "RepositoryNumbers": QueryShape(AnyObject, (), NumberedRepository | None),
     "Reports": QueryShape(ReportsAnswer),
     "RepositoryInfo": QueryShape(RepositoryInfoAnswer),
     "Setup": QueryShape(SetupAnswer),

@@ -285,7 +285,9 @@ class RunContext:
         number = self.run.repository_number
         if number is None:
             return ()
-        record = observed_repository(names, number, self.run.repository, self.run.now, self._name_in_event)
+        record = observed_repository(
+            names, number, self.run.repository, self.run.now, filter(None, [self._name_in_event])
+        )
         return (record,) if record else ()
 
     def run_under_present_name(self, names: RepositoryNames) -> Run:

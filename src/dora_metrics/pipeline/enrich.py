@@ -103,7 +103,7 @@ class Enricher:
     def _is_compared(self, deployment: Deployment) -> bool:
         """Whether a deployment has changes that its event does not tell."""
         is_success = deployment.status == "success" and deployment.sha is not None
-        is_open = deployment.changes is None and not deployment.retracted
+        is_open = _is_unknown(deployment) and not deployment.retracted
         return is_success and is_open and self.policy.is_production(environment_of(deployment))
 
     def _compared(self, deployment: Deployment, facts: Iterable[Fact]) -> tuple[Fact, ...]:
@@ -200,11 +200,16 @@ class Enricher:
         return replace(answer, observed_at=max(answer.observed_at, recorded.observed_at + _ONE_MICROSECOND))
 
 
+def _is_unknown(success: Deployment) -> bool:
+    """Whether it is not known what a success delivered, though a comparison may tell."""
+    return success.changes is None and not success.is_new_baseline
+
+
 def _successes_to_compare_again(deployment: Deployment, contents: LedgerContents) -> list[Deployment]:
     """Return the successes of the same scope that `_affected` compares again."""
     successes = successes_of_scope(deployment, contents.facts)
     position = bisect(successes, deployment_order(deployment), key=deployment_order)
-    failed = [success for success in successes[:position][-1:] if success.changes is None]
+    failed = [success for success in successes[:position][-1:] if _is_unknown(success)]
     recorded = contents.fact_by_id(deployment.id)
     is_late = not isinstance(recorded, Deployment) or deployment_order(recorded) != deployment_order(deployment)
     later = successes[position:][:_MAX_LATER_SUCCESSES] if is_late else []

@@ -83,6 +83,17 @@ _REQUESTED = "asked"
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
 
+_FOREIGN_NAMES = "names"
+"""The cursor that remembers the names in reverts and incidents that are not former ones of the repository."""
+
+_MAX_NAMES_ASKED = 20
+"""Names in one request; the next sync asks for the others."""
+
+_MAX_FOREIGN_NAMES = 200
+"""With so many, no further name is asked for."""
+
+_UNKNOWN_NAMES = "{}: GitHub did not say which repositories reverts and incidents name; the next sync asks again: {}"
+
 _KINDS_OF_LINKING = {"commits", _INCOMPARABLE, _UNANSWERED, LAST_READING, LAST_ATTEMPT}
 """The cursors that come when a reading has ended and deployments are linked, and not with what was read."""
 
@@ -152,7 +163,8 @@ class Sync:
     def _observed_repository(self, names: RepositoryNames, gathered: GatheredHistory) -> Repository | None:
         if gathered.number is None:
             return None
-        return observed_repository(names, gathered.number, gathered.name, self.run.now, gathered.requested_name)
+        former_names = gathered.requested_name, *gathered.earlier_names
+        return observed_repository(names, gathered.number, gathered.name, self.run.now, former_names)
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
@@ -303,7 +315,48 @@ class Sync:
             return
         request = self._history_request(gathered, contents)
         yield from read_history(self.client, request, partial(self._confirm, gathered, contents))
-        gathered.news = news_cursor(news, gathered, request, list_digest(listed, request)) if news else None
+        has_all_names = self._find_earlier_names(gathered, contents)
+        if news and has_all_names:
+            gathered.news = news_cursor(news, gathered, request, list_digest(listed, request))
+
+    def _find_earlier_names(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
+        """Ask GitHub whether unknown names in reverts and incidents are former ones of a repository.
+
+        It may have been renamed before its ledger began. The cursor remembers names that are not. Return whether no
+        name is left to ask for.
+        """
+        foreign_names = gathered.cursors_read_from.get(_FOREIGN_NAMES, Cursor()).open
+        unknown = [name for name in self._unknown_names(gathered, contents) if name.casefold() not in foreign_names]
+        to_ask = unknown[: _MAX_FOREIGN_NAMES - len(foreign_names)]
+        if not to_ask:
+            return True
+        try:
+            numbers = self._numbers_of(to_ask[:_MAX_NAMES_ASKED])
+        except GitHubError as error:
+            self._note_failure(_UNKNOWN_NAMES.format(gathered.name, error))
+            return False
+        gathered.earlier_names = tuple(name for name, number in numbers.items() if number == gathered.number)
+        others = (name.casefold() for name in numbers if name not in gathered.earlier_names)
+        gathered.move_cursor(_FOREIGN_NAMES, Cursor(open=(*foreign_names, *others)))
+        return len(numbers) == len(to_ask)
+
+    def _numbers_of(self, names: Sequence[str]) -> dict[str, int | None]:
+        """Return GitHub's numbers of repositories by present or former names; None for one that it does not show.
+
+        Raises:
+            GitHubError: if GitHub refuses the request or does not answer.
+        """
+        nodes = self.client.query_repositories("RepositoryNumbers", names)
+        return {name: node["databaseId"] if node else None for name, node in zip(names, nodes, strict=True)}
+
+    def _unknown_names(self, gathered: GatheredHistory, contents: LedgerContents) -> list[str]:
+        """Return the names in reverts and incidents of a repository that no run has seen; none if it was not read."""
+        if gathered.number is None:
+            return []
+        observed = self._observed_repository(contents.names, gathered)
+        names = contents.names.including((observed,) if observed else ())
+        recorded = contents.facts_of(contents.names.present_name(gathered.name))
+        return names.unknown_names((*recorded, *gathered.facts.values()))
 
     def _read_without_news(
         self,

@@ -118,6 +118,29 @@ def test_each_deployment_gets_its_changes_oldest_first_and_the_first_only_bounds
     assert (second.previous, second.commit_count) == ("github:deployment:1", 2)
 
 
+def test_a_history_without_a_commit_of_earlier_deployments_begins_with_a_new_baseline() -> None:
+    graph = graph_of({**LINEAR_PARENTS, 11: [], 12: [11], 13: [12], 14: [13, 5]})
+    line = [deployment(number, commit) for number, commit in enumerate((2, 4, 12, 13, 5, 14), 20)]
+    linked = link(graph, *line)
+    assert delivered_changes(linked) == {"21": ["3", "4"], "22": [], "23": ["13"], "24": ["5"], "25": ["14"]}
+    (baseline,) = (fact for fact in linked.facts if isinstance(fact, Deployment) and fact.is_new_baseline)
+    assert (baseline.id, baseline.changes, baseline.commit_count) == ("github:deployment:22", None, None)
+    assert baseline.previous == "github:deployment:21"
+    assert not linked.notes
+
+
+def test_a_deployment_may_share_commits_that_were_not_read() -> None:
+    graph = graph_of({3: [2], 4: [3], 5: [4]}, whole=False)
+    linked = link(graph, deployment(20, 3), deployment(21, 5))
+    assert delivered_changes(linked) == {"21": ["4", "5"]}
+    assert not any(isinstance(fact, Deployment) and fact.is_new_baseline for fact in linked.facts)
+
+
+def test_a_new_baseline_needs_no_comparison_once_it_is_recorded() -> None:
+    line = deployment(20, 2), deployment(21, 12, previous="github:deployment:20", descends_from=())
+    assert not link(graph_of({}), *line).unresolved
+
+
 def test_a_merge_is_counted_as_a_commit_and_is_no_change() -> None:
     done = link(graph_of({1: [], 2: [1], 3: [1], 4: [2, 3]}, merges=[4]), deployment(1, 1), deployment(2, 4))
     assert delivered_changes(done) == {"2": ["2", "3"]}

@@ -238,10 +238,33 @@ def test_a_new_name_is_added_and_wins_over_the_record_before() -> None:
 
 
 def test_a_former_name_in_an_event_is_known_from_then_on() -> None:
-    record = observed_repository(NO_NAMES, 1, "acme/store", RENAMED, former_name="acme/shop")
+    record = observed_repository(NO_NAMES, 1, "acme/store", RENAMED, former_names=["acme/shop"])
     assert record is not None
     assert (record.names, record.repository) == (("acme/shop", "acme/store"), "acme/store")
-    assert observed_repository(RepositoryNames.of([record]), 1, "acme/store", TAKEN, former_name="acme/shop") is None
+    assert observed_repository(RepositoryNames.of([record]), 1, "acme/store", TAKEN, former_names=["acme/shop"]) is None
+
+
+def test_former_names_that_are_known_later_leave_the_first_known_name() -> None:
+    known = RepositoryNames.of([repository(1, "acme/store", seen_at=("03-10",))])
+    record = observed_repository(known, 1, "acme/store", TAKEN, ["acme/shop", "umbrella/shop", "Acme/Store"])
+    assert record is not None
+    assert record.names == ("acme/shop", "umbrella/shop", "acme/store")
+    names = RepositoryNames.of([record])
+    assert {names.present_name(name) for name in record.names} == {"acme/store"}
+    assert {names.stable_name(name) for name in record.names} == {"acme/store"}
+
+
+def test_unknown_names_are_those_in_reverts_and_incidents_that_no_repository_had() -> None:
+    reverts = ("github:pull:acme/old#1", "github:pull:Acme/Old#2", "github:pull:acme/shop#3", "f" * 40)
+    down = replace(
+        incident(7, "03-01"),
+        deployment="https://github.com/umbrella/shop/pull/1",
+        also=("https://status.example/incidents/12", "acme/tools#4", "github:issue:acme/store#8"),
+    )
+    reverting, titled = replace(change(1), reverts=reverts), replace(change(2), title="acme/none#1")
+    facts: list[Fact] = [reverting, down, titled, deployment(1, "03-01")]
+    names = RepositoryNames.of([STORE]).unknown_names(facts)
+    assert [name.casefold() for name in names] == ["acme/old", "umbrella/shop", "acme/tools"]
 
 
 def test_a_run_that_began_before_the_rename_does_not_undo_it() -> None:

@@ -68,6 +68,7 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     `changes`: null if not known yet, empty if there are none. `previous`: the successful deployment before it, with
     which it was compared. `commit_count`: the number of newly reachable commits, merges included. `descends_from`: the
     earlier successes whose commits it contains, without those that another of them descends from; null if not known.
+    It is empty, and `changes` null, if it was compared and shares no commit with any of them.
 
     `run_id`, `run_attempt`, `workflow` and `run_event`: the workflow run that deployed, its attempt (the first is 1),
     the name of its workflow and the event that started it. `job_id` and `job_name`: the job in it. The parts of one
@@ -99,6 +100,11 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     def defining_time(self) -> datetime:
         """The time that decides in which window and month the deployment counts: its end."""
         return self.finished_at
+
+    @property
+    def is_new_baseline(self) -> bool:
+        """Whether it was compared and shares no commit with an earlier success, as after its history was rewritten."""
+        return self.changes is None and self.previous is not None and self.descends_from == ()
 
 
 class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):

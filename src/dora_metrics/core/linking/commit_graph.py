@@ -19,7 +19,12 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.formatting import count, count_are
 from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.counting import count_deployments
-from dora_metrics.core.linking.earlier_successes import compared_ids, known_ancestor_ids, may_reach
+from dora_metrics.core.linking.earlier_successes import (
+    as_new_baseline,
+    compared_ids,
+    known_ancestor_ids,
+    may_reach,
+)
 from dora_metrics.core.linking.landed_commits import ChangeWithCommits, LandedCommit, changes_of_commits
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
@@ -143,6 +148,7 @@ class DeliveredCommits(NamedTuple):
 
     `previous` is the success directly before it. `descends_from` are the ids of the earlier successes that it descends
     from, without the ancestors of others. `is_complete` is false if the graph lacks some of the commits.
+    `is_new_baseline`: it shares no commit with any earlier success, as after the history was rewritten.
     """
 
     deployment: Deployment
@@ -150,6 +156,7 @@ class DeliveredCommits(NamedTuple):
     previous: Deployment | None
     descends_from: tuple[str, ...]
     is_complete: bool
+    is_new_baseline: bool
 
 
 class UnknownReach(NamedTuple):
@@ -196,7 +203,8 @@ class _ScopeWalk:
         if blocking:
             return UnknownReach(deployment, blocking)
         ancestor_ids = tuple(sorted(ancestor.id for ancestor in ancestors))
-        return DeliveredCommits(deployment, commits, self.previous, ancestor_ids, is_complete)
+        is_new_baseline = is_complete and self.previous is not None and _has_own_root(commits)
+        return DeliveredCommits(deployment, commits, self.previous, ancestor_ids, is_complete, is_new_baseline)
 
     def _blocking(self, commits: Sequence[LandedCommit]) -> tuple[Deployment, ...]:
         """Return the tips that are not in the graph and may reach some of the commits."""
@@ -215,6 +223,12 @@ class _ScopeWalk:
         """
         parents = {parent for commit in commits for parent in commit.parents}
         return [tip for tip in self.tips if tip.sha in parents]
+
+
+def _has_own_root(commits: Sequence[LandedCommit]) -> bool:
+    """Whether new commits lead to none that was reached before: they are a whole history."""
+    shas = {commit.sha for commit in commits}
+    return bool(commits) and all(parent in shas for commit in commits for parent in commit.parents)
 
 
 def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> Iterator[DeliveredCommits | UnknownReach]:
@@ -246,9 +260,9 @@ def resolve_changes(
 ) -> ResolvedChanges:
     """Resolve the changes of the production deployments among `facts`, also of those that were resolved before.
 
-    The baseline of a scope stays without changes: there is nothing earlier to compare it with. Changes that came with a
-    deployment, from whoever reported it, stay. Those of a comparison with a deployment that turned out not to count, or
-    to be later, do not.
+    The baseline of a scope stays without changes: there is nothing earlier to compare it with. So does a deployment
+    that shares no commit with any earlier one: it is a new baseline. Changes that came with a deployment, from whoever
+    reported it, stay. Those of a comparison with a deployment that turned out not to count, or to be later, do not.
 
     Args:
         facts: what is known of a repository.
@@ -270,7 +284,7 @@ def resolve_changes(
             landed = _changes_of_scope(delivered, unlisted_pulls, matcher)
             if isinstance(delivered, DeliveredCommits) and landed is not None:
                 resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, landed, changes))
-            elif delivered.deployment.changes is None:
+            elif delivered.deployment.changes is None and not delivered.deployment.is_new_baseline:
                 blocking = delivered.blocking if isinstance(delivered, UnknownReach) else ()
                 unknown.append(UnknownReach(delivered.deployment, blocking))
         newest_successes += [success for success in successes if success.sha in graph.commits_by_sha][-1:]
@@ -374,10 +388,12 @@ def _changes_of_scope(
     """Return the changes that a deployment brought to its service, None if the graph does not tell.
 
     It tells if it has all commits, nobody who reported the deployment named other changes and, for a service with
-    paths, the services of all changes are known.
+    paths, the services of all changes are known. A new baseline brought none that is known.
     """
     if not isinstance(delivered, DeliveredCommits) or not _is_resolvable(delivered):
         return None
+    if delivered.is_new_baseline:
+        return []
     deployment = delivered.deployment
     landed = changes_of_commits(delivered.commits, deployment.finished_at, unlisted_pulls)
     changes = [_ChangeOfService(each, matcher.of(each)) for each in landed]
@@ -405,13 +421,7 @@ def _resolved_facts(
     That is a commit that is a change by itself, and the service of a pull request of which GitHub lists no files.
     """
     deployment = delivered.deployment
-    yield replace(
-        deployment,
-        changes=tuple(change.landed.change_id for change in changes),
-        previous=delivered.previous.id if delivered.previous else None,
-        commit_count=len(delivered.commits),
-        descends_from=delivered.descends_from,
-    )
+    yield _linked(delivered, tuple(change.landed.change_id for change in changes))
     for (change_id, change, _), services in changes:
         service = deployment.service if services is None else only_service(services)
         if change:
@@ -419,6 +429,20 @@ def _resolved_facts(
             yield replace(change, service=service, observed_at=observed_at)
         elif services is not None and change_id in recorded:
             yield replace(recorded[change_id], service=service)
+
+
+def _linked(delivered: DeliveredCommits, change_ids: tuple[str, ...]) -> Deployment:
+    """Return a deployment with what it delivered."""
+    deployment, previous = delivered.deployment, delivered.previous
+    if previous and delivered.is_new_baseline:
+        return as_new_baseline(deployment, previous)
+    return replace(
+        deployment,
+        changes=change_ids,
+        previous=previous.id if previous else None,
+        commit_count=len(delivered.commits),
+        descends_from=delivered.descends_from,
+    )
 
 
 def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside_shas: set[str]) -> Cursor | None:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.scope import scope_of
@@ -77,6 +79,14 @@ def known_ancestor_ids(success: Deployment) -> Iterable[str]:
 def compared_ids(success: Deployment) -> set[str]:
     """Return the ids of the earlier successes that one is known to have been compared with."""
     return {earlier for earlier in (success.previous, *(success.descends_from or ())) if earlier}
+
+
+def as_new_baseline(deployment: Deployment, previous: Deployment) -> Deployment:
+    """Return a deployment that shares no commit with any earlier success: its changes cannot be known.
+
+    After a history was rewritten, all of its commits have other shas. They are not new, though no success had them.
+    """
+    return replace(deployment, changes=None, previous=previous.id, commit_count=None, descends_from=())
 
 
 def may_reach(deployment: Deployment, commit_times: Iterable[datetime | None]) -> bool:

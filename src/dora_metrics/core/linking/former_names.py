@@ -41,6 +41,9 @@ _REFERENCE = re.compile(
 )
 """An id, an address or `owner/name#12`: the texts that can name a repository."""
 
+_PART_OF_REPOSITORY = re.compile(r"#|/(?:pull|issues|commit|releases|deployments|actions)/", re.IGNORECASE)
+"""How what follows the name of a repository begins in a text that means a part of it, and not just any address."""
+
 
 class RepositoryNames(Struct, frozen=True, dict=True):
     """All names of some repositories.
@@ -107,6 +110,12 @@ class RepositoryNames(Struct, frozen=True, dict=True):
         """
         name = repository.names[-1]
         return name if self.holder(name) is repository else _with_number(name, repository)
+
+    def unknown_names(self, facts: Iterable[Fact]) -> list[str]:
+        """Return the names that no repository is known to have or have had, in what facts refer to, each once."""
+        texts = (text for fact in facts for text in _references_of(fact))
+        names = {name.casefold(): name for text in texts if (name := _repository_in(text))}
+        return [name for key, name in names.items() if key not in self._holders]
 
     def holder(self, name: str) -> Repository | None:
         """Return the repository that has a name, otherwise the one that had it last; None for an unknown name."""
@@ -364,7 +373,7 @@ class _NamesAsWritten(RepositoryNames, frozen=True, dict=True):
 
 
 def observed_repository(
-    names: RepositoryNames, number: int, name: str, now: datetime, former_name: str | None = None
+    names: RepositoryNames, number: int, name: str, now: datetime, former_names: Iterable[str] = ()
 ) -> Repository | None:
     """Return the record to write for a repository that was seen; None if nothing about its names is new.
 
@@ -373,12 +382,14 @@ def observed_repository(
         number: of the repository.
         name: its name at `now`.
         now: the time of the observation.
-        former_name: a name that it is known to have had before.
+        former_names: names that it is known to have had before. None of them becomes its first known name.
     """
     recorded = names.repositories.get(ids.repository(number))
     observed = _first_seen(number, name, now)
-    if former_name and former_name.casefold() != name.casefold():
-        observed = _with_present_name(unite(observed, _first_seen(number, former_name, now)), name)
+    for former_name in former_names:
+        if former_name.casefold() != name.casefold():
+            former = replace(_first_seen(number, former_name, now), seen_at=(now + _MICROSECOND,))
+            observed = _with_present_name(unite(observed, former), name)
     if recorded is None:
         return observed
     is_overtaken = now < _since(recorded, recorded.names[-1])
@@ -395,6 +406,21 @@ def _with_name(text: str, new_name: Callable[[str], str]) -> str:
     if match is None or not (match["before"] or match["after"].startswith("#")):
         return text
     return f"{match['before']}{new_name(match['name'])}{match['after']}"
+
+
+def _references_of(fact: Fact) -> Iterator[str]:
+    """Yield what people have written in a revert or an incident to name something of a repository."""
+    match fact:
+        case Change():
+            yield from fact.reverted_names
+        case Incident():
+            yield from (fact.deployment or "", *fact.also)
+
+
+def _repository_in(text: str) -> str | None:
+    """Return the name of a repository in an id, an address or `owner/name#12`; None if the text has none."""
+    match = _REFERENCE.fullmatch(text) if "/" in text else None
+    return match["name"] if match and _PART_OF_REPOSITORY.match(match["after"]) else None
 
 
 def _first_seen(number: int, name: str, now: datetime) -> Repository:
@@ -460,10 +486,8 @@ def _texts_with_names(fact: Fact) -> Iterator[str]:
     match fact:
         case Deployment():
             yield from (fact.remediates or "", *(fact.changes or ()))
-        case Change():
-            yield from fact.reverted_names
-        case Incident():
-            yield from (fact.deployment or "", *fact.also)
+        case _:
+            yield from _references_of(fact)
 
 
 def _replaced(fact: Fact, fields: Mapping[str, object]) -> Fact:

@@ -184,12 +184,15 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
 
 
 def _note_unknown_changes(linked: LinkedFacts) -> None:
-    unknown_count = sum(
-        1
-        for timeline in linked.timelines.values()
-        for deployment in timeline.successes[1:]
-        if deployment.changes is None
-    )
-    if unknown_count:
+    later = [success for timeline in linked.timelines.values() for success in timeline.successes[1:]]
+    without_changes = [success for success in later if success.changes is None]
+    baseline_count = sum(success.is_new_baseline for success in without_changes)
+    if unknown_count := len(without_changes) - baseline_count:
         deployments = formatting.count(unknown_count, "deployment")
         linked.notes.append(f"The changes in {deployments} are not known yet, so they are excluded from lead time.")
+    if baseline_count:
+        deployments = formatting.count(baseline_count, "deployment has", "deployments have")
+        linked.notes.append(
+            f"{deployments} no commit in common with any earlier one, as after the code's history was rewritten. "
+            "Such a deployment is a new baseline: what is new in it cannot be known, so it has no lead time."
+        )

@@ -227,8 +227,11 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
     baseline = history.first_success
     if successful == [baseline]:
         return "the first recorded deployment is the baseline and has no lead time"
-    if any(deployment.changes is None for deployment in successful if deployment is not baseline):
+    unknown = [success for success in successful if success.changes is None and success is not baseline]
+    if not all(success.is_new_baseline for success in unknown):
         return "what the deployments delivered is not known yet"
+    if unknown:
+        return "no known change: a deployment without a commit of earlier ones is a new baseline and has no lead time"
     return "the deployments in the window delivered no changes"
 
 

@@ -241,6 +241,11 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
                 "This is the first recorded deployment, the baseline. There is nothing earlier to compare it with, so "
                 "it has no lead time."
             )
+        if deployment.is_new_baseline:
+            return Md(
+                "It has no commit in common with any earlier deployment, as after the code's history was rewritten. "
+                "It is a new baseline, so it has no lead time."
+            )
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")

@@ -174,7 +174,8 @@ class GatheredHistory:
     have changed since the last reading. `is_read`: whether the reading has ended, and `is_cut_short` whether that may
     be because one of GitHub's rate limits was used up. `link_notes` are about linking. `final_cursors` are those that
     came with all facts; None until then, or if they had not changed. `news` is what to remember of what GitHub showed
-    before the reading; None until that has ended, or if the next one must read everything.
+    before the reading; None until that has ended, or if the next one must read everything. `earlier_names` are former
+    names that only reverts and incidents still use.
     """
 
     name: str = ""
@@ -196,6 +197,7 @@ class GatheredHistory:
     final_cursors: dict[str, Cursor] | None = None
     news: Cursor | None = None
     has_refused_what_was_requested: bool = False
+    earlier_names: tuple[str, ...] = ()
 
     def add(self, part: PartOrFailure) -> None:
         match part:

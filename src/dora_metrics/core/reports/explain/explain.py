@@ -243,6 +243,11 @@ def _comparison_sentences(
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
     elif not earlier_successes and not deployment.previous:
         yield Md("It is the first recorded success, the baseline: there is nothing earlier to compare it with.")
+    elif deployment.is_new_baseline:
+        yield Md(
+            "It has no commit in common with any earlier deployment, as after the code's history was rewritten. "
+            "It is a new baseline: what is new in it cannot be known."
+        )
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
     elif is_empty:

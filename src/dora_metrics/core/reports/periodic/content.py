@@ -414,6 +414,8 @@ def _deployed_changes(
     size = formatting.count(len(change_ids), "change")
     if deployment is history.first_success:
         size = "the first recorded deployment, the baseline"
+    elif deployment.is_new_baseline:
+        size = "no commit in common with earlier ones, a new baseline"
     elif deployment.changes is None:
         size = "changes unknown"
     elif not change_ids:
