@@ -213,3 +213,21 @@ def test_a_squashed_release_of_the_default_branch_starts_with_its_first_commit(s
     sha = shop.repository.merge_pull(pull, method="squash", at=at(20))
     shop.deploy(sha, at(21), "v1.0.1")
     assert lead_times(shop) == {ledger: {"#1": ("v1.0.1", 11.0)} for ledger in LEDGERS}
+
+
+@pytest.mark.parametrize("base", ["old", "main"])
+def test_what_a_stranger_merges_in_a_fork_is_no_change_of_this_repository(shop: DeployingShop, base: str) -> None:
+    """GitHub also names pull requests of forks for a commit that they hold."""
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    fork = shop.github.repository("stranger/shop", empty=True)
+    fork.commit({"a.txt": "a"}, message="fork", branch=base, author_date=at(0), committer_date=at(0))
+    for number, hours in enumerate((10, 110), 2):
+        work = shop.commit(f"work {number}", [shop.repository.head("main") or begin], at(hours))
+        body = "Reverts acme/shop#1"
+        pull = fork.pull("Evil", branch=f"e{number}", base=base, created_at=at(hours - 5), labels=["hotfix"], body=body)
+        fork.merge_pull(pull, method="merge", at=at(hours + 1))
+        shop.repository.pulls_by_commit.setdefault(work, []).append(pull)
+        shop.deploy(work, at(hours + 11), f"v{number}.0.0")
+    expected = {"work 2": ("v2.0.0", 11.0), "work 3": ("v3.0.0", 11.0)}
+    assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)

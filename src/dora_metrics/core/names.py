@@ -31,8 +31,12 @@ DEPLOY_WORDS = _words("deploy deploys deployment deployments release releases pu
 NOT_DEPLOY_WORDS = NOT_PRODUCTION_WORDS | _words("draft drafter notes results undo lint check cleanup")
 """Words that say of a workflow with a deploy word that it does not deploy: `Release drafter`, `Deploy preview`."""
 
-EVENTS_WITHOUT_DEPLOYMENT = _words("dynamic issue_comment pull_request pull_request_target")
-"""Events whose runs deploy nothing, unless `deploy-workflows` names the workflow; for a pull request, not even then."""
+EVENTS_WITHOUT_DEPLOYMENT = _words(
+    "dynamic issue_comment pull_request pull_request_target pull_request_review pull_request_review_comment"
+    " issues discussion discussion_comment watch fork label milestone gollum project project_card project_column"
+    " projects_v2 projects_v2_item check_run check_suite status page_build public member branch_protection_rule"
+)
+"""Events whose runs deploy nothing, since strangers or bots cause many of them, unless `deploy-workflows` names the workflow; for a pull request, not even then."""
 
 PRERELEASE_WORDS = NOT_PRODUCTION_WORDS | _words(
     "alpha beta rc pre snapshot nightly canary testflight prerelease milestone"

@@ -68,6 +68,30 @@ class ComparedDeployment(NamedTuple):
     uncompared: tuple[Deployment, ...]
 
 
+class HomeRepository(NamedTuple):
+    """The repository of a deployed history: what distinguishes its pull requests from others with the same commits.
+
+    Attributes:
+        number: GitHub's; None if that is not known.
+        default_branch: its name; None if it has no commit.
+    """
+
+    number: int | None
+    default_branch: str | None
+
+    @classmethod
+    def of(cls, repository: JsonObject) -> "HomeRepository":
+        """Read it from a node with `databaseId` and `defaultBranchRef`."""
+        return cls(repository["databaseId"], (repository["defaultBranchRef"] or {}).get("name"))
+
+    def has(self, pull: JsonObject) -> bool:
+        """Whether a pull request is its own. GitHub also names those into forks, which strangers may merge there."""
+        return self.number is None or pull["repository"]["databaseId"] == self.number
+
+
+NO_HOME = HomeRepository(None, None)
+
+
 @dataclass(frozen=True)
 class RepositoryComparer:
     """Compares commits of one repository; `services` is empty unless it is a monorepo."""
@@ -172,26 +196,26 @@ class RepositoryComparer:
     def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> PullsByCommit:
         """Return the merged pull requests of each commit, read from the history of `head_sha`."""
         nodes: dict[str, JsonObject] = {}
-        default_branch, page_token = None, None
+        home, page_token = NO_HOME, None
         for _ in range(len(commit_shas) // (_HISTORY_PAGE_SIZE // 2) + 2):
             if commit_shas <= nodes.keys():
                 break
             variables = {**self._pull_variables, "sha": head_sha, "after": page_token}
             repository = self.client.query("PullsByCommit", variables)["repository"]
-            history, default_branch = repository["object"]["history"], default_branch_of(repository)
+            history, home = repository["object"]["history"], HomeRepository.of(repository)
             nodes.update((node["oid"], node) for node in history["nodes"])
             page_token = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
-        return _with_own_commits(self._merged_pulls(nodes, commit_shas, default_branch))
+        return _with_own_commits(self._merged_pulls(nodes, commit_shas, home))
 
     def _merged_pulls(
-        self, nodes: Mapping[str, JsonObject], commit_shas: AbstractSet[str], default_branch: str | None
+        self, nodes: Mapping[str, JsonObject], commit_shas: AbstractSet[str], home: HomeRepository
     ) -> PullsByCommit:
         """Return the merged pull requests of each commit; of those of `commit_shas`, all that GitHub knows."""
         own_nodes = [node for sha, node in nodes.items() if sha in commit_shas]
         complete = {node["oid"]: node for node in with_all_pulls(self.client, self.repository, own_nodes)}
-        merged = {sha: merged_pull_nodes(node, default_branch) for sha, node in {**nodes, **complete}.items()}
+        merged = {sha: merged_pull_nodes(node, home) for sha, node in {**nodes, **complete}.items()}
         known = {pull["number"]: pull for pulls in merged.values() for pull in pulls if "commits" in pull}
         brief = {pull["number"]: pull["id"] for pulls in merged.values() for pull in pulls if "commits" not in pull}
         known |= self._pulls_by_number([node_id for number, node_id in brief.items() if number not in known])
@@ -250,15 +274,10 @@ class RepositoryComparer:
         )
 
 
-def default_branch_of(repository: JsonObject) -> str | None:
-    """Return the name of a repository's default branch; None if it has no commit."""
-    return (repository["defaultBranchRef"] or {}).get("name")
-
-
-def merged_pull_nodes(commit: JsonObject, default_branch: str | None) -> list[JsonObject]:
+def merged_pull_nodes(commit: JsonObject, home: HomeRepository) -> list[JsonObject]:
     """Return the merged pull requests of a commit, without those that only carried it on from the default branch."""
-    pulls = commit["associatedPullRequests"]["nodes"]
-    return [pull for pull in pulls if pull["mergedAt"] and not _only_carried(pull, commit, default_branch)]
+    own = (pull for pull in commit["associatedPullRequests"]["nodes"] if pull["mergedAt"] and home.has(pull))
+    return [pull for pull in own if not _only_carried(pull, commit, home.default_branch)]
 
 
 def _only_carried(pull: JsonObject, commit: JsonObject, default_branch: str | None) -> bool:

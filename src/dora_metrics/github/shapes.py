@@ -208,8 +208,12 @@ class Reviews(TypedDict):
     nodes: list[Review]
 
 
+class NumberedRepository(TypedDict):
+    databaseId: int | None
+
+
 class AnyPull(TypedDict):
-    """A pull request, perhaps not merged."""
+    """A pull request, perhaps not merged, or into another repository that has the commit."""
 
     number: int
     title: str
@@ -221,6 +225,7 @@ class AnyPull(TypedDict):
     headRefName: str
     headRefOid: str
     mergeCommit: Oid | None
+    repository: NumberedRepository
     author: Actor | None
     labels: NamedNodes
     commits: PullCommits
@@ -288,6 +293,7 @@ class CommitsWithPullsHolder(TypedDict):
 
 
 class PullsByCommitRepository(TypedDict):
+    databaseId: int | None
     defaultBranchRef: Named | None
     object: CommitsWithPullsHolder
 
@@ -310,6 +316,7 @@ class BriefPull(TypedDict):
     headRefName: str
     headRefOid: str
     mergeCommit: Oid | None
+    repository: NumberedRepository
 
 
 class BriefPulls(TypedDict):
@@ -345,6 +352,7 @@ class CommitHistoryHolder(TypedDict):
 class SideCommitsRepository(TypedDict):
     """Its slots are checked one by one, see `QueryShape`."""
 
+    databaseId: int | None
     defaultBranchRef: Named | None
 
 
@@ -706,10 +714,6 @@ class NewestRelease(TypedDict):
 class NewestReleaseConnection(TypedDict):
     totalCount: int
     nodes: list[NewestRelease]
-
-
-class NumberedRepository(TypedDict):
-    databaseId: int | None
 
 
 class NewsRepository(TypedDict):

@@ -157,7 +157,7 @@ def test_runs_for_anything_else_do_not(event: str, branch: str | None) -> None:
     assert observe_event("workflow_run", workflow_run(event=event, head_branch=branch)).facts == ()
 
 
-@pytest.mark.parametrize("event", ["dynamic", "issue_comment"])
+@pytest.mark.parametrize("event", ["dynamic", "issue_comment", "issues", "watch", "fork", "discussion", "check_suite"])
 def test_some_events_deploy_only_in_workflows_that_the_settings_name(event: str) -> None:
     observed = observe_event("workflow_run", workflow_run(event=event))
     assert observed.facts == ()

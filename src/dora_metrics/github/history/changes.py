@@ -203,7 +203,8 @@ def _is_history_complete(
 
 
 def _pull_nodes(reader: HistoryReader, node: JsonObject) -> list[JsonObject]:
-    return compare.merged_pull_nodes(node, reader.repository.default_branch)
+    repository = reader.repository
+    return compare.merged_pull_nodes(node, compare.HomeRepository(repository.number, repository.default_branch))
 
 
 def _oldest_commit_time(commits: tuple[LandedCommit, ...]) -> datetime | None:

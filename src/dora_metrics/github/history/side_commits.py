@@ -14,7 +14,7 @@ from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github.associated_pulls import with_all_pulls
 from dora_metrics.github.client import Client, owner_and_name
-from dora_metrics.github.compare import RepositoryComparer, default_branch_of, merged_pull_nodes
+from dora_metrics.github.compare import NO_HOME, HomeRepository, RepositoryComparer, merged_pull_nodes
 from dora_metrics.github.history.commit_nodes import landed_commit
 from dora_metrics.github.queries import JsonObject
 
@@ -33,13 +33,13 @@ class SideCommitReader:
         client: GitHub's API.
         repository: of the commits.
         now: the time of the run, for commits without a readable time.
-        default_branch: of the repository; known after the first request.
+        home: the repository; known after the first request.
     """
 
     client: Client
     repository: str
     now: datetime
-    default_branch: str | None = None
+    home: HomeRepository = NO_HOME
     _heads_read: set[str] = field(default_factory=set)
     _pull_node_ids: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class SideCommitReader:
     def _read_batch(self, heads: Sequence[str], since: datetime | None) -> Iterator[LandedCommit]:
         variables = {**owner_and_name(self.repository), "since": since and f"{since:%Y-%m-%dT%H:%M:%SZ}"}
         answer = self.client.query("SideCommits", variables, heads)["repository"]
-        self.default_branch = default_branch_of(answer)
+        self.home = HomeRepository.of(answer)
         self._heads_read.update(heads)
         for number, head in enumerate(heads):
             if git_object := answer[f"slot{number}"]:
@@ -91,7 +91,7 @@ class SideCommitReader:
     def _commits(self, nodes: Iterable[JsonObject]) -> Iterator[LandedCommit]:
         comparer = RepositoryComparer(self.client, self.repository)
         for node in with_all_pulls(self.client, self.repository, nodes):
-            pulls = merged_pull_nodes(node, self.default_branch)
+            pulls = merged_pull_nodes(node, self.home)
             for pull in pulls:
                 self._pull_node_ids[ids.pull_request(self.repository, pull["number"])] = pull["id"]
             yield landed_commit(comparer, node, pulls, self.now)
