@@ -395,3 +395,14 @@ def test_a_real_sending_needs_an_address() -> None:
         "dora-metrics: send: --endpoint-url or --endpoint is missing",
         "dora-metrics: name where the requests go, or print them with --dry-run",
     ]
+
+
+@pytest.mark.parametrize("about", [(), ("--report", "weekly", "--now", "2026-11-23T08:00:00Z")])
+def test_a_strangers_clone_writes_no_link_into_a_message(folder: Path, about: tuple[str, ...]) -> None:
+    (folder / ".github" / "dora.yml").write_text("page-url: https://evil.example/page", "utf-8")
+    arguments = ("--dry-run", "--facts", SAMPLE, "--template", "slack", *about)
+    ran = send(*arguments)
+    assert ran.out
+    assert "evil.example" not in ran.out
+    assert "`page-url` of .github/dora.yml is not used" in ran.err
+    assert "evil.example" in send(*arguments, "--config", ".github/dora.yml").out

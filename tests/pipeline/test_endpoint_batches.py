@@ -209,6 +209,34 @@ def test_a_shape_that_raises_sends_nothing_and_keeps_everything() -> None:
     )
 
 
+def test_a_fact_of_which_no_request_can_be_made_holds_up_no_other() -> None:
+    bad_id = IDS[3]
+
+    def requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
+        if any(fact.id == bad_id for fact in shape_input.facts):
+            raise ValueError("it has no changes")
+        return one_each(shape_input)
+
+    with mocked() as host:
+        delivery = send(host.url, IDS[:8], Shape("mine.j2", None, requests))
+    assert delivery.settled == {*IDS[:8]} - {bad_id}
+    assert delivery.refused == {bad_id}
+    assert "1 fact was refused: `mine.j2` cannot make a request of what is owed: it has no changes" in delivery.text(
+        IDS[:8], has_ledger=True
+    )
+
+
+def test_a_backlog_of_which_too_many_requests_would_be_made_is_sent_in_parts() -> None:
+    def requests(shape_input: ShapeInput) -> Sequence[ShapedRequest]:
+        if len(shape_input.facts) > 60:
+            raise ValueError("it makes more than 500 requests")
+        return one_each(shape_input)
+
+    with mocked() as host:
+        delivery = send(host.url, IDS, Shape("mine.j2", None, requests))
+    assert (delivery.settled, delivery.outcome_status) == ({*IDS}, "done")
+
+
 def test_without_time_no_request_is_made() -> None:
     def unexpected(_: ShapeInput) -> Sequence[ShapedRequest]:
         raise AssertionError("a template would take time")

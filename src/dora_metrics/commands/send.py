@@ -30,6 +30,7 @@ from dora_metrics.pipeline.owed import Interest
 from dora_metrics.pipeline.reports import report_inputs
 from dora_metrics.pipeline.user_templates import read_template
 from dora_metrics.runtime import Deadline, Runtime
+from dora_metrics.settings import addresses
 from dora_metrics.settings.config_file import read_chosen_config
 from dora_metrics.settings.endpoints import EndpointSettings
 from dora_metrics.settings.loading import Layer, load_settings
@@ -111,7 +112,7 @@ def run(request: SendRequest, source: FactSource, runtime: Runtime) -> int:
     target = _target(request, settings)
     shape = _shape(request, target)
     recorded = _read(request, source, settings, Interest.of_shape(shape, target), runtime)
-    for note in (*recorded.notes, *_notes(request, target, recorded)):
+    for note in (*recorded.notes, *_unused_settings(request), *_notes(request, target, recorded)):
         console.write_line(runtime.stderr, f"dora-metrics: {note}")
     contents, inputs = recorded.report(request.report) if request.report else recorded.owed(shape)
     requests = [each for shape_input in inputs for each in _requests(shape, shape_input)]
@@ -224,7 +225,10 @@ def _settings(request: SendRequest, environment: Mapping[str, str]) -> Settings:
 
 
 def _layers(config: Layer | None, request: SendRequest, secrets: Mapping[str, str | None]) -> tuple[Layer, ...]:
+    """The settings to use. A file that nobody named may be that of a stranger's clone, so not all of it counts."""
     flags = Layer(request.flags.origin, {**request.flags.values, **secrets})
+    if config and request.config is None:
+        config = addresses.without_report_settings(config)
     return (*([config] if config else ()), flags)
 
 
@@ -341,6 +345,13 @@ def _requests(shape: Shape, shape_input: ShapeInput) -> Sequence[ShapedRequest]:
         return shape.requests(shape_input)
     except TemplateError as error:
         raise DoraError(f"the template {shape.name} cannot be used: {error}") from None
+
+
+def _unused_settings(request: SendRequest) -> Iterator[str]:
+    """Yield which settings of a message do not count, because only a file has them that nobody named."""
+    config = read_chosen_config(None) if request.config is None else None
+    if config and (names := addresses.unnamed_report_settings(config, request.flags)):
+        yield addresses.unnamed_report_text(names, config.origin)
 
 
 def _notes(request: SendRequest, target: EndpointSettings, recorded: _EvaluatedFacts) -> Iterator[str]:

@@ -38,6 +38,7 @@ class Delivery:
     refusal: str = ""
     problem: str = ""
     _refusals_in_a_row: int = 0
+    _has_requests: bool = False
 
     @property
     def changes_outbox(self) -> bool:
@@ -75,17 +76,29 @@ class Delivery:
         """Note that other debts follow: what was refused so far says nothing about them."""
         self._refusals_in_a_row = 0
 
+    def note_requests(self) -> None:
+        """Note that requests could be made of some debts, so that what is wrong with others is in them."""
+        self._has_requests = True
+
+    def end(self) -> None:
+        """Note that nothing more is sent. If no request could be made at all, that says nothing about any debt."""
+        if self.refused and not self._has_requests:
+            self.problem, self.refused = self.refusal, set()
+
     def accept(self, request: ShapedRequest) -> None:
         """Note that a request was accepted."""
         self._refusals_in_a_row = 0
         self.sent.update(request.delivers)
 
-    def refuse(self, request: ShapedRequest, failure: SendFailure) -> None:
-        """Note that a request was not accepted. A refusal of what is in it stops nothing, unless all are refused."""
+    def refuse(self, ids: Collection[str], failure: SendFailure) -> None:
+        """Note that a request with these debts was not accepted, or could not be made.
+
+        A refusal of what is in it stops nothing, unless all are refused.
+        """
         self._refusals_in_a_row += 1
-        is_of_request = failure.is_of_request and bool(request.delivers)
+        is_of_request = failure.is_of_request and bool(ids)
         if is_of_request:
-            self.refused.update(request.delivers)
+            self.refused.update(ids)
             self.refusal = self.refusal or failure.text
         if not is_of_request or self._refusals_in_a_row == MAX_REFUSALS_IN_A_ROW:
             self.problem = failure.text
@@ -122,6 +135,7 @@ def send_in_batches(
         _send_all(endpoint, fresh, size, make_input, delivery)
     if refused and not delivery.problem:
         _send_all(endpoint, refused, 1, make_input, delivery)
+    delivery.end()
     return delivery
 
 
@@ -131,12 +145,7 @@ def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: 
     delivery.begin()
     while endpoint.deadline.seconds_left:
         batch, later = waiting[:size], waiting[size:]
-        try:
-            requests = endpoint.shape.requests(make_input(batch))
-        except Exception as error:  # noqa: BLE001 - a template of a user's, or a shape, may fail in any way
-            delivery.problem = f"`{endpoint.shape.name}` cannot make a request of what is owed: {_reason(error)}"
-            return
-        if refusal := _send(endpoint, batch, requests, delivery):
+        if refusal := _send_batch(endpoint, batch, make_input, delivery):
             size = max(1, len(batch) // 2)
             largest = size if refusal.is_too_large else largest
         else:
@@ -144,6 +153,23 @@ def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: 
         waiting = [*(delivery.left_of(batch) if refusal else ()), *later]
         if delivery.problem or not waiting:
             return
+
+
+def _send_batch(
+    endpoint: Endpoint, batch: Sequence[str], make_input: MakeInput, delivery: Delivery
+) -> SendFailure | None:
+    """Make and send the requests of a batch; return why that failed for several debts, if fewer may be accepted."""
+    try:
+        requests = endpoint.shape.requests(make_input(batch))
+    except Exception as error:  # noqa: BLE001 - a template of a user's, or a shape, may fail in any way
+        text = f"`{endpoint.shape.name}` cannot make a request of what is owed: {_reason(error)}"
+        failure = SendFailure(text, is_of_request=True, is_too_large=False)
+        if len(batch) > 1:
+            return failure
+        delivery.refuse(batch, failure)
+        return None
+    delivery.note_requests()
+    return _send(endpoint, batch, requests, delivery)
 
 
 def _reason(error: Exception) -> str:
@@ -166,7 +192,7 @@ def _send(
             unsettled.update(request.delivers)
         else:
             unsettled.update(request.delivers)
-            delivery.refuse(request, failure)
+            delivery.refuse(request.delivers, failure)
     delivery.settled.update(each for each in batch if each not in unsettled)
     return refusal
 
