@@ -225,7 +225,7 @@ def _settings(request: SendRequest, environment: Mapping[str, str]) -> Settings:
 
 
 def _layers(config: Layer | None, request: SendRequest, secrets: Mapping[str, str | None]) -> tuple[Layer, ...]:
-    """The settings to use. A file that nobody named may be that of a stranger's clone, so not all of it counts."""
+    """Return the settings to use. A file that no option names may be in a stranger's clone, so not all of it counts."""
     flags = Layer(request.flags.origin, {**request.flags.values, **secrets})
     if config and request.config is None:
         config = addresses.without_report_settings(config)
@@ -348,7 +348,7 @@ def _requests(shape: Shape, shape_input: ShapeInput) -> Sequence[ShapedRequest]:
 
 
 def _unused_settings(request: SendRequest) -> Iterator[str]:
-    """Yield which settings of a message do not count, because only a file has them that nobody named."""
+    """Yield a note on settings of reports that are not used, because only a file that no option names has them."""
     config = read_chosen_config(None) if request.config is None else None
     if config and (names := addresses.unnamed_report_settings(config, request.flags)):
         yield addresses.unnamed_report_text(names, config.origin)

@@ -119,7 +119,7 @@ def _push(result: RunResult, run: Run, gateway: Pushgateway, skip_reason: str) -
 def _is_own_group(pushed: PushedGroup, repository: str, names: RepositoryNames) -> bool:
     """Whether a group holds the counters of this repository, and not of another one that had its name before.
 
-    The numbers of both say it, also where each has a ledger of its own. A group of an earlier version has none.
+    The numbers of both decide, also where each has a ledger of its own. A group of an earlier version has no number.
     """
     own_id = names.repository_id(repository)
     if own_id and pushed.repository_id:

@@ -81,7 +81,7 @@ class Delivery:
         self._has_requests = True
 
     def end(self) -> None:
-        """Note that nothing more is sent. If no request could be made at all, that says nothing about any debt."""
+        """Note that nothing more is sent. If no request could be made at all, the template is at fault, not a debt."""
         if self.refused and not self._has_requests:
             self.problem, self.refused = self.refusal, set()
 
@@ -158,7 +158,7 @@ def _send_all(endpoint: Endpoint, ids: Sequence[str], largest: int, make_input: 
 def _send_batch(
     endpoint: Endpoint, batch: Sequence[str], make_input: MakeInput, delivery: Delivery
 ) -> SendFailure | None:
-    """Make and send the requests of a batch; return why that failed for several debts, if fewer may be accepted."""
+    """Make and send the requests of a batch; return why that failed, if a part of the batch may be accepted."""
     try:
         requests = endpoint.shape.requests(make_input(batch))
     except Exception as error:  # noqa: BLE001 - a template of a user's, or a shape, may fail in any way
@@ -179,7 +179,7 @@ def _reason(error: Exception) -> str:
 def _send(
     endpoint: Endpoint, batch: Sequence[str], requests: Sequence[ShapedRequest], delivery: Delivery
 ) -> SendFailure | None:
-    """Send the requests of a batch; return why one of several debts was refused, of which fewer may be accepted."""
+    """Send the requests of a batch; return why one was refused, if a part of the batch may be accepted."""
     refusal: SendFailure | None = None
     unsettled: set[str] = set()
     for request in requests:

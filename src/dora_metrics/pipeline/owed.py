@@ -13,9 +13,7 @@ from dora_metrics.core.ledger.outbox import (
     Outbox,
     OutboxEntry,
     entry_of,
-    name_in_outbox,
     outbox_files,
-    read_outbox,
     report_entry,
     with_entries,
 )
@@ -26,11 +24,6 @@ from dora_metrics.core.shapes.events import EndpointEvent, event_of
 from dora_metrics.core.shapes.shape import FactChange, Shape, is_any_change
 from dora_metrics.core.shapes.shipped import SHIPPED_SHAPES, shipped_shape
 from dora_metrics.settings.endpoints import EndpointSettings
-
-__all__ = [
-    "Interest", "News", "claimed_reports", "fact_changes", "name_in_outbox", "new_judgements", "outbox_with",
-    "read_outbox",
-]  # fmt: skip
 
 
 class News(Struct, frozen=True):

@@ -55,7 +55,7 @@ class Gathered(msgspec.Struct, frozen=True):
         merge: the ledger's facts with the new ones.
         claims: the ledger's file with this run's claims on reports; empty if it claims none.
         union: the ledger after the merge together with others that are only read; None without others.
-        tenant: the first known name of the run's repository, if the ledger is that of another one; else empty.
+        tenant: the first known name of the run's repository, if the ledger is that of another one; otherwise empty.
     """
 
     view: LedgerView
@@ -252,6 +252,7 @@ def _outbox(
     """What endpoints are owed; recorded before it is sent, so that a killed run forgets nothing."""
     if not settings.all_endpoints:
         return {}
+    from dora_metrics.core.ledger import outbox  # noqa: PLC0415 - only endpoints need it
     from dora_metrics.pipeline import owed  # noqa: PLC0415 - loads what only endpoints need
 
     policy, contents, snapshot = settings.policy, gathered.view.contents, gathered.view.snapshot
@@ -263,9 +264,9 @@ def _outbox(
         owed.claimed_reports(snapshot.files, gathered.claims),
     )
     sequence = (snapshot.sequence or 0) + 1
-    outbox = owed.read_outbox(snapshot.files, gathered.merge.after.names)
-    endpoints = {owed.name_in_outbox(each.name, gathered.tenant): each for each in settings.all_endpoints}
-    return snapshot.changed(owed.outbox_with(outbox, endpoints, news, sequence))
+    debts = outbox.read_outbox(snapshot.files, gathered.merge.after.names)
+    endpoints = {outbox.name_in_outbox(each.name, gathered.tenant): each for each in settings.all_endpoints}
+    return snapshot.changed(owed.outbox_with(debts, endpoints, news, sequence))
 
 
 def _numbers(results: Results, families: LedgerCollector, max_bytes: float) -> Mapping[str, bytes]:

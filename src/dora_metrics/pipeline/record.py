@@ -154,7 +154,7 @@ class Recorder:
         settings: what the numbers depend on, and how far back to read.
         now: the time of the run.
         sleep: waits for some seconds.
-        tenant: the run's repository, if the ledger is that of another one, which others may write too; else empty.
+        tenant: the run's repository, if the ledger is that of another one, which others may write too; otherwise empty.
     """
 
     storage: Storage

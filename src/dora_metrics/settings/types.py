@@ -76,17 +76,19 @@ def _check_report(value: object) -> object:
 def _check_url(value: str) -> str:
     value = value.strip()  # a secret is easily pasted with a line break
     scheme, _, address = value.partition("://")
-    if scheme not in ("http", "https") or not address.strip("/") or not _can_be_split(value):
+    if scheme not in ("http", "https") or not address.strip("/") or not _is_well_formed(value):
         raise ValueError("not a valid address; it must begin with http:// or https:// and have a host")
     return value
 
 
-def _can_be_split(address: str) -> bool:
+def _is_well_formed(address: str) -> bool:
+    """Whether an address has a host and a possible port, and no white space or control character."""
     try:
         parts = urlsplit(address)
-        return bool(parts.hostname) and parts.port != 0 and address.isprintable() and " " not in address
-    except ValueError:  # a bracket without a partner, or a port that is no number
+        has_host_and_port = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without a partner, or a port that is not a number
         return False
+    return has_host_and_port and address.isprintable() and " " not in address
 
 
 def _check_window(value: str) -> str:

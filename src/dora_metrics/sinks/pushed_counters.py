@@ -1,4 +1,4 @@
-"""The counters that a Pushgateway holds of a repository, from its answer to `GET /api/v1/metrics`."""
+"""What a Pushgateway holds of a repository, its counters and its number, from the answer to `GET /api/v1/metrics`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ class PushedGroup(NamedTuple):
     Attributes:
         counters: the values of counters and histograms.
         repository_id: the repository that pushed them, by its number on GitHub. Several repositories may have the name
-            of the group one after another. None if the group does not say it.
+            of the group one after another. None if the group does not have it.
     """
 
     counters: HighWaterMarks
@@ -69,11 +69,11 @@ def decode_pushed_group(content: bytes, grouping_labels: Mapping[str, str]) -> P
         answer = msgspec.json.decode(content, type=_Answer)
         groups = [group for group in answer.data if _labels(group) == grouping_labels]
         values = Counter(dict(pair for group in groups for pair in _values(group)))
-        repository_ids = [repository_id for group in groups for repository_id in _repository_ids(group)]
+        repository_id = next((each for group in groups for each in _repository_ids(group)), None)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return NOTHING_PUSHED
     counters = HighWaterMarks(values, frozenset(series.scope for series in values))
-    return PushedGroup(counters, next(iter(repository_ids), None))
+    return PushedGroup(counters, repository_id)
 
 
 def _labels(group: Group) -> dict[str, str]:

@@ -104,6 +104,19 @@ def test_a_pull_request_that_carries_others_is_no_change_beside_them() -> None:
     assert list(delivered(alone, one, two, carrier)) == [pull_id(50)], "squashed, it is all that arrives"
 
 
+def test_carriers_are_in_the_order_in_which_their_deployment_lists_them() -> None:
+    commits = [direct_commit(number) for number in range(1, 9)]
+    numbers = [14, 11, 18, 12, 16, 13, 17, 15]
+    carriers = [pull(number, number - 10, opened_at="03-05T12:00", merged_at="03-06") for number in numbers]
+    deployments = [
+        deployment(1, FIRST, changes=[each.id for each in commits], previous=deployment_id(0)),
+        deployment(2, THIRD, changes=numbers),
+    ]
+    index = ChangeIndex({each.id: each for each in (*commits, *carriers)})
+    deliveries = deliver_changes(deployments, index, {})
+    assert [each.change_id for each in deliveries.carriers] == [pull_id(number) for number in numbers]
+
+
 def test_a_pull_request_that_also_carries_others_starts_with_its_own_commit() -> None:
     deployments = [deployment(1, FIRST, changes=[1, 50], previous=deployment_id(0))]
     one = pull(1, 1, opened_at="03-01", merged_at="03-02", sha=sha(11))

@@ -53,7 +53,7 @@ def lead_time_of(*facts: Any) -> schema.LeadTime:  # noqa: ANN401
 def test_the_longest_stage_has_the_largest_median() -> None:
     breakdown = breakdown_of(complete(1), complete(2), complete(3))
     assert (breakdown.is_comparable, breakdown.longest_stage) == (True, "delivery")
-    assert breakdown.is_longest_dominant
+    assert breakdown.has_dominant_stage
     assert breakdown.median_seconds("review") == 12 * 3600
     assert breakdown.longest_stage_text() == (
         "3 d 12 h from merge to deployment (coding 12 h, review 12 h; medians of 3 changes)"
@@ -74,7 +74,7 @@ def test_a_longest_stage_is_dominant_if_it_takes_as_long_as_the_others_together(
     """Coding and review 24 h each, and delivery 48 h; then one hour less of it."""
     for merged, is_dominant in (("03-03T12:00", True), ("03-03T13:00", False)):
         facts = [change(number, "03-01T12:00", opened_at="03-02T12:00", merged_at=merged) for number in (1, 2, 3)]
-        assert breakdown_of(*facts).is_longest_dominant is is_dominant
+        assert breakdown_of(*facts).has_dominant_stage is is_dominant
 
 
 def test_stages_without_a_median_above_zero_are_not_compared_and_nothing_is_hidden() -> None:
@@ -94,6 +94,7 @@ def test_two_changes_are_too_few_to_say_anything() -> None:
     for kind in (complete, squash):
         breakdown = breakdown_of(kind(1), kind(2))
         assert not breakdown.is_comparable
+        assert not breakdown.has_dominant_stage
         assert breakdown.hidden_stages_text() == ""
 
 

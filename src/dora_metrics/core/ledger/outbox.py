@@ -65,7 +65,7 @@ _named_decoder = msgspec.json.Decoder(_NamedEntry)
 def name_in_outbox(endpoint: str, tenant: str) -> str:
     """Return what an endpoint is called in the outbox.
 
-    In a ledger that several repositories write, each has endpoints of its own, under names that others have as well.
+    Where several repositories write one ledger, each has endpoints of its own, whose names others may use too.
 
     Args:
         endpoint: its name in the settings.

@@ -101,8 +101,8 @@ class ChangeIndex:
 class _OpenPulls(NamedTuple):
     """Which of some merged pull requests had not brought a commit yet, at any time; of several, the first merged one.
 
-    Such a pull request was open. In a git history, no time is asked: what it lists as a direct commit was reached
-    without the merge, though it may have been tagged after that.
+    Such a pull request was open. One of a git history never brings a commit that is listed as a direct one: a tag
+    reached that commit without the merge, and may be newer than the merge all the same.
 
     Attributes:
         since: the times at which that may have changed, in order.
@@ -138,7 +138,7 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 def _is_apart_from_merge(pull: Change, time: datetime) -> bool:
-    """Whether a direct commit of a pull request came to a deployment of that time otherwise than by the merge."""
+    """Whether a deployment of that time had a direct commit of a pull request without its merge."""
     return pull.source == GIT_SOURCE or (pull.merged_at is not None and time < pull.merged_at)
 
 
@@ -234,7 +234,7 @@ class _Deliveries:
         if any(map(ids.is_commit, listed)):
             changes = (self._delivered_id(change_id, deployment) for change_id in listed)
             listed = dict.fromkeys(filter(None, changes))
-        carriers = {change_id for change_id in listed if self._is_carrier(change_id, listed)}
+        carriers = dict.fromkeys(change_id for change_id in listed if self._is_carrier(change_id, listed))
         for change_id in carriers:
             self._add_carrier(self.index.changes_by_id[change_id], deployment)
         return [change_id for change_id in listed if change_id not in carriers]
@@ -265,16 +265,16 @@ class _Deliveries:
                 self.parts.setdefault(sha, DeliveredChange(change_id, change, deployment, is_baseline=False))
 
     def _is_carrier(self, change_id: str, listed: Mapping[str, None]) -> bool:
-        """Whether all commits of a pull request are delivered by others: before it, or by what is listed beside it."""
+        """Whether others deliver all commits of a pull request: earlier ones, or those listed with it."""
         change = self.index.changes_by_id.get(change_id)
         if change is None or not change.commits or change_id in self.change_ids:
             return False
-        if not self._is_from_others(change, change.commits[0].sha, listed):  # as of nearly all pull requests
+        if not self._is_from_others(change, change.commits[0].sha, listed):  # so nearly all need one look only
             return False
         return all(self._is_from_others(change, sha, listed) for sha in self._remaining(change))
 
     def _remaining(self, change: Change) -> Sequence[str]:
-        """Return the shas of a change without the last ones that are delivered. Those are looked at only once."""
+        """Return the shas of a change up to the last one that is not delivered. The others are not checked again."""
         shas = self._remaining_shas.setdefault(change.id, [commit.sha for commit in change.commits or ()])
         while shas and self._is_delivered(change, shas[-1]):
             shas.pop()
@@ -290,7 +290,7 @@ class _Deliveries:
         return owner_id != change.id and owner_id in listed
 
     def _add_carrier(self, carrier: Change, deployment: Deployment) -> None:
-        """Keep which success brought the last of what a pull request carried: the given one, or one before it."""
+        """Keep which success brought the last of what a pull request carried: `deployment`, or an earlier one."""
         if carrier.id in self.carriers:
             return
         shas = (commit.sha for commit in carrier.commits or ())

@@ -5,7 +5,7 @@ is multiplied by their number (Bonferroni). Nothing here is about a person.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -113,20 +113,23 @@ def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterato
 
 def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
     """Compare the wait for the first review with the rest of the review."""
-    stages_of_changes = [
-        stages for change in changes if {"pickup", "review"} <= (stages := seconds_by_stage(change)).keys()
-    ]
-    pickup_seconds = [min(stages["pickup"], stages["review"]) for stages in stages_of_changes]
-    rest_seconds = [max(0.0, stages["review"] - stages["pickup"]) for stages in stages_of_changes]
-    pickup, rest = (quantile_or_none(sorted(seconds), 0.5) for seconds in (pickup_seconds, rest_seconds))
-    if not pickup and not rest:
+    reviewed = [stages for change in changes if {"pickup", "review"} <= (stages := seconds_by_stage(change)).keys()]
+    pickup_seconds, rest_seconds = _median_review_seconds(reviewed) if reviewed else (0.0, 0.0)
+    if not pickup_seconds and not rest_seconds:
         yield Finding("", (_SMALLER_PULL_REQUESTS,))
         return
     evidence = (
-        f"the first review came {formatting.duration(pickup)} after the opening, and the merge "
-        f"{formatting.duration(rest)} after that (medians of {formatting.count(len(stages_of_changes), 'change')})"
+        f"the first review came {formatting.duration(pickup_seconds)} after the opening, and the merge "
+        f"{formatting.duration(rest_seconds)} after that (medians of {formatting.count(len(reviewed), 'change')})"
     )
-    yield Finding(evidence, _REVIEW_SOONER if (pickup or 0) >= (rest or 0) else _REVIEW_LESS)
+    yield Finding(evidence, _REVIEW_SOONER if pickup_seconds >= rest_seconds else _REVIEW_LESS)
+
+
+def _median_review_seconds(reviewed: Sequence[Mapping[str, float]]) -> tuple[float, float]:
+    """Return the median seconds before and after the first review, from the stages of changes."""
+    before = median(min(stages["pickup"], stages["review"]) for stages in reviewed)
+    after = median(max(0.0, stages["review"] - stages["pickup"]) for stages in reviewed)
+    return before, after
 
 
 _SMALLER_PULL_REQUESTS = recommend("Open smaller pull requests", "less code is reviewed sooner, and in one go")
@@ -411,12 +414,15 @@ def _diagnose_time(compared: _Compared, policy: Policy) -> Iterator[Finding]:
         for group in groups:
             inside, outside = _split_outcomes((other == group, has_failed) for other, has_failed in group_and_outcome)
             if _fails_more_often(inside, outside, len(groups)):
-                group_text = describe(group)
-                yield Finding(
-                    f"Deployments {group_text} failed {sum(inside):,} of {len(inside):,} times, "
-                    f"others {sum(outside):,} of {len(outside):,}{left_out}",
-                    (recommend(f"Look at what is different {group_text}", "failures are more frequent at that time"),),
-                )
+                yield _time_finding(describe(group), inside, outside, left_out)
+
+
+def _time_finding(group_text: str, inside: Sequence[bool], outside: Sequence[bool], left_out: str) -> Finding:
+    return Finding(
+        f"Deployments {group_text} failed {sum(inside):,} of {len(inside):,} times, "
+        f"others {sum(outside):,} of {len(outside):,}{left_out}",
+        (recommend(f"Look at what is different {group_text}", "failures are more frequent at that time"),),
+    )
 
 
 def _quarter_of_day(moment: datetime, policy: Policy) -> int:
@@ -495,7 +501,7 @@ _RECORD_INCIDENTS = (
 def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]) -> tuple[list[float], list[float]]:
     """Return the seconds from each failed deployment to its detection, and from there to its recovery.
 
-    A failure is detected when its first incident is. One that was noticed only after its recovery says nothing.
+    A failure is detected when its first incident is. Failures that were noticed only after their recovery are left out.
     """
     detection_seconds, fix_seconds = [], []
     for failure in failures:
@@ -507,7 +513,7 @@ def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]
 
 
 def _first_detection(history: ScopeHistory, failure: Failure) -> datetime | None:
-    """Return when the first incident of a failure was detected while it lasted; None while it is open."""
+    """Return when the first incident of a failure was detected while it lasted; None without one, or a recovery."""
     if failure.recovered_at is None:
         return None
     detections = (

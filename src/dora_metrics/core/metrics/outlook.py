@@ -22,7 +22,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_points, trend_window
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import TrendEstimate, estimate_trend, medians_at_ends
-from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets import goals, units, whole_periods
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
 from dora_metrics.core.targets.goals import GoalSpec, MetricState, assess_goal
 from dora_metrics.core.targets.metric import METRICS
@@ -86,7 +86,7 @@ def _metric_state(
         verdict.reason,
         estimate,
         weeks[0].start if weeks else None,
-        units.days_of(verdict),
+        whole_periods.window_days(verdict),
     )
 
 
@@ -319,4 +319,5 @@ def _goals_met(data: AchievementInput) -> Iterator[str]:
 def _is_missed(spec: GoalSpec, result: schema.MetricVerdict) -> bool:
     """Whether a result has a value that does not meet a goal."""
     value = deciding_value(result)
-    return value is not None and not units.meets(spec.metric, value, goals.bound_over(spec, units.days_of(result)))
+    bound = goals.bound_over(spec, whole_periods.window_days(result))
+    return value is not None and not units.meets(spec.metric, value, bound)

@@ -60,20 +60,23 @@ class StageBreakdown(Struct, frozen=True, dict=True):
     @property
     def is_comparable(self) -> bool:
         """Whether enough is known to say which stage takes longest."""
-        return self._is_enough and len(self.stages) > 1 and self.median_seconds(self.longest_stage) > 0
+        return self._are_most_complete and len(self.stages) > 1 and self.median_seconds(self.longest_stage) > 0
 
     @property
-    def _is_enough(self) -> bool:
+    def _are_most_complete(self) -> bool:
+        """Whether all stages are known of enough changes, and of at least half."""
         return len(self.complete) >= max(MIN_CHANGES, len(self.incomplete))
 
     @property
     def longest_stage(self) -> str:
-        """The stage with the largest median. A sum would be decided by a single old branch."""
+        """The stage with the largest median. Sums are not compared, because one old branch would decide."""
         return max(self.stages, key=self.median_seconds)
 
     @property
-    def is_longest_dominant(self) -> bool:
-        """Whether the median of the longest stage is at least that of all others together."""
+    def has_dominant_stage(self) -> bool:
+        """Whether the stages can be compared, and the longest takes at least as long as all others together."""
+        if not self.is_comparable:
+            return False
         return self.median_seconds(self.longest_stage) >= sum(map(self.median_seconds, self._other_stages))
 
     @property
@@ -105,7 +108,7 @@ class StageBreakdown(Struct, frozen=True, dict=True):
 
         Empty for too few changes, and if enough stages are known or there is only one.
         """
-        if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self._is_enough:
+        if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self._are_most_complete:
             return ""
         kinds = [_kind(change.stage_source) for change in self.incomplete]
         counts = dict(Counter(kinds).most_common())

@@ -178,7 +178,7 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     breakdown = break_down_stages(changes, results.policy.lead_time_start)
     if hidden := breakdown.hidden_stages_text():
         return md("The slowest stage is unknown: {}.", hidden)
-    if not breakdown.is_comparable or not breakdown.is_longest_dominant:
+    if not breakdown.has_dominant_stage:
         return None
     return md("Slowest stage: **{}**, {}.", STAGE_NAMES[breakdown.longest_stage], breakdown.longest_stage_text())
 

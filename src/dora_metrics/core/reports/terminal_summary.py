@@ -175,7 +175,7 @@ def _slowest_stage(history: ScopeHistory, results: Results) -> Iterator[str]:
     breakdown = break_down_stages(measured_changes_in(history, results.window), results.policy.lead_time_start)
     if hidden := breakdown.hidden_stages_text():
         yield f"not known: {hidden}"
-    elif breakdown.is_comparable and breakdown.is_longest_dominant:
+    elif breakdown.has_dominant_stage:
         yield f"{STAGE_NAMES[breakdown.longest_stage]}: {breakdown.longest_stage_text()}"
 
 

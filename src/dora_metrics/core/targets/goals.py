@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.statistics import MIN_TREND_POINTS, SIGNIFICANCE_LEVEL, TrendEstimate
-from dora_metrics.core.targets import units
+from dora_metrics.core.targets import units, whole_periods
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import meets
 
@@ -93,7 +93,7 @@ class MetricState(Struct, frozen=True):
     """What a goal is assessed by: the metric's value now and in the previous window, and the trend of its weeks.
 
     `reason` says why there is no value. `first_week_start` is the start of the week that the trend numbers 0; None
-    without weeks. `days`: of a frequency with deployments, the length of the window.
+    without weeks. `days`: of a frequency with deployments, those of the window.
     """
 
     value: float | None
@@ -128,8 +128,8 @@ def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInf
 
 
 def bound_over(goal: GoalSpec, days: float | None) -> float:
-    """Return the worst value over `days` that meets a goal: less than its target where these are no whole periods."""
-    return units.lower_bound(goal.target, goal.period_days, days)
+    """Return the worst value over `days` that meets a goal: for a frequency, that of the whole periods in them."""
+    return whole_periods.minimum(goal.target, goal.period_days, days)
 
 
 def _progress(metric: str, bound: float, start: float | None, value: float | None) -> float | None:

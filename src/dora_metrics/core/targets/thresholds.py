@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from dora_metrics.core import schema
 from dora_metrics.core.scope import Scope
-from dora_metrics.core.targets import units
+from dora_metrics.core.targets import units, whole_periods
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import deciding_value
 
@@ -42,10 +42,10 @@ class ValueLimit(Struct, frozen=True):
     period_days: int | None = None
 
     def is_violated_by(self, result: schema.MetricVerdict) -> bool:
-        """Whether the comparison holds for a value. A value on the bound over whole periods is not below or above."""
+        """Whether the comparison holds for a result with a value; of a frequency, over whole periods."""
         value = deciding_value(result)
-        bound_of = units.upper_bound if self.comparator in (">", "<=") else units.lower_bound
-        bound = bound_of(self.bound, self.period_days, units.days_of(result))
+        bound_of = whole_periods.maximum if self.comparator in (">", "<=") else whole_periods.minimum
+        bound = bound_of(self.bound, self.period_days, whole_periods.window_days(result))
         return value is not None and _COMPARATORS[self.comparator](value, bound)
 
 

@@ -1,7 +1,6 @@
 """Parses and formats the values of metrics, such as `1d`, `5/w` and `0.15` in goals and thresholds."""
 
 import re
-from math import ceil
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.targets.metric import METRICS, metric_of
@@ -206,45 +205,6 @@ def format_weekly_step(metric: str, slope: float) -> str:
 def meets(metric: str, value: float, bound: float) -> bool:
     """Whether a value is at least as good as a bound."""
     return value >= bound if METRICS[metric].higher_is_better else value <= bound
-
-
-_CLOCK_CHANGE_DAYS = 2 / 24
-"""A week in which clocks change is up to two hours shorter or longer, and still one week."""
-
-_ROUNDING = 1e-9
-"""The relative error of rates that come from the same counts."""
-
-
-def lower_bound(bound: float, period_days: int | None, days: float | None) -> float:
-    """Return the least value over `days` that is not below a bound, in the unit of the bound.
-
-    A frequency a week or a day is demanded of the whole periods in the window only: 30 days have four whole weeks, so 4
-    deployments are not below 1 a week. A window without a whole period is compared by the rate.
-    """
-    if not period_days or not days:
-        return bound
-    periods = int((days + _CLOCK_CHANGE_DAYS) / period_days)
-    return bound * periods * period_days / days * (1 - _ROUNDING) if periods else bound
-
-
-def upper_bound(bound: float, period_days: int | None, days: float | None) -> float:
-    """Return the largest value over `days` that is not above a bound: 30 days are in five weeks, the last incomplete.
-
-    So 5 deployments are not above 1 a week.
-    """
-    if not period_days or not days:
-        return bound
-    periods = max(1, ceil((days - _CLOCK_CHANGE_DAYS) / period_days))
-    return bound * periods * period_days / days * (1 + _ROUNDING)
-
-
-def days_of(result: schema.MetricVerdict) -> float | None:
-    """Return the length of the window of a frequency; None without deployments, and for other metrics."""
-    match result:
-        case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
-            return deployments / per_day
-        case _:
-            return None
 
 
 def deciding_value(result: schema.MetricVerdict) -> float | None:

@@ -128,6 +128,6 @@ class HoldingCells(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
     repository: str
     holder: str
-    held_count: _Digits
+    needed_here_count: _Digits
     covered_count: _Digits
-    shared_count: _Digits
+    needed_there_count: _Digits

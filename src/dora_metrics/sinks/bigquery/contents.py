@@ -42,15 +42,15 @@ class FactNames(Struct, frozen=True):
     Attributes:
         repository: its name.
         repository_id: its number on GitHub as ledgers have it; None if that is not known.
-        ids: of the facts that another ledger needs to replace this one, without the name of the repository.
-        further_ids: of the other facts, which no ledger needs.
+        needed_ids: of the facts that another ledger needs to replace this one, without the name of the repository.
+        unneeded_ids: of the other facts, which no ledger needs.
         lesser_sources: the sources whose deployments do not count with those that there are.
     """
 
     repository: str
     repository_id: str | None
-    ids: AbstractSet[str]
-    further_ids: AbstractSet[str]
+    needed_ids: AbstractSet[str]
+    unneeded_ids: AbstractSet[str]
     lesser_sources: Sequence[str]
 
     @classmethod
@@ -65,14 +65,14 @@ class FactNames(Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """Of the digests in a statement."""
-        return (len(self.ids) + len(self.further_ids)) * (DIGEST_LENGTH + 1)
+        """The size of the digests in a statement."""
+        return (len(self.needed_ids) + len(self.unneeded_ids)) * (DIGEST_LENGTH + 1)
 
 
 def _is_needed(fact: Fact, lesser_sources: Collection[str]) -> bool:
     """Whether a ledger must have a fact to replace another one; SQL has the same rule (statements.py).
 
-    What is withdrawn is in no number. A commit without a pull request is read with the deployment that delivers it.
+    What is withdrawn counts nowhere. A commit without a pull request is read with the deployment that delivers it.
     """
     is_lesser = isinstance(fact, Deployment) and fact.source in lesser_sources
     return not (fact.retracted or is_lesser or ids.is_commit(fact.id))

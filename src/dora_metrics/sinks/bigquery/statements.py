@@ -103,14 +103,14 @@ def read_loads(names: Names, ledger: str, repositories: Iterable[str]) -> Statem
     return Statement(sql, [text("ledger", ledger), texts("repositories", repositories)])
 
 
-_ROWS_WITH_IDS = {
+_SOURCE_AND_WITHDRAWAL = {
     "facts": "IF(kind = 'deployment', JSON_VALUE(fact, '$.source'), NULL) AS source,\n"
     "      IFNULL(JSON_VALUE(fact, '$.retracted'), 'false') = 'true' AS is_withdrawn",
     "deployments": "source, FALSE AS is_withdrawn",
     "incidents": "CAST(NULL AS STRING) AS source, FALSE AS is_withdrawn",
     "vulnerabilities": "CAST(NULL AS STRING) AS source, FALSE AS is_withdrawn",
 }
-"""The tables with ids of facts: the source of a deployment, and whether a fact is withdrawn."""
+"""Of each table with ids of facts, the columns that say the source of a deployment, and whether a fact is withdrawn."""
 
 
 def _digest_of(sql: str) -> str:
@@ -121,7 +121,7 @@ def _digest_of(sql: str) -> str:
 def _held_by_others(names: Names, tables: Iterable[WarehouseTable]) -> str:
     """Return the query of the facts in some tables that other ledgers have sent."""
     return "\n  UNION ALL ".join(
-        f"SELECT repository, id, {_ROWS_WITH_IDS[table.name]}\n    FROM {names(table.name)}\n"
+        f"SELECT repository, id, {_SOURCE_AND_WITHDRAWAL[table.name]}\n    FROM {names(table.name)}\n"
         f"    WHERE repository IN (SELECT repository FROM {names('loads')}\n"
         f"      WHERE table_name = '{table.name}' AND ledger <> @ledger)"
         for table in tables
@@ -130,60 +130,66 @@ def _held_by_others(names: Names, tables: Iterable[WarehouseTable]) -> str:
 
 def tables_with_ids(tables: Iterable[WarehouseTable]) -> Sequence[WarehouseTable]:
     """Return those of the tables whose rows have ids of facts."""
-    return [table for table in tables if table.name in _ROWS_WITH_IDS]
+    return [table for table in tables if table.name in _SOURCE_AND_WITHDRAWAL]
 
 
 def compare_facts(names: Names, ledger: str, tables: Sequence[WarehouseTable], ours: Iterable[FactNames]) -> Statement:
     """Count what other ledgers have sent of our repositories, and how much of that is ours.
 
-    A repository is recognised by its name, or because its number is there under another one. Each row has our name,
-    the name there, the number of facts there that we need, how many of these we have, and how many of those that the
-    other ledger needs from us it has.
+    Each row has our name, the name there, the number of facts there that we need, how many of these we have, and how
+    many facts are there that the other ledger needs from us.
     """
     sql = (
-        "WITH ours AS (\n"
-        "  SELECT mine.repository, id, TRUE AS is_needed\n"
-        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.ids, ' ')) AS id\n"
-        "  UNION ALL SELECT mine.repository, id, FALSE AS is_needed\n"
-        "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.further_ids, ' ')) AS id\n"
-        "),\n"
+        f"WITH ours AS (\n{_OURS}),\n"
         f"others AS (SELECT repository, repository_id FROM {names('loads')} WHERE ledger <> @ledger),\n"
-        "pairs AS (\n"
-        "  SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
-        "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository = mine.repository\n"
-        "  UNION DISTINCT SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
-        "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository_id = mine.repository_id\n"
-        "),\n"
+        f"pairs AS (\n{_PAIRS}),\n"
         f"held AS (\n  {_held_by_others(names, tables)}\n),\n"
         "held_ids AS (\n"
         f"  SELECT repository, {_digest_of(_NAMELESS_ID)} AS id, IFNULL(MAX(source), '-') AS source,\n"
-        f"    LOGICAL_AND(is_withdrawn OR {_IS_COMMIT}) AS is_further\n"
+        f"    LOGICAL_AND(is_withdrawn OR {_IS_COMMIT}) AS is_unneeded\n"
         "  FROM held GROUP BY 1, 2\n"
         "),\n"
         "compared AS (\n"
         "  SELECT pairs.repository, pairs.holder, ours.id IS NOT NULL AS is_ours,\n"
         "    IFNULL(ours.is_needed, FALSE) AS is_needed_there,\n"
-        "    NOT is_further AND source NOT IN UNNEST(SPLIT(pairs.lesser_sources, ' ')) AS is_needed_here\n"
+        "    NOT is_unneeded AND source NOT IN UNNEST(SPLIT(pairs.lesser_sources, ' ')) AS is_needed_here\n"
         "  FROM pairs JOIN held_ids ON held_ids.repository = pairs.holder\n"
         "  LEFT JOIN ours ON ours.repository = pairs.repository AND ours.id = held_ids.id\n"
         ")\n"
-        "SELECT repository, holder, COUNTIF(is_needed_here) AS held_count,\n"
-        "  COUNTIF(is_needed_here AND is_ours) AS covered_count, COUNTIF(is_needed_there) AS shared_count\n"
+        "SELECT repository, holder, COUNTIF(is_needed_here) AS needed_here_count,\n"
+        "  COUNTIF(is_needed_here AND is_ours) AS covered_count, COUNTIF(is_needed_there) AS needed_there_count\n"
         "FROM compared GROUP BY repository, holder"
     )
     return Statement(sql, [text("ledger", ledger), _structs("ours", FactNames.__struct_fields__, map(_texts_of, ours))])
 
+
+_OURS = (
+    "  SELECT mine.repository, id, TRUE AS is_needed\n"
+    "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.needed_ids, ' ')) AS id\n"
+    "  UNION ALL SELECT mine.repository, id, FALSE AS is_needed\n"
+    "  FROM UNNEST(@ours) AS mine, UNNEST(SPLIT(mine.unneeded_ids, ' ')) AS id\n"
+)
+"""The ids of our facts."""
+
+_PAIRS = (
+    "  SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
+    "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository = mine.repository\n"
+    "  UNION DISTINCT SELECT mine.repository, mine.lesser_sources, others.repository AS holder\n"
+    "  FROM UNNEST(@ours) AS mine JOIN others ON others.repository_id = mine.repository_id\n"
+)
+"""The names under which others have our repositories: the same one, or another one with the same number."""
 
 _NAMELESS_ID = "REPLACE(id, CONCAT(':', repository, '#'), ':#')"
 _IS_COMMIT = f"STARTS_WITH(id, '{COMMIT_PREFIX}')"
 
 
 def _texts_of(ours: FactNames) -> Sequence[str]:
-    sets = (ours.ids, ours.further_ids)
+    """The fields as texts, in their order."""
     return (
         ours.repository,
         ours.repository_id or "",
-        *(" ".join(sorted(each)) for each in sets),
+        " ".join(sorted(ours.needed_ids)),
+        " ".join(sorted(ours.unneeded_ids)),
         " ".join(ours.lesser_sources),
     )
 

@@ -46,19 +46,19 @@ class Holding(NamedTuple):
 
     Attributes:
         holder: the name.
-        held_count: the facts under it that we need to take it over.
+        needed_here_count: the facts under it that we need to take it over.
         covered_count: those of them that we have.
-        shared_count: those of our facts under it that the other ledger needs to replace us.
+        needed_there_count: those of our facts under it that the other ledger needs to replace us.
     """
 
     holder: str
-    held_count: int
+    needed_here_count: int
     covered_count: int
-    shared_count: int
+    needed_there_count: int
 
     @property
     def is_covered(self) -> bool:
-        return self.covered_count == self.held_count
+        return self.covered_count == self.needed_here_count
 
 
 class Comparing(NamedTuple):
@@ -91,7 +91,7 @@ class Comparing(NamedTuple):
         fact_counts: dict[str, int] = {}
         holdings: defaultdict[str, list[Holding]] = defaultdict(list)
         for part in _parts(self.contents, unsettled):
-            fact_counts |= {each.repository: len(each.ids) for each in part}
+            fact_counts |= {each.repository: len(each.needed_ids) for each in part}
             for repository, holding in self._holdings(part):
                 holdings[repository].append(holding)
         return judged(fact_counts, holdings, of_others)
@@ -101,7 +101,7 @@ class Comparing(NamedTuple):
         for cells in self.jobs.rows(compare_facts(self.names, self.contents.ledger, self.tables, part), HoldingCells):
             if cells.repository not in asked:
                 raise SendError("a row of the result is of a repository that was not asked for; is a proxy in between?")
-            counts = (cells.held_count, cells.covered_count, cells.shared_count)
+            counts = (cells.needed_here_count, cells.covered_count, cells.needed_there_count)
             yield cells.repository, Holding(cells.holder, *map(int, counts))
 
 
@@ -142,7 +142,7 @@ def judged(
 
 
 def _ruling(name: str, fact_count: int, holdings: Sequence[Holding], *, is_of_other: bool) -> Ruling:
-    has_all_of_ours = any(each.shared_count == fact_count for each in holdings)
+    has_all_of_ours = any(each.needed_there_count == fact_count for each in holdings)
     was_taken_over = is_of_other and all(each.holder != name for each in holdings)
     if all(each.is_covered for each in holdings) and not (has_all_of_ours and was_taken_over):
         return Ruling.SENT

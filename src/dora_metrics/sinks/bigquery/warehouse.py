@@ -262,7 +262,7 @@ class _Sending:
         )
 
     def _has_new_id(self, repository: str, loaded: _Loaded) -> bool:
-        """Whether the dataset does not say yet which repository on GitHub our rows are of."""
+        """Whether we know a number of the repository that the dataset does not have with its rows."""
         return self._contents.repository_ids.get(repository, loaded.repository_id) != loaded.repository_id
 
     def _is_of_other(self, key: _Key) -> bool:
@@ -318,8 +318,9 @@ class _Sending:
         return is_other and self._is_usable_by_table.get(key[1], True)
 
     def _is_adopted(self, key: _Key, digest: str) -> bool:
-        """Whether the dataset has our rows from another ledger, which may be where this one was before, or of a
-        repository whose number was not known.
+        """Whether the dataset has our very rows, but from another ledger, or without the repository's number.
+
+        The other ledger may be where this one was before.
         """
         loaded = self._loaded.get(key)
         if key[1] == _SHARED or loaded is None or loaded.digest != digest:

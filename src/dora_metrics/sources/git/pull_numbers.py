@@ -14,7 +14,7 @@ from dora_metrics.sources.git.reached import Reached
 from dora_metrics.sources.git.repository import RepositoryIdentity
 
 _MAX_LANDINGS = 100
-"""Of one pull request, where later ones are looked for behind: the first, and the newest copies."""
+"""Of one pull request, the commits that later ones are compared with: the first, and the newest copies."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class PullNumbers:
 
     def __init__(self, identity: RepositoryIdentity) -> None:
         self.repeated_count = 0
-        """Pull requests whose number an earlier one behind them has."""
+        """The pull requests whose number an earlier one on the same line has."""
         self._identity = identity
         self._newest: dict[int, _NumberedPull] = {}
         self._id_by_landing: dict[str, str] = {}
@@ -80,3 +80,8 @@ class PullNumbers:
     def change_id(self, landed: LandedChange) -> str:
         """Return the id of a pull request that was added, or of a commit without one."""
         return self._id_by_landing.get(landed.commit.sha) or ids.commit(landed.commit.sha)
+
+    def has_page(self, landed: LandedChange) -> bool:
+        """Whether the page of a pull request's number is about it: it is the first one with the number."""
+        number = landed.pull_number
+        return number is not None and self.change_id(landed) == self._identity.pull_request_id(number)

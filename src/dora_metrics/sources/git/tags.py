@@ -187,7 +187,7 @@ class ChangeCollector:
 
     @property
     def repeated_number_count(self) -> int:
-        """Pull requests whose number an earlier one behind them has."""
+        """The pull requests whose number an earlier one on the same line has."""
         return self._pull_numbers.repeated_count
 
     def add(self, history: NewHistory, deployed_at: datetime, reached: Reached) -> tuple[str, ...]:
@@ -249,8 +249,7 @@ class ChangeCollector:
 
     def _change(self, change_id: str, landed: LandedChange, deployed_at: datetime) -> Change:
         commit, is_pull_request = landed.commit, landed.pull_number is not None
-        is_on_github = change_id == self._identity.pull_request_id(landed.pull_number or 0)
-        page = ("pull", landed.pull_number) if is_on_github else ("commit", commit.sha)
+        page = ("pull", landed.pull_number) if self._pull_numbers.has_page(landed) else ("commit", commit.sha)
         first_commit_at, merged_at = to_datetime(landed.first_authored_at), to_datetime(commit.committed_at)
         title = _change_title(landed)
         return Change(
@@ -296,18 +295,19 @@ class ChangeCollector:
         """Return the id of the pull request that a sha or its first digits belong to, otherwise the full sha.
 
         It is None if the history lacks the commit. A merge without a pull request stands for the newest commit that it
-        brought. The sha stays for a commit without a pull request, which may turn
-        out to belong to one, and for a copy on another line of releases, which another deployment brought.
+        brought. The sha stays for a commit without a pull request, which may turn out to belong to one, and for a copy
+        on another line of releases, which another deployment brought.
         """
         full_sha = self._log.expand_sha(sha)
         change_id = self._change_id_by_sha.get(full_sha) if full_sha else None
-        if full_sha and change_id is None and (brought := self._brought_by_merge(full_sha)):
+        if full_sha and change_id is None and (brought := self._newest_brought_by_merge(full_sha)):
             return self._delivered_id(brought)
         if full_sha is None or change_id is None or ids.is_commit(change_id):
             return full_sha
         return None if self._is_revert_within(full_sha, change_id) else change_id
 
-    def _brought_by_merge(self, sha: str) -> str | None:
+    def _newest_brought_by_merge(self, sha: str) -> str | None:
+        """Return the sha of the newest commit that a merge brought; None if it is not a merge, or not reached yet."""
         merge = self._log.commits[sha]
         if not merge.is_merge or sha not in self._reached.shas:
             return None
@@ -328,7 +328,10 @@ class ChangeCollector:
 
     def _reverted_in_title(self, title: str) -> list[str]:
         match = _REVERT_TITLE.match(title)
-        return [self._own_pull_request(self._identity.pull_request_id(int(match[1] or match[2])))] if match else []
+        if match is None:
+            return []
+        number = int(match[1] or match[2])
+        return [self._pull_numbers.newest_id(number) or self._identity.pull_request_id(number)]
 
 
 def to_datetime(seconds: int | None) -> datetime | None:

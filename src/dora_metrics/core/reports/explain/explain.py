@@ -279,8 +279,8 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     fact = context.facts_by_id.get(change_id)
     change = fact if isinstance(fact, Change) else None
     deliveries = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
-    if change and not deliveries and (carried := context.carriers_by_id.get(change_id)):
-        return _explain_carrier(context, change, carried)
+    if change and not deliveries and (carrier_deliveries := context.carriers_by_id.get(change_id)):
+        return _explain_carrier(context, change, carrier_deliveries)
     headline = md("Change {}: {}", change_link(change_id, change), _delivery_summary(context, change_id, deliveries))
     sections = [Section("Where it was delivered", tuple(_delivery_lines(context, change_id, change, deliveries)))]
     if change:
@@ -291,36 +291,36 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
 
 
-def _explain_carrier(context: ExplainContext, carrier: Change, carried: Sequence[_Delivery]) -> Explanation:
+def _explain_carrier(context: ExplainContext, carrier: Change, deliveries: Sequence[_Delivery]) -> Explanation:
     """Explain a pull request that only carried what others delivered: what that is, and which deployment brought it."""
-    deployment = deployment_link(carried[0][1].deployment)
+    deployment = deployment_link(deliveries[0][1].deployment)
     headline = md("Change {}: brought by {}, not counted itself", change_link(carrier.id, carrier), deployment)
     return Explanation(
         headline,
         tuple(_change_identity(carrier.id, carrier)),
         (
-            Section("What it carried", tuple(_carried_lines(carrier, carried))),
-            Section("Where it was delivered", tuple(_carrier_delivery_lines(context, carried))),
+            Section("What it carried", (_carried_sentence(carrier, deliveries),)),
+            Section("Where it was delivered", tuple(_carrier_delivery_lines(context, deliveries))),
             Section("Effect on deployments", tuple(_change_effects(context, carrier))),
         ),
     )
 
 
-def _carried_lines(carrier: Change, carried: Sequence[_Delivery]) -> Iterator[Md]:
-    changes = {change.change_id: change for timeline, _ in carried for change in _carried_changes(timeline, carrier)}
-    names = join_limited(change_link(change_id, each.change) for change_id, each in changes.items())
-    yield md("It has no commit of its own, so lead time does not count it. It only carried {}.", names)
+def _carried_sentence(carrier: Change, deliveries: Sequence[_Delivery]) -> Md:
+    carried = {each.change_id: each for timeline, _ in deliveries for each in _carried_changes(timeline, carrier)}
+    names = join_limited(change_link(change_id, each.change) for change_id, each in carried.items())
+    return md("It has no commit of its own, so lead time does not count it. It only carried {}.", names)
 
 
 def _carried_changes(timeline: ScopeTimeline, carrier: Change) -> Iterator[DeliveredChange]:
-    """Yield what delivered the commits of a carrier in a scope; a carrier may have carried others."""
+    """Return what has the commits of a carrier in a scope: changes, and carriers that it carried in turn."""
     shas = {commit.sha for commit in carrier.commits or ()}
     others = (each for each in timeline.changes_and_carriers if each.change_id != carrier.id)
     return (each for each in others if not shas.isdisjoint(shas_of(each)))
 
 
-def _carrier_delivery_lines(context: ExplainContext, carried: Sequence[_Delivery]) -> Iterator[Md]:
-    for timeline, delivery in carried:
+def _carrier_delivery_lines(context: ExplainContext, deliveries: Sequence[_Delivery]) -> Iterator[Md]:
+    for timeline, delivery in deliveries:
         date_time = context.format_time(delivery.deployment.finished_at)
         sentence = "{}, on {}, in {}: the deployment that brought the last of what it carried."
         yield md(sentence, deployment_link(delivery.deployment), date_time, scope_text(timeline.scope))

@@ -140,9 +140,7 @@ def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:
 def _hotfix_delivered_by(context: ExplainContext, deployment: Deployment) -> tuple[str, str] | None:
     """Return the id of the first hotfix that a deployment delivered, and why it is one; None without a hotfix."""
     timeline = context.timeline_by_deployment[deployment.id]
-    for delivery in timeline.changes_and_carriers:
-        if delivery.deployment.id != deployment.id:
-            continue
+    for delivery in (each for each in timeline.changes_and_carriers if each.deployment.id == deployment.id):
         if delivery.change and (reason := hotfix_reason(delivery.change, context.policy)):
             return delivery.change.id, reason
     return None

@@ -90,10 +90,8 @@ def is_silent(report_input: ReportInput) -> bool:
     period, basis = report_input.period.window, report_input.period.basis
     if report_input.scope_metrics.metrics.deployment_frequency.deployments or basis == period:
         return False
-    count, days = (
-        report_input.basis_metrics.metrics.deployment_frequency.deployments,
-        _recorded_days_before(report_input),
-    )
+    count = report_input.basis_metrics.metrics.deployment_frequency.deployments
+    days = _recorded_days_before(report_input)
     return days > 0 and poisson_rates_p(0, period.days, count, days) < SIGNIFICANCE_LEVEL
 
 
