@@ -36,7 +36,10 @@ EVENTS_WITHOUT_DEPLOYMENT = _words(
     " issues discussion discussion_comment watch fork label milestone gollum project project_card project_column"
     " projects_v2 projects_v2_item check_run check_suite status page_build public member branch_protection_rule"
 )
-"""Events whose runs deploy nothing, since strangers or bots cause many of them, unless `deploy-workflows` names the workflow; for a pull request, not even then."""
+"""Events whose runs deploy nothing, unless `deploy-workflows` names the workflow; for a pull request, not even then.
+
+Strangers and bots may cause them.
+"""
 
 PRERELEASE_WORDS = NOT_PRODUCTION_WORDS | _words(
     "alpha beta rc pre snapshot nightly canary testflight prerelease milestone"

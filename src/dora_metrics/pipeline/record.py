@@ -17,10 +17,10 @@ from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSel
 from dora_metrics.core.ledger.month_files import month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.ledger.view import LedgerView, months_needed, usable_checkpoint
+from dora_metrics.core.linking.environment_uses import EnvironmentUses
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
-from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
@@ -362,7 +362,7 @@ def _ledger_outcome(result: RunResult, settings: Settings) -> Outcome:
 def production_sources(
     facts: Iterable[Fact], repository: str, settings: Settings, now: datetime, newest_commit: datetime | None = None
 ) -> frozenset[str]:
-    """The sources that a repository's production deployments have come from so far.
+    """The sources that a repository's production deployments have come from so far, without jobs that are none.
 
     Releases are among them if one is in a window of the settings, or if the repository still releases.
 
@@ -374,9 +374,9 @@ def production_sources(
         newest_commit: the time of the newest commit of the default branch; None if it is not known.
     """
     newest: dict[str, datetime] = {}
-    for fact in facts:
-        if isinstance(fact, Deployment) and _is_in_production(fact, repository, settings.policy) and fact.source:
-            newest[fact.source] = max(newest.get(fact.source, fact.finished_at), fact.finished_at)
+    for deployment in _production_deployments(facts, repository, settings.policy):
+        if source := deployment.source:
+            newest[source] = max(newest.get(source, deployment.finished_at), deployment.finished_at)
     newest_release, since = newest.get("releases"), checkpoint.first_month_needed(settings.window_spec, now)
     # two sources in one window would count a deployment twice
     is_in_window = newest_release is None or since is None or newest_release >= since
@@ -385,7 +385,12 @@ def production_sources(
     return frozenset(newest)
 
 
-def _is_in_production(deployment: Deployment, repository: str, policy: Policy) -> bool:
-    is_own = deployment.repository == repository and not deployment.retracted
-    is_for_review = is_for_pull_request(deployment.run_event)
-    return is_own and not is_for_review and policy.is_production(environment_of(deployment))
+def _production_deployments(facts: Iterable[Fact], repository: str, policy: Policy) -> Iterator[Deployment]:
+    deployments = [
+        fact
+        for fact in facts
+        if isinstance(fact, Deployment) and fact.repository == repository and not fact.retracted
+        if policy.is_production(environment_of(fact))
+    ]
+    uses = EnvironmentUses.of(deployments, policy)
+    return (each for each in deployments if uses.exclusion_reason(each) is None)
