@@ -16,7 +16,8 @@ def run_of_deploy(number: int) -> Deployment:
 
 def job_of(workflow: str, number: int = 9, **fields: object) -> Deployment:
     """A GitHub deployment that was made for a job with `environment: production`."""
-    return deployment(number, workflow=workflow, run_id=f"7{number}", job_id=f"8{number}", **fields)
+    job = {"workflow": workflow, "run_id": f"7{number}", "job_id": f"8{number}"}
+    return deployment(number, 1, **{**job, **fields})
 
 
 def test_a_job_that_uses_production_for_its_secrets_is_no_source() -> None:
