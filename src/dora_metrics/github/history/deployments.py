@@ -96,9 +96,22 @@ def _facts_of_page(
 ) -> tuple[Deployment, ...]:
     """Return the deployments that have ended; the new ones among them with their jobs, as far as requests are left."""
     facts = _deployments_of_nodes(reader, nodes, backlog.jobs.jobs_of(new_nodes))
+    facts = tuple(_with_recorded_run(reader, fact) for fact in facts)
     node_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
     backlog.add_page(facts, node_ids)
     return facts
+
+
+def _with_recorded_run(reader: HistoryReader, deployment: Deployment) -> Deployment:
+    """Return a deployment with the event of its run, as recorded: a page shows it again without its job.
+
+    Without the event, the job of a pull request would make deployments the source. One whose job was never read
+    counts until it is, so it does make them the source; the cursors of the other sources stay where they are.
+    """
+    recorded = reader.request.recorded_jobs.get(deployment.id)
+    if recorded is None or deployment.run_event is not None:
+        return deployment
+    return msgspec.structs.replace(deployment, run_event=recorded.run_event)
 
 
 def reread_ids(cursor: Cursor) -> tuple[str, ...]:
