@@ -310,6 +310,22 @@ def test_a_channel_is_told_each_outcome_of_a_matrix_once_in_any_order(
     assert runs.owed_ids("chat") == []
 
 
+def test_a_channel_is_told_again_only_what_is_news(tmp_path: Path, stack: ExitStack) -> None:
+    """Another run records the fact once more while this one tells about it."""
+    runs = started(stack, tmp_path, "chat")
+    runs.options["chat"] = {"template": "slack"}
+    set_answer(runs.fakes["chat"], Answer(200, b"ok"))
+    first = deployment(1, days_ago=0.5, status="failure")
+    recorded = runs.record(first)
+    runs.record(replace(first, version="v2", observed_at=at(0.4)))
+    runs.deliver(recorded)
+    assert runs.owed_ids("chat") == []
+    recorded = runs.record(second := deployment(2, days_ago=0.5, status="failure"))
+    runs.record(replace(second, status="success", observed_at=at(0.4)))
+    runs.deliver(recorded)
+    assert runs.owed_ids("chat") == deployment_ids(2)
+
+
 def test_labels_are_in_the_numbers_of_an_endpoint_as_in_a_pushgateway(tmp_path: Path, stack: ExitStack) -> None:
     """Else the same repository, reported by two clusters, would be one series."""
     runs = started(stack, tmp_path, "metrics")
