@@ -283,6 +283,49 @@ def test_events_select_what_an_endpoint_is_owed(runs: EndpointRuns) -> None:
     assert runs.fakes["archive"].requests == []
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 1, 3), (2, 1)])
+def test_a_channel_is_told_each_outcome_of_a_matrix_once_in_any_order(
+    tmp_path: Path, stack: ExitStack, order: tuple[int, ...]
+) -> None:
+    """Two jobs of attempt 1, of which one fails if there is a third: it runs again and succeeds."""
+    runs = started(stack, tmp_path, "chat")
+    runs.options["chat"] = {"template": "slack"}
+    set_answer(runs.fakes["chat"], Answer(200, b"ok"))
+    jobs = {
+        number: replace(
+            deployment(number, days_ago=0.5),
+            run_id="500",
+            run_attempt=attempt,
+            job_name=name,
+            status="failure" if number == 2 and 3 in order else "success",
+            url=f"https://github.com/acme/shop/actions/runs/500/job/{number}",
+        )
+        for number, attempt, name in ((1, 1, "eu"), (2, 1, "us"), (3, 2, "us"))
+    }
+    for number in order:
+        runs.run(jobs[number])
+    texts = [json.loads(request.body)["text"] for request in runs.fakes["chat"].requests]
+    expected = {(1, 2, 3): ["🚀", "❌", "🚀"], (2, 1, 3): ["❌", "🚀"], (2, 1): ["🚀"]}
+    assert [text[0] for text in texts] == expected[order]
+    assert runs.owed_ids("chat") == []
+
+
+def test_a_channel_is_told_again_only_what_is_news(tmp_path: Path, stack: ExitStack) -> None:
+    """Another run records the fact once more while this one tells about it."""
+    runs = started(stack, tmp_path, "chat")
+    runs.options["chat"] = {"template": "slack"}
+    set_answer(runs.fakes["chat"], Answer(200, b"ok"))
+    first = deployment(1, days_ago=0.5, status="failure")
+    recorded = runs.record(first)
+    runs.record(replace(first, version="v2", observed_at=at(0.4)))
+    runs.deliver(recorded)
+    assert runs.owed_ids("chat") == []
+    recorded = runs.record(second := deployment(2, days_ago=0.5, status="failure"))
+    runs.record(replace(second, status="success", observed_at=at(0.4)))
+    runs.deliver(recorded)
+    assert runs.owed_ids("chat") == deployment_ids(2)
+
+
 def test_labels_are_in_the_numbers_of_an_endpoint_as_in_a_pushgateway(tmp_path: Path, stack: ExitStack) -> None:
     """Else the same repository, reported by two clusters, would be one series."""
     runs = started(stack, tmp_path, "metrics")

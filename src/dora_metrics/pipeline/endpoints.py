@@ -282,12 +282,16 @@ class EndpointRun:
         deliveries: Mapping[str, Delivery],
         changed_ids: AbstractSet[str],
     ) -> dict[str, bytes]:
-        """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays."""
+        """Return the files of the outbox without what is settled. What has changed since, or was owed again, stays.
+
+        Of what people were told, only news stays, which is owed again.
+        """
         outbox = read_outbox(snapshot.files, self._names)
         for shipment in shipments:
             delivery, owed = deliveries[shipment.endpoint.name], outbox.get(shipment.name_in_outbox, ())
             sent = {entry.id: entry for entry in shipment.owed}
-            left = remaining(owed, sent, delivery.settled - changed_ids, delivery.refused)
+            unsure_ids = frozenset[str]() if shipment.shape.is_for_people else changed_ids
+            left = remaining(owed, sent, delivery.settled - unsure_ids, delivery.refused)
             outbox[shipment.name_in_outbox] = with_entries(left, _overtaken(shipment, delivery, owed, changed_ids))
         return outbox_files(outbox)
 

@@ -7,7 +7,7 @@ from functools import cache, partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.ledger.outbox import (
     Outbox,
@@ -17,7 +17,7 @@ from dora_metrics.core.ledger.outbox import (
     report_entry,
     with_entries,
 )
-from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
+from dora_metrics.core.metrics.scope_history import Evaluation
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.claims import ReportClaim, decode_claims
 from dora_metrics.core.shapes.events import EndpointEvent, event_of
@@ -33,11 +33,13 @@ class News(Struct, frozen=True):
         changes: of facts, in the order in which they were recorded.
         judged: the deployments that were recorded before and have begun or ceased to count as failed.
         reports: the reports that this run has claimed and no run before.
+        of_wholes: from some of the changes to one for each deployment and incident, with what it was before.
     """
 
     changes: Sequence[FactChange]
     judged: Callable[[], Sequence[Deployment]]
     reports: Sequence[OutboxEntry]
+    of_wholes: Callable[[Sequence[FactChange]], Sequence[FactChange]]
 
 
 class Interest(Struct, frozen=True):
@@ -47,11 +49,13 @@ class Interest(Struct, frozen=True):
         events: of the setting, else of the shape; None for all facts, and no report.
         is_owed: whether a change of a fact is sent.
         owes_judgements: whether a changed judgement is sent.
+        owes_wholes: whether a deployment or incident is owed once, and not each of its facts that changed.
     """
 
     events: frozenset[EndpointEvent] | None
     is_owed: Callable[[FactChange], bool] = is_any_change
     owes_judgements: bool = False
+    owes_wholes: bool = False
 
     @classmethod
     def of(cls, endpoint: EndpointSettings) -> "Interest":
@@ -63,7 +67,7 @@ class Interest(Struct, frozen=True):
     @classmethod
     def of_shape(cls, shape: Shape, endpoint: EndpointSettings) -> "Interest":
         events = shape.events if endpoint.events is None else endpoint.events
-        return cls(events, shape.is_owed, shape.owes_judgements)
+        return cls(events, shape.is_owed, shape.owes_judgements, shape.is_for_people)
 
     def includes(self, fact: Fact) -> bool:
         """Whether the endpoint is sent about facts of this kind."""
@@ -71,13 +75,17 @@ class Interest(Struct, frozen=True):
 
     def entries(self, news: News) -> Iterator[OutboxEntry]:
         """Yield what the endpoint is owed of some news."""
-        for change in news.changes:
-            if self.includes(change.after) and self.is_owed(change):
-                yield entry_of(change.after)
+        yield from (entry_of(change.after) for change in self._owed_changes(news))
         if news.changes and self.owes_judgements and (self.events is None or "deployment" in self.events):
             yield from map(entry_of, news.judged())
         if self.events is not None and "report" in self.events:
             yield from news.reports
+
+    def _owed_changes(self, news: News) -> Sequence[FactChange]:
+        owed = [change for change in news.changes if self.includes(change.after) and self.is_owed(change)]
+        return (
+            [change for change in news.of_wholes(owed) if self.is_owed(change)] if self.owes_wholes and owed else owed
+        )
 
 
 def outbox_with(
@@ -105,17 +113,77 @@ def fact_changes(
     return [FactChange(fact_before(fact.id), fact, now, policy) for fact in new_facts]
 
 
+def changes_of_wholes(
+    evaluate_before: Callable[[], Evaluation], evaluate_after: Callable[[], Evaluation]
+) -> Callable[[Sequence[FactChange]], Sequence[FactChange]]:
+    """Return what adds to changes which deployment or incident they are of; both ledgers are evaluated once, if asked.
+
+    Of several facts of one whole that a run records together, one is left: the first that ended as the whole did.
+    """
+    wholes = cache(lambda: (_Wholes.of(evaluate_before()), _Wholes.of(evaluate_after())))
+
+    def of_wholes(changes: Sequence[FactChange]) -> Sequence[FactChange]:
+        before, after = wholes()
+        speakers: dict[str, FactChange] = {}
+        for change in changes:
+            whole = after.by_fact_id.get(change.after.id)
+            name = whole.id if whole else change.after.id
+            if name not in speakers or _speaks_for(change.after, whole) > _speaks_for(speakers[name].after, whole):
+                speakers[name] = replace(change, whole=whole, wholes_before=before.of_any(after.parts_of(whole)))
+        return list(speakers.values())
+
+    return of_wholes
+
+
+class _Wholes(Struct, frozen=True):
+    """What the facts of a ledger count as: deployments and incidents by the id of each fact, and their facts by id."""
+
+    by_fact_id: Mapping[str, Deployment | Incident]
+    fact_ids: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> "_Wholes":
+        wholes: dict[str, tuple[Deployment | Incident, Sequence[str]]] = {}
+        for history in evaluation.histories:
+            for deployment in history.deployments:
+                parts = history.parts.get(deployment.id, (deployment,))
+                wholes[deployment.id] = deployment, [part.id for part in parts]
+            for attributed in history.incidents:
+                wholes[attributed.incident.id] = attributed.incident, sorted(attributed.report_ids)
+        by_fact_id = {fact_id: whole for whole, fact_ids in wholes.values() for fact_id in fact_ids}
+        return cls(by_fact_id, {whole_id: fact_ids for whole_id, (_, fact_ids) in wholes.items()})
+
+    def parts_of(self, whole: Deployment | Incident | None) -> Sequence[str]:
+        return self.fact_ids[whole.id] if whole else ()
+
+    def of_any(self, fact_ids: Iterable[str]) -> tuple[Deployment | Incident, ...]:
+        """Return each whole that some facts count as."""
+        wholes = (self.by_fact_id.get(fact_id) for fact_id in fact_ids)
+        return tuple({whole.id: whole for whole in wholes if whole}.values())
+
+
+def _speaks_for(fact: Fact, whole: Deployment | Incident | None) -> bool:
+    """Whether a fact ended as the deployment or incident that it counts as."""
+    match fact, whole:
+        case Deployment(), Deployment():
+            return fact.status == whole.status
+        case Incident(), Incident():
+            return (fact.resolved_at is None) == (whole.resolved_at is None)
+        case _:
+            return True
+
+
 def new_judgements(
-    facts_before: Sequence[Fact], evaluate_after: Callable[[], Evaluation], policy: Policy
+    facts_before: Sequence[Fact], evaluate_before: Callable[[], Evaluation], evaluate_after: Callable[[], Evaluation]
 ) -> Callable[[], Sequence[Deployment]]:
-    """Return what finds the deployments whose judgement changed; the facts before are evaluated once, if asked for."""
-    return cache(partial(_changed_judgements, facts_before, evaluate_after, policy))
+    """Return what finds the deployments whose judgement changed; the facts are evaluated if somebody asks for it."""
+    return cache(partial(_changed_judgements, facts_before, evaluate_before, evaluate_after))
 
 
 def _changed_judgements(
-    facts_before: Sequence[Fact], evaluate_after: Callable[[], Evaluation], policy: Policy
+    facts_before: Sequence[Fact], evaluate_before: Callable[[], Evaluation], evaluate_after: Callable[[], Evaluation]
 ) -> Sequence[Deployment]:
-    changed_ids = _failed_ids(evaluate_facts(facts_before, policy)) ^ _failed_ids(evaluate_after())
+    changed_ids = _failed_ids(evaluate_before()) ^ _failed_ids(evaluate_after())
     return [fact for fact in facts_before if isinstance(fact, Deployment) and fact.id in changed_ids]
 
 

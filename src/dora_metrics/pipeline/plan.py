@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -256,12 +257,13 @@ def _outbox(
     from dora_metrics.pipeline import owed  # noqa: PLC0415 - loads what only endpoints need
 
     policy, contents, snapshot = settings.policy, gathered.view.contents, gathered.view.snapshot
+    evaluate_before = cache(partial(evaluate_facts, contents.facts, policy))
+    evaluate_after = cache(lambda: evaluation or evaluate_facts(gathered.merge.after.facts, policy))
     news = owed.News(
         owed.fact_changes(gathered.merge.new_facts, contents.fact_by_id, now, policy),
-        owed.new_judgements(
-            contents.facts, lambda: evaluation or evaluate_facts(gathered.merge.after.facts, policy), policy
-        ),
+        owed.new_judgements(contents.facts, evaluate_before, evaluate_after),
         owed.claimed_reports(snapshot.files, gathered.claims),
+        owed.changes_of_wholes(evaluate_before, evaluate_after),
     )
     sequence = (snapshot.sequence or 0) + 1
     debts = outbox.read_outbox(snapshot.files, gathered.merge.after.names)

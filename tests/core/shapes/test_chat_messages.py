@@ -18,6 +18,7 @@ from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.shapes.shape import FactChange, ShapeInput
 from dora_metrics.core.shapes.shipped import shipped_shape
 from dora_metrics.core.shapes.teams import MAX_BODY_LENGTH
+from dora_metrics.core.shapes.words import words_of
 from support import adaptive_card, block_kit
 from support.chat_examples import EXAMPLES, bodies, input_of, owed_report
 from support.facts import (
@@ -132,14 +133,14 @@ def test_an_incident_with_several_reports_is_said_to_be_open_and_resolved_once(s
         incident(6, "03-17T11:05", id="jira:OPS-1", title="Down"),
     )
     page = replace(page, also=("jira:OPS-1",))
-    assert payloads(shape, input_of(shop, page, ticket, owed=[ticket])) == [], "the page said it"
+    assert len(payloads(shape, input_of(shop, page, ticket, owed=[ticket, page]))) == 1
     assert "Incident: Down" in text_of(shape, shop, page, ticket, owed=[page])
     ended = replace(page, resolved_at=at("03-17T12:00"))
     resolved = text_of(shape, shop, ended, ticket, owed=[ended])
     assert "Incident resolved after 1 h: Down" in resolved
     assert "Sun 17 Mar, 12:00" in resolved
     closed = replace(ticket, resolved_at=at("03-17T13:00"))
-    assert payloads(shape, input_of(shop, ended, closed, owed=[closed])) == []
+    assert len(payloads(shape, input_of(shop, ended, closed, owed=[ended, closed]))) == 1
 
 
 def test_channels_get_deployments_and_reports_by_default() -> None:
@@ -289,7 +290,38 @@ def test_jobs_of_one_attempt_are_one_message() -> None:
     ]
     (request,) = shipped_shape("slack").requests(input_of(*jobs))
     assert set(request.delivers) == {job.id for job in jobs}
-    assert shipped_shape("slack").requests(input_of(*jobs, owed=jobs[1:])) == [], "said when the first one ended"
+    first, *others = words_of(input_of(*jobs)).facts
+    assert [each.is_repetition for each in (first, *others)] == [False, True, True]
+
+
+def test_the_job_that_made_a_deployment_succeed_is_what_its_message_is_about() -> None:
+    failed, repeated = (
+        deployment(
+            number,
+            f"03-17T12:0{number}",
+            run_id="7",
+            run_attempt=number,
+            job_name="deploy",
+            url=f"https://github.com/acme/shop/actions/runs/7/job/{number}",
+            status=status,
+        )
+        for number, status in ((1, "failure"), (2, "success"))
+    )
+    for owed in ([failed, repeated], [repeated, failed]):
+        (request,) = shipped_shape("slack").requests(input_of(failed, repeated, owed=owed))
+        assert request.delivers == (repeated.id, failed.id)
+        assert b"/runs/7/job/2" in request.body
+
+
+def test_a_job_that_ends_as_its_deployment_did_is_no_news() -> None:
+    first, second = deployment(1, "03-05T12:00"), deployment(2, "03-05T12:01")
+    change = FactChange(None, second, at("03-05T13:00"), Policy(), whole=second)
+    is_owed = shipped_shape("slack").is_owed
+    assert is_owed(change)
+    assert not is_owed(replace(change, wholes_before=(first,)))
+    assert is_owed(replace(change, wholes_before=(replace(first, status="failure"),)))
+    assert is_owed(replace(change, wholes_before=(replace(first, environment="staging"),))), "nobody was told"
+    assert not is_owed(replace(change, whole=replace(second, status="cancelled")))
 
 
 def test_what_says_nothing_is_in_no_message() -> None:

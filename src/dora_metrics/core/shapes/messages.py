@@ -132,7 +132,10 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 def is_news(change: FactChange) -> bool:
-    """Whether a change of a fact is worth a message: once for each outcome, and only within a day."""
+    """Whether a change of a fact is worth a message: once for each outcome, and only within a day.
+
+    The outcome is that of the whole: a job that ends as its deployment had ended before is no news.
+    """
     fact = change.after
     if fact.retracted or abs(change.now - time_of(fact)) > NEWS_FOR:
         return False
@@ -140,11 +143,19 @@ def is_news(change: FactChange) -> bool:
     match fact:
         case Deployment() | Incident():
             has_message = _outcome(fact) != "cancelled" and _may_be_production(fact, change.policy)
-            return has_message and _outcome(before) != _outcome(fact)
+            return has_message and _outcome(before) != _outcome(fact) and _changes_whole(change)
         case Change():
             return before is None
         case _:
             return False
+
+
+def _changes_whole(change: FactChange) -> bool:
+    """Whether the deployment or incident that a fact counts as had another outcome; True if it is none."""
+    if change.whole is None:
+        return True
+    before = {_outcome(whole) for whole in change.wholes_before if _may_be_production(whole, change.policy)}
+    return _outcome(change.whole) not in {"cancelled", *before}
 
 
 def _may_be_production(fact: Deployment | Incident, policy: Policy) -> bool:
@@ -170,7 +181,7 @@ def messages_of(shape_input: ShapeInput) -> list[Message]:
     """
     words = words_of(shape_input)
     facts_by_id = {fact.id: fact for fact in shape_input.facts}
-    news = [fact for fact in words.facts if _says_something(fact)]
+    news = _news(words, facts_by_id)
     if len(news) > MAX_SINGLE_MESSAGES:
         key = content_key(["digest", *(facts_by_id[fact.id] for fact in news)])
         messages = [_digest(words, news, key)]
@@ -179,8 +190,27 @@ def messages_of(shape_input: ShapeInput) -> list[Message]:
     return [*messages, *map(_report_message, words.reports)]
 
 
+def _news(words: Words, facts_by_id: Mapping[str, Fact]) -> list[FactWords]:
+    """Return the facts that have something to say: of several of one deployment or incident, one.
+
+    Each of them was news when it was recorded. The last one that ended as the whole did is the one that made it so.
+    """
+    speakers: dict[str, FactWords] = {}
+    for fact in filter(_says_something, words.facts):
+        speaker = speakers.setdefault(_whole_id(fact), fact)
+        if _outcome(facts_by_id[fact.id]) == fact.state or _outcome(facts_by_id[speaker.id]) != speaker.state:
+            speakers[_whole_id(fact)] = fact
+    ids = {fact.id for fact in speakers.values()}
+    return [fact for fact in words.facts if fact.id in ids]
+
+
+def _whole_id(fact: FactWords) -> str:
+    """Return what the facts of one deployment or incident have in common; the id of a fact that is of none."""
+    return fact.attempt or fact.incident or fact.id
+
+
 def _says_something(fact: FactWords) -> bool:
-    if fact.is_repetition or fact.state in ("retracted", "cancelled"):
+    if fact.state in ("retracted", "cancelled"):
         return False
     match fact.kind:
         case "deployment":
@@ -231,9 +261,9 @@ def _fact_message(words: Words, fact: FactWords, key: str) -> Message:
 
 
 def _other_parts(words: Words, news: Iterable[FactWords]) -> list[str]:
-    """Return the ids of the owed facts that are further parts of the same deployments, and say nothing themselves."""
-    attempts = {fact.attempt for fact in news if fact.attempt}
-    return [fact.id for fact in words.facts if fact.attempt in attempts and not _says_something(fact)]
+    """Return the ids of the owed facts that are of the same deployments and incidents, and say nothing themselves."""
+    speakers = {_whole_id(fact): fact.id for fact in news}
+    return [fact.id for fact in words.facts if speakers.get(_whole_id(fact), fact.id) != fact.id]
 
 
 def _page(words: Words, scope: ScopeWords | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.policy import Policy
@@ -101,12 +101,17 @@ class FactChange(Struct, frozen=True):
         after: what it has now.
         now: the time of the run.
         policy: what is production, and the other settings that numbers depend on.
+        wholes_before: the deployments or incidents that the parts of `whole` counted as before this run.
+        whole: the deployment that the fact counts as now, joined from all jobs of its attempt, or the incident, joined
+            from all its reports. None if it counts as none, and if nobody asked.
     """
 
     before: Fact | None
     after: Fact
     now: datetime
     policy: Policy
+    wholes_before: tuple[Deployment | Incident, ...] = ()
+    whole: Deployment | Incident | None = None
 
 
 def is_any_change(_: FactChange) -> bool:
@@ -154,8 +159,8 @@ class Shape:
         is_owed: whether a change of a fact is sent; the endpoint's events are looked at before.
         owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed.
         sends_numbers: whether a run that owes no fact sends the numbers as well.
-        is_for_people: whether it gets all debts of a run at once, to sum up what is much, and nothing is said twice to
-            be sure that it arrived.
+        is_for_people: whether it gets all debts of a run at once, to sum up what is much, and nothing is said twice,
+            not to be sure that it arrived, and not for each job of a deployment or each report of an incident.
         token_headers: where its requests have the token.
         refusal: from a status from 200 to 299 and the body, why the request was refused; empty if it was accepted.
     """

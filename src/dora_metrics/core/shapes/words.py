@@ -71,6 +71,8 @@ class FactWords(Struct, frozen=True, kw_only=True):
         is_rollback: whether it is a deployment that brought back an earlier version.
         attempt: the id of the deployment that it counts as. Jobs of one matrix have the same. Empty for other kinds,
             and for what does not count.
+        incident: the id of the incident that it counts as. Reports of one incident have the same. Empty for other
+            kinds, and for what does not count.
         is_repetition: whether an earlier part of the same attempt ended the same way, or another fact reports the same
             incident, so that nothing new is said.
     """
@@ -88,6 +90,7 @@ class FactWords(Struct, frozen=True, kw_only=True):
     is_failed: bool = False
     is_rollback: bool = False
     attempt: str = ""
+    incident: str = ""
     is_repetition: bool = False
 
 
@@ -393,6 +396,7 @@ def _incident_words(fact: Incident, place: _FactPlace, results: Results, common:
         words,
         details=_incident_details(fact, place, results),
         is_production=results.is_production(incident),
+        incident=place.incident.id if place.incident else "",
         is_repetition=_is_repeated_report(fact, incident, place.reports),
     )
 
