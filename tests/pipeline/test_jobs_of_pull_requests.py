@@ -78,3 +78,17 @@ def test_the_job_of_a_pull_request_ends_the_reading_of_no_other_source(
         ran = shop.sync(24 * day + 4)
     assert deployments_in(ran) == DAYS
     assert f"Deployments come from `{source}`" in ran.summary
+
+
+@pytest.mark.parametrize("status", ["success", "failure"])
+def test_nor_does_a_job_that_uses_production_for_its_secrets(shop: ReviewedShop, status: str) -> None:
+    """Once the ledger knows a workflow that deploys there, its runs are read on, whatever else uses the environment."""
+    for day in range(DAYS):
+        if day >= 2:
+            run = shop.repository.run("CI", at=at(24 * day), finished_at=at(24 * day + 0.2))
+            began_at, ended_at = at(24 * day), at(24 * day + 0.1)
+            shop.repository.job_deployment(run, started_at=began_at, finished_at=ended_at, conclusion=status)
+        shop.deliver("workflow-runs", 24 * day + 1)
+        ran = shop.sync(24 * day + 4)
+    assert deployments_in(ran) == DAYS
+    assert "Deployments come from `workflow-runs`" in ran.summary

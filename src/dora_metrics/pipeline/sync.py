@@ -27,6 +27,7 @@ from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.counting import comparable_facts
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes
+from dora_metrics.core.linking.environment_uses import EnvironmentUses
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
@@ -431,6 +432,7 @@ class Sync:
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
             _recorded_incidents(facts, present_name),
+            EnvironmentUses.of((fact for fact in facts if isinstance(fact, Deployment)), self.settings.policy),
         )
 
     @property

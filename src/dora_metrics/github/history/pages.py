@@ -10,7 +10,9 @@ import msgspec
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.commit_graph import CommitGraph, ServicesOfPull
+from dora_metrics.core.linking.environment_uses import EnvironmentUses
 from dora_metrics.core.linking.landed_commits import LandedCommit
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github.client import (
@@ -73,6 +75,7 @@ class HistoryRequest:
 
     `known_sources` are the sources of the production deployments in the ledger, as for `observe`. `recorded_jobs` are
     its GitHub deployments of jobs, by id, `recorded_incidents` the ids of those of its incidents that are issues.
+    `environment_uses` says which jobs only use an environment, as far as the ledger shows it.
     """
 
     run: Run
@@ -82,6 +85,7 @@ class HistoryRequest:
     known_sources: frozenset[str] = frozenset()
     recorded_jobs: Mapping[str, Deployment] = field(default_factory=dict)
     recorded_incidents: frozenset[str] = frozenset()
+    environment_uses: EnvironmentUses = field(default_factory=lambda: EnvironmentUses.of((), Policy()))
 
     def is_too_old(self, time: datetime) -> bool:
         """Whether something of that time is older than requested."""

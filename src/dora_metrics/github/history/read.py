@@ -9,7 +9,6 @@ from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.names import is_for_pull_request
-from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import EventError
@@ -225,25 +224,24 @@ def _read_security_alerts(
 
 def _read_deployment_sources(sources: SourceSelection, reader: HistoryReader) -> Iterator[PartOrFailure]:
     """Yield the kinds that may be deployments, the best source first; the others only if they count."""
-    rules = reader.request.settings.policy
     for source, kind, kind_reader in _DEPLOYMENT_SOURCES:
         if not sources.is_selected(source):
             continue
         parts = _read_kind(kind, kind_reader, reader)
-        for part in _habitual_releases(parts, sources, rules) if source == "releases" else parts:
+        for part in _habitual_releases(parts, sources, reader.request) if source == "releases" else parts:
             if isinstance(part, ReadFailure):
                 sources.unreadable.append(source)
-            elif isinstance(part, HistoryPart) and any(_successes_in_production(part, rules)):
+            elif isinstance(part, HistoryPart) and any(_successes_in_production(part, reader.request)):
                 sources.on_github.add(source)
             yield part
 
 
 def _habitual_releases(
-    parts: Iterator[PartOrFailure], sources: SourceSelection, rules: Policy
+    parts: Iterator[PartOrFailure], sources: SourceSelection, request: HistoryRequest
 ) -> Iterator[PartOrFailure]:
     """Yield the releases, unless the newest one shows that the repository has given up releasing."""
     for part in parts:
-        successes = list(_successes_in_production(part, rules)) if isinstance(part, HistoryPart) else []
+        successes = list(_successes_in_production(part, request)) if isinstance(part, HistoryPart) else []
         if successes and not sources.is_habit(max(release.finished_at for release in successes)):
             return
         yield part
@@ -252,10 +250,14 @@ def _habitual_releases(
     yield from parts
 
 
-def _successes_in_production(part: HistoryPart, rules: Policy) -> Iterator[Deployment]:
+def _successes_in_production(part: HistoryPart, request: HistoryRequest) -> Iterator[Deployment]:
+    """Yield them without those of jobs that only use the environment, as far as the ledger knows which ones do."""
+    rules = request.settings.policy
     for fact in part.facts:
         if _is_successful_deployment(fact) and rules.is_production(_environment_of(fact)):
-            yield fact
+            as_recorded = request.recorded_jobs.get(fact.id, fact)  # a page shows it again without its job
+            if request.environment_uses.exclusion_reason(as_recorded) is None:
+                yield fact
 
 
 def _with_linkable_commits(
