@@ -156,6 +156,22 @@ def test_a_deployment_that_an_incident_is_attributed_to_is_owed_again() -> None:
     assert owed_ids(Interest(frozenset({"incident"}), owes_judgements=True), news) == [outage.id]
 
 
+def test_a_deployment_whose_remediation_becomes_another_is_owed_again() -> None:
+    """An incident that is filed after the rollback says itself when the failure was over."""
+    first, failed, back = (
+        replace(deployment(number, days_ago=days), sha=sha * 40)
+        for number, days, sha in ((1, 3, "a"), (2, 2, "b"), (3, 1, "a"))
+    )
+    outage = replace(
+        facts.incident(5), detected_at=failed.finished_at, resolved_at=NOW, deployment=failed.id, observed_at=NOW
+    )
+    judging = Interest(None, owes_judgements=True)
+    assert owed_ids(judging, news_of([first, failed], [back])) == [back.id, failed.id]
+    assert owed_ids(judging, news_of([first, failed, back], [outage])) == [outage.id, failed.id]
+    still_failed = replace(failed, status="failure", reached_users=True)
+    assert owed_ids(judging, news_of([first, still_failed], [back])) == [back.id], "it says what it ended"
+
+
 def test_a_new_deployment_is_owed_once_whatever_its_judgement_is() -> None:
     failed = facts.failed_deployment(1)
     assert owed_ids(Interest(None, owes_judgements=True), news_of([], [failed])) == [failed.id]

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
+from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.ledger.outbox import (
     Outbox,
@@ -31,7 +32,8 @@ class News(Struct, frozen=True):
 
     Attributes:
         changes: of facts, in the order in which they were recorded.
-        judged: the deployments that were recorded before and have begun or ceased to count as failed.
+        judged: the deployments that were recorded before and have begun or ceased to count as failed, or whose failure
+            counts as ended by another deployment than before, or by none.
         reports: the reports that this run has claimed and no run before.
         of_wholes: from some of the changes to one for each deployment and incident, with what it was before.
     """
@@ -183,12 +185,27 @@ def new_judgements(
 def _changed_judgements(
     facts_before: Sequence[Fact], evaluate_before: Callable[[], Evaluation], evaluate_after: Callable[[], Evaluation]
 ) -> Sequence[Deployment]:
-    changed_ids = _failed_ids(evaluate_before()) ^ _failed_ids(evaluate_after())
-    return [fact for fact in facts_before if isinstance(fact, Deployment) and fact.id in changed_ids]
+    deployments = {fact.id: fact for fact in facts_before if isinstance(fact, Deployment)}
+    before, after = _remediations(evaluate_before()), _remediations(evaluate_after())
+    # a new deployment that ended a failure is owed itself, and says that it did
+    replaced_ids = {
+        failed_id
+        for failed_id in before.keys() & after.keys()
+        if before[failed_id] != after[failed_id] and (after[failed_id] or failed_id) in deployments
+    }
+    changed_ids = (before.keys() ^ after.keys()) | replaced_ids
+    return [fact for fact in deployments.values() if fact.id in changed_ids]
 
 
-def _failed_ids(evaluation: Evaluation) -> set[str]:
-    return {failure.deployment.id for history in evaluation.histories for failure in history.failures}
+def _remediations(evaluation: Evaluation) -> dict[str, str | None]:
+    """Return by the id of each failed deployment the one that ended its failure; None if none did, or an incident."""
+    failures = (failure for history in evaluation.histories for failure in history.failures)
+    return {failure.deployment.id: _remediation_of(failure) for failure in failures}
+
+
+def _remediation_of(failure: Failure) -> str | None:
+    has_remediation = failure.recovery_seconds is not None and not failure.is_ended_by_incident
+    return failure.remediated_by if has_remediation else None
 
 
 def claimed_reports(files: Mapping[str, bytes], claims: Mapping[str, bytes]) -> list[OutboxEntry]:

@@ -157,7 +157,8 @@ class Shape:
             facts that no setting selects.
         requests: makes the requests, in the order in which they are to be sent.
         is_owed: whether a change of a fact is sent; the endpoint's events are looked at before.
-        owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed.
+        owes_judgements: whether a deployment is owed again when it begins or ceases to count as failed, and when
+            another one, or none, counts as the end of its failure.
         sends_numbers: whether a run that owes no fact sends the numbers as well.
         is_for_people: whether it gets all debts of a run at once, to sum up what is much, and nothing is said twice,
             not to be sure that it arrived, and not for each job of a deployment or each report of an incident.
