@@ -106,8 +106,14 @@ def _job_conclusion(job: Job, info: Info) -> str | None:
 
 
 @field("CheckRun", "checkSuite")
-def _check_suite(job: Job, _: Info) -> Page:
-    return {"workflowRun": {"event": job.run.event, "workflow": {"name": job.run.name}}}
+def _check_suite(job: Job, _: Info) -> Job:
+    return job
+
+
+@field("CheckSuite", "workflowRun")
+def _run_of_job(job: Job, info: Info) -> Page:
+    require(info, job.repository, "actions")
+    return {"event": job.run.event, "workflow": {"name": job.run.name}}
 
 
 @field("Release", "tagCommit")

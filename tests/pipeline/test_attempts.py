@@ -338,7 +338,7 @@ def test_a_token_that_may_not_see_jobs_leaves_a_failure_and_says_so(tmp_path: Pa
         assert attempts_of(synced) == [("failure", "1T00:00")]
 
 
-def test_where_nothing_failed_it_does_not_matter_that_jobs_are_not_shown(tmp_path: Path) -> None:
+def test_where_nothing_failed_a_note_says_that_jobs_not_shown_may_be_no_deployments(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: NOW) as github:
         shop = DeployingShop(github, tmp_path)
         shop.repository.is_private = True
@@ -346,7 +346,7 @@ def test_where_nothing_failed_it_does_not_matter_that_jobs_are_not_shown(tmp_pat
         inputs = {"github-token": token, "deployment-source": "deployments", "since": "all"}
         ran = shop.action("schedule", {}, "synced", **inputs)
         assert attempts_of(ran) == []
-        assert "a cancelled job" not in ran.summary
+        assert "the jobs of pull requests and others that only use the environment count" in ran.summary
 
 
 def test_an_event_of_a_failed_job_stays_within_its_budget(shop: DeployingShop) -> None:

@@ -1,6 +1,7 @@
 """`sync`: the first run records a repository's history, later runs record what no event reported."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO, StringIO
@@ -352,3 +353,15 @@ def test_a_time_in_the_cursors_that_cannot_be_right_counts_as_none(sync_shop: Sy
     assert "::warning" not in ran.log
     assert len(sync_shop.facts()) == 14
     assert time not in (sync_shop.repository.read("cursors.json", "dora-metrics") or b"").decode()
+
+
+def test_after_a_long_pause_everything_since_the_last_reading_is_read(sync_shop: SyncShop) -> None:
+    """`since` says how far back the first sync reads, not that later ones leave a gap."""
+    sync_shop.run(since="60d")
+    before = sync_shop.facts().keys()
+    begin = (NOW - at(0)).days + 10
+    for number in range(begin, begin + 4):
+        sync_shop.merge_and_deploy(number)
+    sync_shop.run(delay=timedelta(days=200), since="60d")
+    new = [fact for fact_id, fact in sync_shop.facts().items() if fact_id not in before]
+    assert Counter(fact["kind"] for fact in new) == {"deployment": 4, "change": 4}

@@ -4,12 +4,13 @@ The status of a deployment does not say that its job was cancelled: both a faile
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from dora_metrics.core.facts.job_links import parse_job_link
+from dora_metrics.core.scope import DEFAULT_ENVIRONMENT
 from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.queries import JsonObject
@@ -72,19 +73,26 @@ class JobReader:
         client: GitHub's API.
         repository: whose jobs they are.
         server_url: the GitHub that they ran on.
+        is_production: whether an environment is production.
         requests_left: how many requests may still be sent.
         refusal: what GitHub answered instead of the jobs; None if it answered all requests.
+        refusal_of_ends: what GitHub answered when asked how jobs ended, where it shows their runs only; otherwise None.
         has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
-        answered_ids: the ids of what GitHub answered for, and of deployments with no job to ask for.
+        has_unread_production: whether the job of a deployment to production was not read.
+        answered_ids: the ids of what GitHub answered for, and of deployments with no job to ask for. A job whose end it
+            did not show is not among them.
         unended_ids: the ids of those among them whose job GitHub has not ended yet, as may be just after its status.
     """
 
     client: Client
     repository: str
     server_url: str
+    is_production: Callable[[str], bool]
     requests_left: int = field(default_factory=lambda: MAX_REQUESTS)
     refusal: GitHubError | None = None
+    refusal_of_ends: GitHubError | None = None
     has_failures: bool = False
+    has_unread_production: bool = False
     answered_ids: set[str] = field(default_factory=set)
     unended_ids: set[str] = field(default_factory=set)
 
@@ -102,7 +110,13 @@ class JobReader:
         jobs: dict[str, JsonObject] = {}
         for page in _pages(node_ids):
             jobs |= self.read(page)
+        unread_ids = node_ids.keys() - self.answered_ids - jobs.keys()
+        self.note_unread(node["environment"] or DEFAULT_ENVIRONMENT for node in nodes if node["id"] in unread_ids)
         return jobs
+
+    def note_unread(self, environments: Iterable[str]) -> None:
+        """Remember whether one of the environments of deployments whose jobs were not read is production."""
+        self.has_unread_production |= any(map(self.is_production, environments))
 
     def _node_ids(self, deployment_nodes: Iterable[JsonObject]) -> Iterator[tuple[str, str]]:
         """Yield the ids of deployments that a job made, each with that of the job's check run.
@@ -123,20 +137,45 @@ class JobReader:
             return {}
         self.requests_left -= 1
         try:
-            nodes = self.client.query_existing("JobsById", {"ids": sorted(set(node_ids.values()))})["nodes"]
+            nodes = self._check_runs(sorted(set(node_ids.values())))
         except GitHubError as problem:
             self.refusal = problem
             return {}
-        self.answered_ids.update(node_ids)
         check_runs = {node["id"]: node for node in nodes if node}
         jobs = {key: check_runs[node_id] for key, node_id in node_ids.items() if node_id in check_runs}
-        self.unended_ids.update(key for key, job in jobs.items() if not job["conclusion"])
+        if self.refusal_of_ends is None:
+            self.answered_ids.update(node_ids)
+            self.unended_ids.update(key for key, job in jobs.items() if not job.get("conclusion"))
+        else:
+            self.answered_ids.update(node_ids.keys() - jobs.keys())
         return jobs
+
+    def _check_runs(self, node_ids: Sequence[str]) -> list[JsonObject | None]:
+        """Return check runs, without how they ended if GitHub refuses that: whether they deployed matters more.
+
+        Raises:
+            GitHubError: if GitHub refuses the rest too, or does not answer.
+        """
+        if self.refusal_of_ends is None:
+            try:
+                return self._query(node_ids, ends=True)
+            except ForbiddenError as problem:
+                nodes = self._query(node_ids, ends=False)
+                self.refusal_of_ends = problem
+                return nodes
+        return self._query(node_ids, ends=False)
+
+    def _query(self, node_ids: Sequence[str], *, ends: bool) -> list[JsonObject | None]:
+        data = self.client.query_existing("JobsById", {"ids": node_ids, "ends": ends})
+        return list(data["nodes"])
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know if GitHub did not show the jobs."""
-        return (unknown_jobs_note(self.refusal),) if self.refusal and self.has_failures else ()
+        """What a reader must know if GitHub did not show the jobs, or how they ended."""
+        if self.refusal and self.has_unread_production:
+            return (_unread_jobs_note(self.refusal),)
+        refusal = self.refusal or self.refusal_of_ends
+        return (unknown_jobs_note(refusal),) if refusal and self.has_failures else ()
 
 
 def _has_failed(node: JsonObject) -> bool:
@@ -152,9 +191,21 @@ def _pages(node_ids: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 def unknown_jobs_note(problem: GitHubError) -> str:
     """Return the note about jobs that GitHub did not show, with the permission that may be missing."""
-    is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
-    advice = "; give the job `permissions: actions: read` and `checks: read`" if is_permission_missing else ""
     return (
         f"GitHub did not return how the job of a failed deployment ended ({problem}). "
-        f"Without that, a cancelled job looks like a failure{advice}."
+        f"Without that, a cancelled job looks like a failure{_advice(problem)}."
     )
+
+
+def _unread_jobs_note(problem: GitHubError) -> str:
+    """Return the note about jobs of production deployments of which nothing could be read."""
+    return (
+        f"GitHub did not return the jobs of production deployments ({problem}). Until it does, the jobs of pull "
+        "requests and others that only use the environment count as deployments, and a cancelled job looks like a "
+        f"failure{_advice(problem)}."
+    )
+
+
+def _advice(problem: GitHubError) -> str:
+    is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
+    return "; give the job `permissions: actions: read` and `checks: read`" if is_permission_missing else ""

@@ -482,7 +482,7 @@ class CheckRun(TypedDict):
     id: str
     name: str
     startedAt: str | None
-    conclusion: str | None
+    conclusion: NotRequired[str | None]
     checkSuite: CheckSuite | None
 
 

@@ -417,18 +417,18 @@ class Sync:
         return has_changed or _NEW_SERVICES in own
 
     def _history_request(self, gathered: GatheredHistory, contents: LedgerContents) -> HistoryRequest:
-        since = self.settings.since_time(self.run.now)
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
-        cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
+        recorded_cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
+        cursors = self._cursors_to_go_on_from(recorded_cursors, self.settings.since_time(self.run.now))
         present_name = names.present_name(gathered.name)
         facts = map(names.resolve_fact, contents.facts) if observed else contents.facts_of(present_name)
         facts = list(_of_repository(present_name, facts))
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
-            since,
-            self._cursors_to_go_on_from(cursors, since),
+            cursors[_REQUESTED].reached,  # of the first reading, so that a long pause leaves nothing out
+            cursors,
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
             _recorded_incidents(facts, present_name),

@@ -66,7 +66,8 @@ def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
     """
-    jobs = JobReader(reader.client, reader.repository.name, reader.run.server_url)
+    is_production = reader.request.settings.policy.is_production
+    jobs = JobReader(reader.client, reader.repository.name, reader.run.server_url, is_production)
     backlog = JobBacklog(reader, jobs)
     reread_nodes = list(_reread_deployments(reader))
     if reread_nodes:
@@ -253,7 +254,7 @@ def _status_event(node: JsonObject, number: int, status: JsonObject, job: JsonOb
 def _job_payloads(job: JsonObject) -> JsonObject:
     """Return what an event says of the job that made its deployment."""
     run = (job["checkSuite"] or {}).get("workflowRun") or {}
-    conclusion = job["conclusion"] and job["conclusion"].lower()
+    conclusion = (job.get("conclusion") or "").lower() or None
     return {
         "check_run": {"name": job["name"], "started_at": job["startedAt"], "conclusion": conclusion},
         "workflow_run": {"event": run.get("event")},

@@ -14,6 +14,7 @@ from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.job_links import github_job_number
 from dora_metrics.core.facts.model import EPOCH, Deployment
 from dora_metrics.core.formatting import count
+from dora_metrics.core.scope import environment_of
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader, HistoryRequest
 from dora_metrics.github.jobs import PAGE_SIZE, JobReader, check_run_id
@@ -58,15 +59,31 @@ class JobBacklog:
         left = sorted(self._unread(), key=lambda fact: (fact.finished_at, fact.id), reverse=True)
         if not left and not self._answered_ids and self._cursor.reached is None:
             return
-        while left and self.jobs.can_read and self.reader.repository.number is not None:
-            page = left[:PAGE_SIZE]
-            facts = tuple(self._with_jobs(page, self.reader.repository.number))
+        number = self.reader.repository.number
+        while self.jobs.can_read and number is not None and (page := self._to_ask_for(left)[:PAGE_SIZE]):
+            facts = tuple(self._with_jobs(page, number))
             if self.jobs.refusal is None:
-                left = left[PAGE_SIZE:]
-                reached = page[-1].finished_at
+                self._facts |= {fact.id: fact for fact in facts}
+                read_ids = {fact.id for fact in page} - self._ids_without_end(facts)
+                left = [fact for fact in left if fact.id not in read_ids]
+                reached = max(fact.finished_at for fact in (page[-1], *left[:1]))
                 yield HistoryPart("jobs", facts, replace(self._cursor, reached=reached), reached)
         cursor = Cursor(reached=left[0].finished_at if left else EPOCH, open=self._open_ids())
         yield HistoryPart("jobs", cursor=cursor, is_complete=not left, notes=tuple(self._notes(left)))
+
+    def _to_ask_for(self, left: list[Deployment]) -> list[Deployment]:
+        """Return the deployments about whose jobs GitHub may say more: all, unless it does not show how they ended."""
+        if self.jobs.refusal_of_ends is None:
+            return left
+        recorded = self.reader.request.recorded_jobs
+        versions = ((fact, self._facts.get(fact.id, fact), recorded.get(fact.id, fact)) for fact in left)
+        return [each[0] for each in versions if not any(version.job_name for version in each)]
+
+    def _ids_without_end(self, facts: Iterable[Deployment]) -> set[str]:
+        """Return the ids of failures whose jobs GitHub showed without how they ended, so that a later sync asks."""
+        if self.jobs.refusal_of_ends is None:
+            return set()
+        return {fact.id for fact in facts if fact.status == "failure"}
 
     @property
     def _cursor(self) -> Cursor:
@@ -105,13 +122,15 @@ class JobBacklog:
             yield _with_job(by_id[fact_id], job)
 
     def _notes(self, left: list[Deployment]) -> Iterator[str]:
-        if self.jobs.refusal is not None:
+        if self.jobs.refusal is not None or self.jobs.refusal_of_ends is not None:
             self.jobs.has_failures |= any(fact.status == "failure" for fact in left)
+            self.jobs.note_unread(environment_of(fact) for fact in self._to_ask_for(left))
             yield from self.jobs.notes
-        elif left:
+        unread = [] if self.jobs.refusal else self._to_ask_for(left)
+        if unread:
             yield (
-                f"The jobs of {count(len(left), 'deployment')} are not read yet. Until then these count, even if a job "
-                "was cancelled or only uses the environment. The next sync continues."
+                f"The jobs of {count(len(unread), 'deployment')} are not read yet. Until then these count, even if a "
+                "job was cancelled or only uses the environment. The next sync continues."
             )
 
 
@@ -144,7 +163,7 @@ def _says_how_it_ended(deployment: Deployment) -> bool:
 def _with_job(deployment: Deployment, job: JsonObject) -> Deployment:
     """Return a deployment with what its job adds."""
     run = (job["checkSuite"] or {}).get("workflowRun") or {}
-    is_cancelled = deployment.status == "failure" and (job["conclusion"] or "").lower() == "cancelled"
+    is_cancelled = deployment.status == "failure" and (job.get("conclusion") or "").lower() == "cancelled"
     started_at = parse_instant(job["startedAt"]) if job["startedAt"] else None
     return replace(
         deployment,
