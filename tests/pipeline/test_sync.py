@@ -12,6 +12,7 @@ import pytest
 from dora_metrics import cli
 from dora_metrics.pipeline import sync
 from dora_metrics.runtime import Runtime
+from fakes import rest_views
 from fakes.faults import Fault, RequestInFlight, primary_limit, unavailable
 from fakes.routing import Answer
 from support.github_history import NOW, at, deploy
@@ -365,3 +366,31 @@ def test_after_a_long_pause_everything_since_the_last_reading_is_read(sync_shop:
     sync_shop.run(delay=timedelta(days=200), since="60d")
     new = [fact for fact_id, fact in sync_shop.facts().items() if fact_id not in before]
     assert Counter(fact["kind"] for fact in new) == {"deployment": 4, "change": 4}
+
+
+@pytest.mark.parametrize("change", ["closed", "unlabeled"])
+def test_an_old_event_that_is_run_again_after_a_sync_changes_nothing(sync_shop: SyncShop, change: str) -> None:
+    """The sync wrote nothing, since the issue was again as it is recorded; the event is older than what it read."""
+    repository, began_at = sync_shop.repository, NOW - timedelta(hours=20)
+    issue = repository.issue("Checkout is down", labels=("incident",), created_at=began_at)
+    names = {"name": "shop", "full_name": "acme/shop", "default_branch": "main"}
+
+    def event(action: str) -> dict[str, Any]:
+        shown = json.loads(json.dumps(rest_views.issue("https://api.github.com", issue)))
+        return {"action": action, "issue": shown, "label": {"name": "incident"}, "repository": names}
+
+    sync_shop.run("issues", event("opened"))
+    if change == "closed":
+        repository.close(issue, at=began_at + timedelta(hours=1))
+        lost = event("closed")
+        repository.reopen(issue, at=began_at + timedelta(hours=2))
+    else:
+        repository.unlabel(issue, "incident", at=began_at + timedelta(hours=1))
+        lost = event("unlabeled")
+        repository.label(issue, "incident", at=began_at + timedelta(hours=2))
+    sync_shop.run()
+    before = sync_shop.facts()[f"github:issue:acme/shop#{issue.number}"]
+    ran = sync_shop.run("issues", lost, delay=timedelta(hours=1))
+    assert "the ledger has a newer state of it" in ran.log
+    assert sync_shop.facts()[f"github:issue:acme/shop#{issue.number}"] == before
+    assert (before["resolved_at"], before["retracted"]) == (None, False)

@@ -70,6 +70,10 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         """Whether items since `since`, or any if None, are left to read."""
         return self.after is not None and (since is None or self.reached is None or self.reached > since)
 
+    def covers(self, time: datetime) -> bool:
+        """Whether items that changed at a time are read."""
+        return self.newest is not None and time <= self.newest and not self.has_more(time)
+
 
 Cursors = dict[str, dict[str, Cursor]]
 """Cursors by repository and kind."""
