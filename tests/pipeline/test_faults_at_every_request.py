@@ -25,7 +25,7 @@ from fakes.github import FakeGitHub
 from fakes.records import Deployment, Issue
 from fakes.routing import Answer
 from support.github_history import NOW, at
-from support.property_cases import some
+from support.property_cases import cases, some
 from support.runs import ActionRun, PausedClock, run_action, write_settings
 from support.sync_shop import SyncShop, facts_on_branch
 
@@ -207,9 +207,11 @@ def remove_reports(shop: Shop) -> None:
 def test_a_fault_at_any_request_ends_no_run_and_nothing_is_lost_or_twice(
     shop: Shop, every_fact: set[str], run_name: str, name: str
 ) -> None:
+    """Half of the faults meet the odd requests, half the even ones; in the nightly run all meet each."""
     run, ledger = RUNS[run_name]
     fault, times = FAULTS[name]
-    request_number = 0
+    step = 2 if cases(1) == 1 else 1
+    request_number = list(FAULTS).index(name) % step
     while True:
         remove_reports(shop)
         shop.use_new_branch(copy_of=ledger)
@@ -226,7 +228,7 @@ def test_a_fault_at_any_request_ends_no_run_and_nothing_is_lost_or_twice(
         assert len(report_issues(shop)) == 1
         if not was_met:
             break
-        request_number += 1
+        request_number += step
     assert request_number > 1
 
 
