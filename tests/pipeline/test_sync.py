@@ -391,6 +391,6 @@ def test_an_old_event_that_is_run_again_after_a_sync_changes_nothing(sync_shop: 
     sync_shop.run()
     before = sync_shop.facts()[f"github:issue:acme/shop#{issue.number}"]
     ran = sync_shop.run("issues", lost, delay=timedelta(hours=1))
-    assert "the ledger has a newer state of it" in ran.log
+    assert f"a sync has read issue acme/shop#{issue.number} since this event" in ran.log
     assert sync_shop.facts()[f"github:issue:acme/shop#{issue.number}"] == before
     assert (before["resolved_at"], before["retracted"]) == (None, False)

@@ -1,5 +1,6 @@
 """Sync cursors: how far GitHub's history, alerts and incident systems were read, stored as `cursors.json`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -17,6 +18,10 @@ LAST_READING = "last-reading"
 """The cursor whose `newest` is the time of the last sync that read a repository without being cut short by a limit."""
 LAST_ATTEMPT = "last-attempt"
 """The cursor whose `newest` is the time of the last sync to which GitHub did not show a repository at all."""
+REQUESTED = "asked"
+"""The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
+ISSUES = "issues"
+"""The cursor of issues, which are incidents if they have an incident label."""
 ALERT_HISTORY = "prometheus"
 """In place of a repository: the cursors of alerts in Prometheus, by the repository whose runs read them."""
 
@@ -77,6 +82,15 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
 
 Cursors = dict[str, dict[str, Cursor]]
 """Cursors by repository and kind."""
+
+
+def has_read_issues(cursors: Mapping[str, Cursor], time: datetime) -> bool:
+    """Whether a sync has read the issues of a repository that changed at a time, or what they became after that.
+
+    One that changed in the last second that was read may have changed again in that second.
+    """
+    issues, oldest = cursors.get(ISSUES, Cursor()), cursors.get(REQUESTED, Cursor()).reached
+    return issues.covers(time) and time != issues.newest and (oldest is None or time >= oldest)
 
 
 def decode_cursors(content: bytes, latest: datetime) -> Cursors:

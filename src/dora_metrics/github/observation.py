@@ -52,12 +52,14 @@ class Recorded(Struct, frozen=True):
 
     Attributes:
         has: whether there is a fact with an id.
+        has_read_issues: whether a sync has read all issues that changed at a time.
         deployments: all deployments.
         full_sha: completes the first digits of a sha in a repository, if only one commit begins with them.
         present_name: the present name of the repository that has or had a name.
     """
 
     has: Callable[[str], bool] = lambda _: False
+    has_read_issues: Callable[[datetime], bool] = lambda _: False
     deployments: Callable[[], Iterable[Deployment]] = tuple
     full_sha: Callable[[str, str], str | None] = lambda _repository, _digits: None
     present_name: Callable[[str], str] = lambda name: name

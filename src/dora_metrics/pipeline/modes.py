@@ -1,11 +1,12 @@
 """What a run records, by mode: the facts of its event, GitHub's history, or nothing new (a rebuild)."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dora_metrics.core.cursors import Cursor, decode_cursors
+from dora_metrics.core.cursors import decode_cursors, has_read_issues
 from dora_metrics.core.facts.merge import CLOCK_SKEW, is_same_information, prepare_event_facts, win_over_future
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
@@ -75,7 +76,7 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
         observation = observe(run, payload, settings, sources, _recorded(context, contents))
         for warning in observation.warnings:
             context.note(Outcome("event", "failed", warning))
-        return _with_ledger(observation, contents, run)
+        return _with_ledger(observation, contents, run.now)
 
     return observe_event
 
@@ -83,46 +84,38 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
 def _recorded(context: RunContext, contents: LedgerContents) -> Recorded:
     return Recorded(
         has=lambda fact_id: contents.fact_by_id(fact_id) is not None,
+        has_read_issues=lambda time: _has_read_issues(context.run, contents, time),
         deployments=lambda: [fact for fact in contents.facts if isinstance(fact, Deployment)],
         full_sha=lambda repository, digits: context.full_sha(repository, digits, contents),
         present_name=contents.names.present_name,
     )
 
 
-def _with_ledger(observation: Observation, contents: LedgerContents, run: Run) -> Observation:
+def _has_read_issues(run: Run, contents: LedgerContents, time: datetime) -> bool:
+    cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), run.now + CLOCK_SKEW)
+    return has_read_issues(cursors.get(contents.names.stable_name(run.repository), {}), time)
+
+
+def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:
     """Return what an event observed as it is to be merged with the ledger."""
     facts = tuple(
-        win_over_future(contents.fact_by_id(prepared.id), contents.names.observed_now(prepared), run.now)
+        win_over_future(contents.fact_by_id(prepared.id), contents.names.observed_now(prepared), now)
         for fact in observation.facts
         for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated)
     )
     if observation.facts and not facts:
         earlier = nothing_to_record("a later attempt of this run is recorded and counts instead")
         return replace(earlier, may_repeat_since=observation.may_repeat_since)
-    issues = _issue_cursor(contents, run)
-    if facts and all(_is_outdated(contents.fact_by_id(fact.id), fact, issues) for fact in facts):
+    if facts and all(_is_outdated(contents.fact_by_id(fact.id), fact) for fact in facts):
         return replace(observation, facts=(), title=nothing_to_record(_NEWER_IS_RECORDED).title)
     observation = replace(observation, title=observation.title_with(facts))
     is_recorded = bool(facts) and all(is_same_information(contents.fact_by_id(fact.id), fact) for fact in facts)
     return replace(observation, facts=facts, notes=(*observation.notes, *([_RECORDED_ALREADY] if is_recorded else ())))
 
 
-def _issue_cursor(contents: LedgerContents, run: Run) -> Cursor:
-    """Return how far syncs have read the issues of a run's repository; of any other event, as if none were read."""
-    if run.event != "issues":
-        return Cursor()
-    cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""), run.now + CLOCK_SKEW)
-    return cursors.get(contents.names.stable_name(run.repository), {}).get("issues", Cursor())
-
-
-def _is_outdated(record: Fact | None, fact: Fact, issues: Cursor) -> bool:
-    """Whether the ledger knows something newer that says something else: by its record, or because a sync has read on.
-
-    A sync writes nothing where the record says what it reads, so the record may be older than that.
-    """
-    if record is None or is_same_information(record, fact):
-        return False
-    return record.observed_at > fact.observed_at or issues.covers(fact.observed_at)
+def _is_outdated(record: Fact | None, fact: Fact) -> bool:
+    """Whether the ledger has a newer record that says something else, so that merging drops the fact."""
+    return record is not None and record.observed_at > fact.observed_at and not is_same_information(record, fact)
 
 
 def _enricher(context: RunContext) -> Enrich:

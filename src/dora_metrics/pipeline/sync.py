@@ -14,6 +14,7 @@ from dora_metrics.core.cursors import (
     LAST_ATTEMPT,
     LAST_READING,
     NEWS,
+    REQUESTED,
     Cursor,
     Cursors,
     decode_cursors,
@@ -77,9 +78,6 @@ _INCOMPARABLE = "apart"
 
 _UNANSWERED = "unanswered"
 """The cursor that remembers the comparisons that GitHub did not answer; they come last in the next sync."""
-
-_REQUESTED = "asked"
-"""The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
 
 _NEW_SERVICES = "services"
 """The cursor that remembers that `services` has changed, until deployments were compared by its present paths."""
@@ -412,7 +410,7 @@ class Sync:
     def _has_new_services(self, gathered: GatheredHistory, contents: LedgerContents) -> bool:
         """Whether `services` is another setting than when the deployments of a repository were last compared."""
         own = self._cursors_of(gathered.name, contents)
-        remembered, present = own.get(_REQUESTED, Cursor()).open, self._selecting
+        remembered, present = own.get(REQUESTED, Cursor()).open, self._selecting
         has_changed = bool(remembered) and _services_in(remembered[0]) != _services_in(present[0])
         return has_changed or _NEW_SERVICES in own
 
@@ -427,7 +425,7 @@ class Sync:
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
-            cursors[_REQUESTED].reached,  # of the first reading, so that a long pause leaves nothing out
+            cursors[REQUESTED].reached,  # of the first reading, so that a long pause leaves nothing out
             cursors,
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
@@ -449,10 +447,10 @@ class Sync:
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""
-        last = own.get(_REQUESTED, Cursor())
+        last = own.get(REQUESTED, Cursor())
         reaches_further = last.reached is not None and (since is None or since < last.reached)
         if reaches_further or last.open != self._selecting:
-            return {_REQUESTED: Cursor(reached=since, open=self._selecting), **selection.only_read_times(own)}
+            return {REQUESTED: Cursor(reached=since, open=self._selecting), **selection.only_read_times(own)}
         return dict(own)
 
     def _show(self, repository: str, part: PartOrFailure) -> None:
@@ -684,7 +682,7 @@ def _services_in(selecting_settings: str) -> object:
 
 def _remember_request(gathered: GatheredHistory) -> None:
     """Remember with the first facts what was requested, and what only the end of this reading will have done."""
-    gathered.cursors[_REQUESTED] = gathered.cursors_read_from[_REQUESTED]
+    gathered.cursors[REQUESTED] = gathered.cursors_read_from[REQUESTED]
     if gathered.has_new_services:
         gathered.move_cursor(_NEW_SERVICES, Cursor())
 
@@ -695,11 +693,11 @@ def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[s
     A ledger whose cursor is another one than the reading began at keeps that, since it may lack what the reading left
     out: somebody has deleted the ledger or put an older one in its place, or another sync was faster.
     """
-    last = own.get(_REQUESTED)
-    if gathered.cursors.get(_REQUESTED, last) != last:
+    last = own.get(REQUESTED)
+    if gathered.cursors.get(REQUESTED, last) != last:
         own = selection.only_read_times(own)
     kinds = {*gathered.cursors, *gathered.cursors_read_from} - _KINDS_OF_LINKING
-    continued = {kind for kind in kinds if kind == _REQUESTED or gathered.continues(kind, own.get(kind))}
+    continued = {kind for kind in kinds if kind == REQUESTED or gathered.continues(kind, own.get(kind))}
     read = {kind: cursor for kind, cursor in gathered.cursors.items() if kind in continued}
     kept = {kind: cursor for kind, cursor in own.items() if kind != NEWS}
     news = {NEWS: gathered.news} if gathered.news and continued == kinds else {}

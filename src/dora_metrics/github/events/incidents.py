@@ -8,7 +8,7 @@ https://docs.github.com/en/communities/using-templates-to-encourage-useful-issue
 
 import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import windows
@@ -17,7 +17,7 @@ from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
 from dora_metrics.core.names import words_of
 from dora_metrics.github import text
 from dora_metrics.github.markdown_text import prose_lines
-from dora_metrics.github.observation import Observation, Run, incident_state, nothing_to_record
+from dora_metrics.github.observation import Observation, Recorded, Run, incident_state, nothing_to_record
 from dora_metrics.github.payloads import IssuePayload, IssuesEvent
 
 _REMOVAL_ACTIONS = frozenset({"transferred", "deleted"})
@@ -29,12 +29,11 @@ _POSTMORTEM_LABELS = frozenset({"postmortem", "post-mortem"})
 _OPENED_AT_USED = "; the time the issue was opened is used instead"
 
 
-def observe_issue(
-    run: Run, event: IssuesEvent, incident_labels: tuple[str, ...], is_recorded: Callable[[str], bool]
-) -> Observation:
+def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...], recorded: Recorded) -> Observation:
     """Map an issue to an incident if it has an incident label, has just lost one, or is recorded as an incident.
 
-    A postmortem is no incident, unless its label is an incident label too.
+    A postmortem is no incident, unless its label is an incident label too. A state that a sync has read, or a newer one
+    of the same issue, is not recorded again.
     """
     issue, issue_name = event.issue, f"{run.repository}#{event.issue.number}"
     lower_labels, issue_labels = (_lower(names) for names in (incident_labels, _label_names(issue)))
@@ -45,9 +44,12 @@ def observe_issue(
     postmortem_labels = (_POSTMORTEM_LABELS - lower_labels) & issue_labels
     is_incident = not lower_labels.isdisjoint(issue_labels) and not postmortem_labels
     removed_label = event.label.name.lower() if event.action == "unlabeled" and event.label else None
-    is_known = removed_label in lower_labels or is_recorded(ids.issue(run.repository, issue.number))
+    is_known = removed_label in lower_labels or recorded.has(ids.issue(run.repository, issue.number))
     if not is_incident and not is_known:
         return nothing_to_record(f"issue {issue_name} {_why_no_incident(postmortem_labels, incident_labels)}")
+    # No sync sees a removed issue, whose `updated_at` may stay as it was.
+    if event.action not in _REMOVAL_ACTIONS and recorded.has_read_issues(issue.updated_at):
+        return nothing_to_record(f"a sync has read issue {issue_name} since this event")
     return _observe_incident(run, event, is_withdrawn=not is_incident)
 
 

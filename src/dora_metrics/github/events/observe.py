@@ -125,7 +125,7 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings, Recorded], Ob
         run, parse_payload(PullRequestEvent, payload)
     ),
     "issues": lambda run, payload, settings, recorded: incidents.observe_issue(
-        run, parse_payload(IssuesEvent, payload), settings.incident_labels, recorded.has
+        run, parse_payload(IssuesEvent, payload), settings.incident_labels, recorded
     ),
     "repository_dispatch": lambda run, payload, settings, recorded: repository_dispatch.observe_dispatch(
         run, parse_payload(DispatchEvent, payload), settings, recorded

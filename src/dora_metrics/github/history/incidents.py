@@ -13,7 +13,7 @@ from dora_metrics.github.history.pages import (
     HistoryRequest,
     PagedQuery,
 )
-from dora_metrics.github.observation import Observation
+from dora_metrics.github.observation import Observation, Recorded
 from dora_metrics.github.payloads import IssuesEvent, parse_payload
 from dora_metrics.github.queries import JsonObject
 
@@ -98,8 +98,8 @@ def _observe_node(reader: HistoryReader, node: JsonObject) -> Observation:
         },
     }
     request = reader.request
-    is_recorded = request.recorded_incidents.__contains__
-    return observe_issue(reader.run, parse_payload(IssuesEvent, event), request.settings.incident_labels, is_recorded)
+    recorded = Recorded(has=request.recorded_incidents.__contains__)
+    return observe_issue(reader.run, parse_payload(IssuesEvent, event), request.settings.incident_labels, recorded)
 
 
 def _removed_incident_label(reader: HistoryReader, node: JsonObject, labels: list[str]) -> str | None:
