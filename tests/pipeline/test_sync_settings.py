@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fakes import rest_views
-from fakes.faults import custom_answer, secondary_limit, unavailable
+from fakes.faults import custom_answer, primary_limit, secondary_limit, unavailable
 from support.github_history import NOW, at, deploy
 from support.runs import run_action
 from support.sync_shop import SyncShop
@@ -35,6 +35,17 @@ def test_what_lies_further_back_than_was_asked_for_comes_once_it_is_asked_for(sy
     assert len(facts_of_kind(sync_shop, "incident")) == 60
     sync_shop.run(**SINCE_ALL)
     assert len(sync_shop.requested_operations) <= 4
+
+
+def test_a_first_reading_that_was_cut_short_goes_on_to_a_shorter_period(sync_shop: SyncShop) -> None:
+    for number in range(300):
+        deploy(sync_shop.repository, 151 + 5 * number)
+    sync_shop.github.fail(primary_limit(), to="DeploymentPage", times=None)
+    sync_shop.run(**SINCE_ALL)
+    first_count = len(facts_of_kind(sync_shop, "deployment"))
+    sync_shop.github.heal()
+    sync_shop.run(since="4w")
+    assert first_count < len(facts_of_kind(sync_shop, "deployment")) < 306
 
 
 def test_runs_further_back_come_once_they_are_asked_for(sync_shop: SyncShop) -> None:
@@ -216,3 +227,15 @@ def test_a_recorded_incident_without_any_label_of_the_settings_is_withdrawn_when
     inputs: Inputs = {"incident-labels": "outage"}
     assert "nothing to record" not in sync_shop.run("issues", event, timedelta(hours=1), **inputs).log.lower()
     assert incident_states(sync_shop) == ["withdrawn"]
+
+
+def test_a_long_pause_leaves_nothing_out_if_a_setting_has_changed_in_it(sync_shop: SyncShop) -> None:
+    sync_shop.run(since="60d")
+    before = sync_shop.facts().keys()
+    begin = (NOW - at(0)).days + 10
+    for number in range(begin, begin + 4):
+        sync_shop.merge_and_deploy(number)
+    others: Inputs = {"incident-labels": "outage"}
+    sync_shop.run(delay=timedelta(days=200), since="60d", **others)
+    new = [fact for fact_id, fact in sync_shop.facts().items() if fact_id not in before]
+    assert sorted(str(fact["kind"]) for fact in new) == ["change"] * 4 + ["deployment"] * 4

@@ -56,6 +56,9 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     when it was last asked for them. `anchors` has a digest of what its list of repositories showed. `reached` is when
     security alerts were last read, and `newest` when the repository's own list of them was.
 
+    For what was requested: `reached` is how far back, `open` what selects it. `newest` is when a sync had last read
+    everything before that was another selection; None if none had.
+
     For names: `open` has the names in reverts and incidents that are not of this repository, in lower case.
     """
 

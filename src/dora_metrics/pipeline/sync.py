@@ -418,14 +418,15 @@ class Sync:
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
         recorded_cursors = self._recorded_cursors(contents).get(names.stable_name(gathered.name), {})
-        cursors = self._cursors_to_go_on_from(recorded_cursors, self.settings.since_time(self.run.now))
+        since = self.settings.since_time(self.run.now)
+        cursors = self._cursors_to_go_on_from(recorded_cursors, since)
         present_name = names.present_name(gathered.name)
         facts = map(names.resolve_fact, contents.facts) if observed else contents.facts_of(present_name)
         facts = list(_of_repository(present_name, facts))
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
-            cursors[REQUESTED].reached,  # of the first reading, so that a long pause leaves nothing out
+            _oldest_to_read(cursors, since),
             cursors,
             production_sources(facts, present_name, self.settings, self.run.now),
             recorded_jobs(facts, present_name),
@@ -450,7 +451,10 @@ class Sync:
         last = own.get(REQUESTED, Cursor())
         reaches_further = last.reached is not None and (since is None or since < last.reached)
         if reaches_further or last.open != self._selecting:
-            return {REQUESTED: Cursor(reached=since, open=self._selecting), **selection.only_read_times(own)}
+            complete_until = own.get(LAST_READING, last).newest
+            reached = _earlier(since, complete_until)
+            requested = Cursor(newest=complete_until, reached=reached, open=self._selecting)
+            return {REQUESTED: requested, **selection.only_read_times(own)}
         return dict(own)
 
     def _show(self, repository: str, part: PartOrFailure) -> None:
@@ -670,6 +674,20 @@ def _identify(gathered: GatheredHistory, info: RepositoryInfo, request: HistoryR
     """Note what GitHub says of a repository, and where the reading of it begins."""
     gathered.name, gathered.number, gathered.info = info.name, info.number, info
     gathered.cursors_read_from = request.cursors
+
+
+def _earlier(since: datetime | None, complete_until: datetime | None) -> datetime | None:
+    """Return `since`, or the last complete reading if that was before it, so that a long pause leaves nothing out."""
+    return min(since, complete_until) if since and complete_until else since
+
+
+def _oldest_to_read(cursors: Mapping[str, Cursor], since: datetime | None) -> datetime | None:
+    """Return how far back to read: as far as the first reading did, and to `since` until that has ended.
+
+    So `since` may be set to less if the first reading takes too long, and a long pause leaves nothing out.
+    """
+    requested = cursors[REQUESTED]
+    return requested.reached if LAST_READING in cursors else _earlier(since, requested.newest)
 
 
 def _services_in(selecting_settings: str) -> object:
